@@ -1,0 +1,59 @@
+"""The error family: what a user may meet, each with the exit code it ends the program with.
+
+A message says what failed, where, and what to do next, and never holds a value read from a
+file. Anything that is not a `DicomhouseError` is a bug and keeps its traceback.
+"""
+
+
+class DicomhouseError(Exception):
+    """An expected failure, shown to the user without a traceback."""
+
+    exit_code = 3
+
+
+class ModelsFailed(DicomhouseError):
+    """dbt models or error-severity tests failed; the published warehouse is unchanged."""
+
+    exit_code = 1
+
+
+class UsageError(DicomhouseError):
+    """Wrong words on the command line, or a path that is not there."""
+
+    exit_code = 2
+
+
+class WarehouseNotFound(DicomhouseError):
+    """No published warehouse where one was asked for."""
+
+    exit_code = 3
+
+
+class WarehouseBusy(DicomhouseError):
+    """Another run is building the same warehouse."""
+
+    exit_code = 4
+
+
+class StorageError(DicomhouseError):
+    """The warehouse cannot be written: disk full, read-only, no rights."""
+
+    exit_code = 5
+
+
+class QueryError(DicomhouseError):
+    """A query that DuckDB does not accept, or that would write."""
+
+    exit_code = 6
+
+
+class ExtractionFailed(DicomhouseError):
+    """One or more batches of files could not be turned into parts of the lake."""
+
+    exit_code = 7
+
+
+class Interrupted(DicomhouseError):
+    """The run was asked to stop."""
+
+    exit_code = 130

@@ -1,0 +1,128 @@
+"""The lake's contract: the columns of its three tables, as plain Arrow types.
+
+`source` and `Modality` are partitions (folders), never columns inside the files.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import pyarrow as pa
+
+from dicomhouse.standard.dictionary import Attribute, attribute_of_keyword
+
+_text = pa.dictionary(pa.int32(), pa.string())
+_time = pa.timestamp("us")  # UTC
+
+FILES = pa.schema(
+    [
+        pa.field("path", pa.string(), nullable=False),
+        pa.field("folder", pa.string(), nullable=False),
+        pa.field("patient_folder", pa.string(), nullable=False),
+        pa.field("image_name", pa.string(), nullable=False),
+        pa.field("size_bytes", pa.int64()),
+        pa.field("modified_at", _time),
+        pa.field("file_id", pa.int64(), nullable=False),
+        pa.field("status", pa.string(), nullable=False),
+        pa.field("reason", pa.string()),
+        pa.field("SOPInstanceUID", pa.string()),
+        pa.field("TransferSyntaxUID", pa.string()),
+        pa.field("run_id", pa.string(), nullable=False),
+    ]
+)
+
+KEYS = [
+    pa.field("patient_key", pa.string()),
+    pa.field("study_key", pa.string()),
+    pa.field("series_key", pa.string()),
+]
+"""The entities a file belongs to; null for files that are no image."""
+
+ELEMENTS = pa.schema(
+    [
+        pa.field("file_id", pa.int64(), nullable=False),
+        *KEYS,
+        pa.field("position", pa.int32(), nullable=False),
+        pa.field("path", pa.string(), nullable=False),
+        pa.field("item", pa.string(), nullable=False),
+        pa.field("tag", pa.string(), nullable=False),
+        pa.field("keyword", pa.string()),
+        pa.field("private_creator", pa.string()),
+        pa.field("depth", pa.int32(), nullable=False),
+        pa.field("vr", pa.string(), nullable=False),
+        pa.field("vr_file", pa.string(), nullable=False),
+        pa.field("vm", pa.int32(), nullable=False),
+        pa.field("value", pa.string()),
+        pa.field("number", pa.float64()),
+        pa.field("n_bytes", pa.int64()),
+        pa.field("digest", pa.string()),
+        pa.field("problem", pa.string()),
+        pa.field("problem_class", pa.string()),
+        pa.field("structural", pa.bool_(), nullable=False),
+    ]
+)
+
+IMAGE_LINEAGE = pa.schema(
+    [
+        pa.field("file_id", pa.int64(), nullable=False),
+        pa.field("path", pa.string(), nullable=False),
+        pa.field("folder", pa.string(), nullable=False),
+        pa.field("patient_folder", pa.string(), nullable=False),
+        pa.field("image_name", pa.string(), nullable=False),
+        pa.field("size_bytes", pa.int64()),
+        pa.field("modified_at", _time),
+        pa.field("status", pa.string(), nullable=False),
+        *KEYS,
+        pa.field("pixel_bytes", pa.int64()),
+        pa.field("expected_pixel_bytes", pa.int64()),
+    ]
+)
+
+NAMED_BY_MODELS = (
+    # Columns that SQL names: they exist even where no file has the attribute.
+    "PatientID", "IssuerOfPatientID", "PatientName", "PatientSex", "PatientBirthDate",
+    "StudyInstanceUID", "StudyID", "StudyDate", "StudyTime", "StudyDescription",
+    "AccessionNumber", "SeriesInstanceUID", "SeriesNumber", "SeriesDescription", "SeriesDate",
+    "FrameOfReferenceUID", "SOPInstanceUID", "SOPClassUID", "TransferSyntaxUID",
+    "MediaStorageSOPInstanceUID", "MediaStorageSOPClassUID", "InstanceNumber",
+    "AcquisitionNumber", "EchoTime", "TriggerTime", "TemporalPositionIdentifier",
+    "DiffusionBValue", "ImageType", "Manufacturer", "ManufacturerModelName",
+    "BodyPartExamined", "PatientPosition", "ImagePositionPatient", "ImageOrientationPatient",
+    "PixelSpacing", "SliceThickness", "SpacingBetweenSlices", "SliceLocation",
+    "GantryDetectorTilt", "Rows", "Columns", "NumberOfFrames", "SamplesPerPixel",
+    "PhotometricInterpretation", "BitsAllocated", "BitsStored", "HighBit",
+    "PixelRepresentation", "RescaleSlope", "RescaleIntercept", "RescaleType", "ConvolutionKernel",
+    "KVP", "PatientIdentityRemoved", "DeidentificationMethod",
+)  # fmt: skip
+
+_ARROW_OF_VR: dict[str, pa.DataType] = {
+    "DS": pa.float64(), "FL": pa.float64(), "FD": pa.float64(),
+    "IS": pa.int64(), "US": pa.int64(), "SS": pa.int64(), "UL": pa.int64(),
+    "SL": pa.int64(), "SV": pa.int64(), "US or SS": pa.int64(), "UV": pa.uint64(),
+    "DA": pa.date32(), "TM": pa.time64("us"), "DT": pa.timestamp("us"),
+}  # fmt: skip
+_NO_COLUMN = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN", "OB or OW", "US or OW", "NONE"})
+
+
+def image_type(attribute: Attribute) -> pa.DataType | None:
+    """The type of an attribute's column in `images`, or None where it has none.
+
+    It follows from the dictionary's VR and VM alone, never from the data.
+    """
+    if attribute.vr in _NO_COLUMN or " or OW" in attribute.vr:
+        return None
+    if attribute.vr == "SQ":
+        return pa.string()
+    value = _ARROW_OF_VR.get(attribute.vr, pa.string())
+    return value if attribute.vm == "1" else pa.list_(value)
+
+
+@cache
+def named_by_models() -> pa.Schema:
+    """The typed columns that every warehouse has."""
+    fields = []
+    for keyword in NAMED_BY_MODELS:
+        attribute = attribute_of_keyword(keyword)
+        assert attribute is not None, keyword
+        fields.append(pa.field(keyword, image_type(attribute)))
+    return pa.schema(fields)
