@@ -57,7 +57,11 @@ def publish(run: Run) -> dict[str, Any]:
     return record
 
 
-@flow(name="build", task_runner=ThreadPoolTaskRunner[Any](), validate_parameters=False)
+@flow(
+    name="build",
+    task_runner=ThreadPoolTaskRunner(),  # type: ignore[arg-type]
+    validate_parameters=False,
+)
 def build(
     sources: list[str],
     warehouse: str,

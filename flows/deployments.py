@@ -7,13 +7,11 @@ until it is stopped. Sources, warehouse and jobs are the deployment's parameters
 from __future__ import annotations
 
 import argparse
-import sys
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-
-from build import build
+from prefect.flows import load_flow_from_entrypoint
 
 NIGHTLY = "0 2 * * *"
 
@@ -29,6 +27,7 @@ def main() -> None:
     parser.add_argument("--name", default="nightly", help="the deployment's name")
     chosen = parser.parse_args()
     when = {"interval": timedelta(seconds=chosen.every)} if chosen.every else {"cron": chosen.cron}
+    build: Any = load_flow_from_entrypoint(f"{Path(__file__).with_name('build.py')}:build")
     build.serve(
         name=chosen.name,
         limit=1,

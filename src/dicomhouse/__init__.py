@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from dicomhouse.warehouse.reader import Warehouse
+    from dicomhouse.reader import Warehouse
 
 
 def open(folder: str | Path = "warehouse", generation: int | None = None) -> "Warehouse":
@@ -15,6 +15,6 @@ def open(folder: str | Path = "warehouse", generation: int | None = None) -> "Wa
     Raises:
         WarehouseNotFound: nothing was published there.
     """
-    from dicomhouse.warehouse.reader import Warehouse
+    from dicomhouse.reader import Warehouse
 
     return Warehouse(folder, generation)

@@ -233,7 +233,7 @@ def _status(chosen: argparse.Namespace) -> int:
 
     with dicomhouse.open(chosen.warehouse, chosen.generation) as warehouse:
         record = warehouse.generation.run()
-        quarantined = warehouse.connection.execute(_statement("quarantined")).to_arrow_table()
+        quarantined = warehouse.connection.sql(_statement("quarantined")).to_arrow_table()
     for name in ("run_id", "started_at", "finished_at", "images", "elements", "lake_bytes"):
         print(f"{name:<12} {record[name]}")
     print(f"{'files':<12} {json.dumps(record['files'])}")

@@ -10,12 +10,12 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from importlib.metadata import version
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from dicomhouse import __version__
 from dicomhouse.errors import ExtractionFailed, StorageError, UsageError
 from dicomhouse.lake import generations
 from dicomhouse.lake.extract import Batch, Entry, extract_batch
@@ -159,7 +159,7 @@ def publish(run: Run) -> dict[str, Any]:
     record = {
         "run_id": run.run_id,
         "generation": run.generation.number,
-        "dicomhouse": __version__,
+        "dicomhouse": version("dicomhouse"),
         "started_at": run.started_at.isoformat(timespec="seconds"),
         "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "settings": run.settings.as_json(),
