@@ -122,7 +122,12 @@ def building(warehouse: Path) -> Iterator[Generation]:
             (folder / ".lock").touch()
         except OSError as error:
             raise StorageError(f"cannot write to {warehouse}: {error.strerror}.") from error
-        yield Generation(folder)
+        try:
+            yield Generation(folder)
+        except BaseException:
+            if not (folder / _PUBLISHED).exists():
+                shutil.rmtree(folder, ignore_errors=True)
+            raise
 
 
 def _lock_for_building(lock: IO[str], warehouse: Path) -> None:
