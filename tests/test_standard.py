@@ -1,7 +1,9 @@
-"""The tables of the standard and the SQL over them."""
+"""The tables of the standard, the SQL over them, and the spellings of a tag."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -9,8 +11,12 @@ from typing import Any
 import duckdb
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from dicomhouse.errors import UsageError
 from dicomhouse.standard import TABLES, build
+from dicomhouse.standard.tags import PrivateTag, parse_tag
 
 Ask = Callable[[str], list[tuple[Any, ...]]]
 SQL = Path(__file__).parents[1] / "sql" / "lake" / "standard.sql"
@@ -146,3 +152,126 @@ class TestViews:
         assert ask("""
             select tag, vr, is_retired from standard.attributes where keyword = 'OverlayData'
         """) == [("60xx3000", "OB or OW", False)]
+
+
+class TestParseTag:
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "PatientName",
+            "patientname",
+            "Patient's Name",
+            "Patient’s Name",
+            "0010,0010",
+            "0010, 0010",
+            "(0010,0010)",
+            "( 0010 , 0010 )",
+            "00100010",
+            "0x00100010",
+            "0X100010",
+            "1048592",
+            "  PatientName\n",
+        ],
+    )
+    def test_every_spelling_of_patient_name(self, text: str) -> None:
+        assert parse_tag(text) == 0x00100010
+
+    def test_eight_digits_are_hexadecimal_and_ten_are_decimal(self) -> None:
+        assert parse_tag("16777216") == 0x16777216
+        assert parse_tag("2145386512") == 0x7FE00010
+
+    def test_letters_of_hexadecimal_in_both_cases(self) -> None:
+        assert parse_tag("7fe00010") == parse_tag("7FE0,0010") == 0x7FE00010
+
+    def test_repeating_attribute_is_its_first_tag(self) -> None:
+        assert parse_tag("OverlayData") == 0x60003000
+
+    def test_no_name_reads_as_a_number(self, ask: Ask) -> None:
+        named = ask("""
+            select keyword, name, tag from standard.attributes where keyword is not null
+        """)
+        for keyword, name, tag in named:
+            number = int(tag.replace("x", "0"), 16)
+            assert parse_tag(keyword) == parse_tag(name) == number
+
+    @pytest.mark.parametrize(
+        ("text", "tag"),
+        [
+            ('(0019,"SIEMENS MR HEADER",0C)', PrivateTag(0x19, "SIEMENS MR HEADER", 0x0C)),
+            ('(0019, "SIEMENS MR HEADER", 0c)', PrivateTag(0x19, "SIEMENS MR HEADER", 0x0C)),
+            ('(0019,"SIEMENS MR HEADER")', PrivateTag(0x19, "SIEMENS MR HEADER", None)),
+            ('(0009,"a ""quoted"" one",01)', PrivateTag(0x09, 'a "quoted" one', 1)),
+            ("(0019,?,0C)", PrivateTag(0x19, None, 0x0C)),
+        ],
+    )
+    def test_private_forms(self, text: str, tag: PrivateTag) -> None:
+        assert parse_tag(text) == tag
+        assert parse_tag(str(tag)) == tag
+
+    @pytest.mark.parametrize(
+        ("text", "keyword"),
+        [
+            ("Patient Name", "PatientName"),
+            ("PatientNmae", "PatientName"),
+            ("slice thicknes", "SliceThickness"),
+        ],
+    )
+    def test_unknown_name_is_answered_with_the_nearest(self, text: str, keyword: str) -> None:
+        with pytest.raises(UsageError, match=rf"nearest keywords are {keyword}\b"):
+            parse_tag(text)
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "",
+            "0010",
+            "0010,001",
+            "(0010,0010",
+            "0x",
+            "0x001000100",
+            "4294967296",
+            "-1",
+            "١٠٤٨٥٩٢",
+            '(0018,"CREATOR",0C)',
+            '(0019,"",0C)',
+            "(0019,?)",
+            "x" * 1_000_000,
+            "\ud800",
+        ],
+    )
+    def test_what_is_no_tag_is_a_usage_error(self, text: str) -> None:
+        with pytest.raises(UsageError) as error:
+            parse_tag(text)
+        assert len(str(error.value)) < 400
+
+    @given(st.text() | st.from_regex(r"\(?[0-9a-fx]*,?\s*[?\"0-9A-F]*,?[0-9a-f]*\)?"))
+    def test_any_text_is_a_tag_or_a_usage_error(self, text: str) -> None:
+        try:
+            tag = parse_tag(text)
+        except UsageError:
+            return
+        assert isinstance(tag, PrivateTag) or 0 <= tag <= 0xFFFFFFFF
+
+    @given(st.integers(0, 0xFFFFFFFF))
+    def test_written_tags_are_read_back(self, tag: int) -> None:
+        group, element = f"{tag >> 16:04X}", f"{tag & 0xFFFF:04x}"
+        for text in (group + element, f"{group},{element}", f"({group},{element})", hex(tag)):
+            assert parse_tag(text) == tag
+
+    @given(
+        st.integers(0, 0x7FFF).map(lambda half: 2 * half + 1),
+        st.text(min_size=1).filter(lambda creator: creator == creator.strip(" \0") != ""),
+        st.none() | st.integers(0, 0xFF),
+    )
+    def test_private_tags_are_read_back(
+        self, group: int, creator: str, element: int | None
+    ) -> None:
+        tag = PrivateTag(group, creator, element)
+        assert parse_tag(str(tag)) == tag
+
+    def test_reading_a_name_imports_no_pydicom(self) -> None:
+        program = (
+            "import sys; from dicomhouse.standard.tags import parse_tag; parse_tag('Rows');"
+            "sys.exit('pydicom' in sys.modules)"
+        )
+        subprocess.run([sys.executable, "-c", program], check=True)
