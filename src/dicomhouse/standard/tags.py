@@ -73,8 +73,6 @@ def parse_tag(text: str) -> int | PrivateTag:
 def _private(group: str, creator: str | None, element: str | None) -> PrivateTag:
     if int(group, 16) % 2 == 0:
         raise UsageError(f"Group {group} is not private: private groups are odd.")
-    if creator is None and element is None:
-        raise UsageError(f"A private tag without creator needs its element: ({group},?,0C).")
     if creator is not None:
         creator = creator.replace('""', '"').strip(" \0")
         if not creator:
