@@ -1,0 +1,113 @@
+"""Reads a tag in whichever form people write it.
+
+Eight digits are always hexadecimal: `00100010` is PatientName, and so is `1048592`, but `16777216`
+is group 1677, not (0100,0000). A decimal number has one to ten digits, not eight, and does not
+begin with 0; the tags that are eight digits in decimal, (0098,9680) to (05F5,E0FF), need another
+form.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cache
+
+from dicomhouse.errors import UsageError
+from dicomhouse.standard import TABLES
+
+_HEXADECIMAL = re.compile(r"(?:0x)?([0-9a-f]{8})|0x([0-9a-f]{1,7})", re.IGNORECASE)
+_PAIR = re.compile(
+    r"([0-9a-f]{4})\s*,\s*([0-9a-f]{4})|\(\s*([0-9a-f]{4})\s*,\s*([0-9a-f]{4})\s*\)", re.IGNORECASE
+)
+_DECIMAL = re.compile(r"0|[1-9][0-9]{0,9}")
+_PRIVATE = re.compile(
+    r'\(\s*([0-9a-f]{4})\s*,\s*(?:\?|"((?:[^"]|"")*)")\s*(?:,\s*([0-9a-f]{2})\s*)?\)',
+    re.IGNORECASE,
+)
+_LONGEST_NAME = 200
+_FORMS = 'PatientName, "Patient\'s Name", 0010,0010, 0x00100010 or (0019,"CREATOR",0C)'
+
+
+@dataclass(frozen=True)
+class PrivateTag:
+    """A private element by its creator, whichever block a file puts it in.
+
+    `creator` is None for data without a valid one, `element` (the low byte) is None for the
+    creator element itself. The text form is the element's `path` in the lake.
+    """
+
+    group: int
+    creator: str | None
+    element: int | None
+
+    def __str__(self) -> str:
+        creator = "?" if self.creator is None else '"' + self.creator.replace('"', '""') + '"'
+        element = "" if self.element is None else f",{self.element:02X}"
+        return f"({self.group:04X},{creator}{element})"
+
+
+def parse_tag(text: str) -> int | PrivateTag:
+    """The tag that a text names; an attribute of a repeating group gives the first of its tags.
+
+    Keywords and names are found in any case. A number need not stand in the dictionary.
+
+    Raises:
+        UsageError: the text is no tag; the message names the nearest keywords.
+    """
+    text = text.strip()
+    if match := _HEXADECIMAL.fullmatch(text):
+        return int(match[1] or match[2], 16)
+    if match := _PAIR.fullmatch(text):
+        return int((match[1] or match[3]) + (match[2] or match[4]), 16)
+    if _DECIMAL.fullmatch(text) and int(text) <= 0xFFFFFFFF:
+        return int(text)
+    if match := _PRIVATE.fullmatch(text):
+        return _private(*match.groups())
+    tag = _tag_of().get(_folded(text))
+    if tag is None:
+        raise UsageError(_unknown(text))
+    return tag
+
+
+def _private(group: str, creator: str | None, element: str | None) -> PrivateTag:
+    if int(group, 16) % 2 == 0:
+        raise UsageError(f"Group {group} is not private: private groups are odd.")
+    if creator is not None:
+        creator = creator.replace('""', '"').strip(" \0")
+        if not creator:
+            raise UsageError(f"The creator is empty; without a valid one write ({group},?,0C).")
+    return PrivateTag(int(group, 16), creator, None if element is None else int(element, 16))
+
+
+def _folded(text: str) -> str:
+    return text.replace("’", "'").casefold()
+
+
+@cache
+def _entries() -> list[tuple[int, str, str]]:
+    """Tag, keyword and name of the dictionary. Numbers need none of it, so Arrow waits here."""
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(TABLES / "attributes.parquet", columns=["tag", "keyword", "name"])
+    return [
+        (int(tag.replace("x", "0"), 16), keyword, name)
+        for tag, keyword, name in zip(*table.to_pydict().values(), strict=True)
+        if keyword
+    ]
+
+
+@cache
+def _tag_of() -> dict[str, int]:
+    return {_folded(text): tag for tag, *texts in _entries() for text in texts}
+
+
+def _unknown(text: str) -> str:
+    if len(text) > _LONGEST_NAME:
+        return f"A text of {len(text)} characters is no DICOM tag. A tag is written as {_FORMS}."
+    letters = "".join(filter(str.isalnum, text)).casefold()
+    keywords = {keyword.casefold(): keyword for _, keyword, _ in _entries()}
+    nearest = [keywords[match] for match in get_close_matches(letters, keywords, n=5)]
+    if not nearest:
+        return f"{text!r} is no DICOM tag. A tag is written as {_FORMS}."
+    return f"{text!r} is no DICOM tag. The nearest keywords are {', '.join(nearest)}."
