@@ -11,13 +11,12 @@ import os
 import struct
 import warnings
 import zlib
-from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 import pydicom
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.filereader import read_dataset, read_partial
+from pydicom.filereader import data_element_generator, read_dataset, read_partial
 from pydicom.tag import BaseTag
 
 from dicomhouse.dicom.bounds import Bounds
@@ -94,11 +93,14 @@ class _Reader:
             return FileHeader("unreadable", f"parse_failed: pydicom raised {type(error).__name__}")
 
     def _read(self) -> FileHeader:
-        dataset = self._parse()
-        self._walk(dataset.file_meta, "", "", 0, DEFAULT_CHARSET, True)
+        file = self.stream
+        dataset = self._parse()  # which may put inflated bytes in the stream's place
+        meta = _top_elements(file, dataset.file_meta, False, True)
+        self._walk(dataset.file_meta, "", "", 0, DEFAULT_CHARSET, True, meta)
         little = dataset.original_encoding[1] is not False
         implicit = bool(dataset.original_encoding[0])
-        chars = self._walk(dataset, "", "", 0, DEFAULT_CHARSET, little)
+        top = _top_elements(self.stream, dataset, implicit, little)
+        chars = self._walk(dataset, "", "", 0, DEFAULT_CHARSET, little, top)
         pixel_bytes: int | None = None
         truncated = False
         while (pixel := self._pixel_data(implicit, little)) is not None:
@@ -139,14 +141,21 @@ class _Reader:
         )
 
     def _walk(
-        self, dataset: Any, parent: str, item: str, depth: int, chars: Charset, little: bool
+        self,
+        dataset: Any,
+        parent: str,
+        item: str,
+        depth: int,
+        chars: Charset,
+        little: bool,
+        raws: list[tuple[int, Any]] | None = None,
     ) -> Charset:
         """Add the elements of a dataset and of its sequences; the character set it leaves."""
         if depth > self.bounds.max_depth:
             raise _Exceeded(f"too_deep: sequences nest deeper than {self.bounds.max_depth} levels")
         creators: dict[int, str] = {}
         item_code = self.headers.item_code(item)
-        for tag, raw in _raw_elements(dataset):
+        for tag, raw in _raw_elements(dataset) if raws is None else raws:
             # An element ggggBBee belongs to the block that gggg00BB reserves (PS3.5 7.8.1).
             creator = creators.get(tag >> 8) if is_private(tag) and tag & 0xF000 else None
             vr_file = "" if getattr(raw, "is_implicit_VR", False) else (raw.VR or "")
@@ -213,8 +222,9 @@ class _Reader:
         if tag not in PIXEL_DATA:
             return None
         if implicit or not head[4:6].isalpha():  # some writers' datasets are not what they declare
-            vr_file, vr = "", "OW" if tag == 0x7FE00010 else ("OF" if number == 8 else "OD")
             (length,) = struct.unpack(end + "L", head[4:8])
+            native = {0x08: "OF", 0x09: "OD", 0x10: "OW"}[number]
+            vr_file, vr = "", "OB" if length == _UNDEFINED else native
             value_start = start + 8
         else:
             vr_file = vr = head[4:6].decode("latin-1")
@@ -262,10 +272,32 @@ def _at_pixel_data(tag: BaseTag, vr: str | None, length: int) -> bool:
     return int(tag) in PIXEL_DATA
 
 
-def _raw_elements(dataset: Dataset) -> Iterator[tuple[int, Any]]:
-    """The elements as they were read, in the order of the file."""
-    for tag in list(dataset._dict):
-        yield int(tag), dataset.get_item(tag)
+def _raw_elements(dataset: Dataset) -> list[tuple[int, Any]]:
+    """The elements as they were read, in the order of the file.
+
+    All at once: pydicom converts some of them while it converts others.
+    """
+    return [(int(tag), dataset.get_item(tag)) for tag in dataset._dict]
+
+
+def _top_elements(
+    stream: BinaryIO, dataset: Dataset, implicit: bool, little: bool
+) -> list[tuple[int, Any]]:
+    """Those of a file's own dataset, of which pydicom has converted a few while reading.
+
+    They are read again from where they stand in `stream`, which stays where it is.
+    """
+    here = stream.tell()
+    elements = []
+    for tag, raw in _raw_elements(dataset):
+        if isinstance(raw, DataElement) and raw.VR != "SQ" and raw.file_tell:
+            header = 12 if not implicit and raw.VR in _LONG_VRS else 8
+            stream.seek(raw.file_tell - header)
+            again = next(data_element_generator(stream, implicit, little), raw)
+            raw = again if again.tag == tag else raw
+        elements.append((tag, raw))
+    stream.seek(here)
+    return elements
 
 
 class _Unconverted:
