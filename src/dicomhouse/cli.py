@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -150,6 +151,8 @@ def _flow_run(settings: Settings) -> dict[str, Any]:
     check_settings(settings)  # wrong usage is told before a server is started
     from prefect.flows import load_flow_from_entrypoint
 
+    for logger in ("prefect.flow_runs", "prefect.task_runs"):
+        logging.getLogger(logger).addFilter(_without_expected_traceback)
     flow: Any = load_flow_from_entrypoint(f"{resource('flows', 'build.py')}:build")
     record: dict[str, Any] = flow(
         sources=list(settings.sources),
@@ -159,6 +162,13 @@ def _flow_run(settings: Settings) -> dict[str, Any]:
         tolerances=dict(settings.tolerances),
     )
     return record
+
+
+def _without_expected_traceback(record: logging.LogRecord) -> bool:
+    """Log what a user may meet by its message alone, as the command line does."""
+    if record.exc_info and isinstance(record.exc_info[1], DicomhouseError):
+        record.exc_info = None
+    return True
 
 
 def _summary(folder: Path, record: dict[str, Any]) -> None:

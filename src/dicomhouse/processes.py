@@ -56,17 +56,24 @@ def supervise(command: Sequence[str]) -> int:
                 break
             if received and stop_at is None:
                 stop_at = time.monotonic() + _GRACE_SECONDS
-                print("dicomhouse: stopping; the published warehouse is unchanged",
-                      file=sys.stderr, flush=True)  # fmt: skip
+                _tell("stopping ...")
                 _signal_group(child.pid, received[0])
             if stop_at is not None and time.monotonic() > stop_at:
                 _signal_group(child.pid, signal.SIGKILL)
         _signal_group(child.pid, signal.SIGKILL)
-        return 128 + received[0] if received else child.returncode
+        if received:
+            name = signal.Signals(received[0]).name
+            _tell(f"stopped by {name}; the published warehouse is whole, no process is left.")
+            return 128 + received[0]
+        return child.returncode
     finally:
         os.close(write_end)
         for number, handler in handlers.items():
             signal.signal(number, handler)
+
+
+def _tell(line: str) -> None:
+    print(f"dicomhouse: {line}", file=sys.stderr, flush=True)
 
 
 def _signal_group(leader: int, number: int) -> None:
