@@ -44,7 +44,7 @@ listed as (
             filter (vm > 0 and value is null and vr <> 'SQ') as bulk_bytes,
         string_agg(coalesce(digest, ''), chr(31) order by position)
             filter (vm > 0 and value is null and vr <> 'SQ') as digest,
-        string_agg(coalesce(number, 0)::bigint, chr(31) order by position)
+        string_agg(coalesce(try_cast(number as bigint), 0), chr(31) order by position)
             filter (vr = 'SQ') as sequence_items,
         bool_or(coalesce(problem_class = 'value', false)) as is_invalid
     from marked
@@ -69,7 +69,7 @@ counted as (
         number as number_mean,
         case when vm > 0 and value is null and vr <> 'SQ' then n_bytes::varchar end as bulk_bytes,
         digest,
-        case when vr = 'SQ' then number::bigint::varchar end as sequence_items,
+        case when vr = 'SQ' then try_cast(number as bigint)::varchar end as sequence_items,
         count(*) as images,
         count(*) filter (problem_class = 'value') as invalid_images,
         min(file_id) as example_file_id
