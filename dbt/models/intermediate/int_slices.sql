@@ -6,7 +6,10 @@ images as (
         -- Rounding far below the tolerance leaves few distinct orientations to compare.
         [round(x, 5) + 0.0 for x in ImageOrientationPatient] as orientation
     from {{ ref('int_series_images') }}
-    where is_slice
+    where
+        is_slice
+        and list_dot_product(ImageOrientationPatient[1:3], ImageOrientationPatient[1:3]) > 0
+        and list_dot_product(ImageOrientationPatient[4:6], ImageOrientationPatient[4:6]) > 0
 ),
 
 orientations as (
