@@ -1,0 +1,166 @@
+with
+
+images as (
+    select source, series_key, study_key, StudyInstanceUID, folder, path
+    from {{ ref('stg_images') }}
+),
+
+series_images as (
+    select * from {{ ref('int_series_images') }}
+),
+
+repeated as (
+    select * from {{ ref('int_repeated_instances') }}
+),
+
+series as (
+    select
+        source,
+        series_key,
+        count(distinct study_key) as studies,
+        count(distinct folder) as folders,
+        min(path, 20) as paths
+    from images
+    group by source, series_key
+),
+
+-- One file of each parent tells where to look.
+study_files as (
+    select source, series_key, min(path) as path
+    from images
+    group by source, series_key, study_key
+),
+
+study_offenders as (
+    select source, series_key, min(path, 20) as paths
+    from study_files
+    group by source, series_key
+),
+
+folder_files as (
+    select source, series_key, min(path) as path
+    from images
+    group by source, series_key, folder
+),
+
+folder_offenders as (
+    select source, series_key, min(path, 20) as paths
+    from folder_files
+    group by source, series_key
+),
+
+copies as (
+    select
+        source,
+        series_key,
+        count(*) filter (is_copy) as copies,
+        min(path, 20) filter (is_copy) as paths
+    from repeated
+    group by source, series_key
+),
+
+conflicting as (
+    select * from repeated
+    where not is_copy
+    qualify count(*) over (partition by source, series_key, SOPInstanceUID) > 1
+),
+
+conflicts as (
+    select
+        source,
+        series_key,
+        count(distinct SOPInstanceUID) as instances,
+        count(*) as files,
+        min(path, 20) as paths
+    from conflicting
+    group by source, series_key
+),
+
+non_volume as (
+    select
+        source,
+        series_key,
+        bool_or(series_has_slices) as has_slices,
+        count(*) filter (is_non_volume) as images,
+        min(path, 20) filter (is_non_volume) as paths
+    from series_images
+    group by source, series_key
+)
+
+select
+    series.source,
+    series.series_key,
+    'series_in_multiple_studies' as rule,
+    series.studies > 1 as is_failed,
+    null::varchar as severity,
+    series.studies::double as measured,
+    series.studies as n_offenders,
+    study_offenders.paths as offenders,
+    'The series stands in ' || series.studies || ' studies' as message
+from series
+inner join study_offenders
+    on series.source = study_offenders.source and series.series_key = study_offenders.series_key
+
+union all
+
+select
+    series.source,
+    series.series_key,
+    'series_in_multiple_folders' as rule,
+    series.folders > 1 as is_failed,
+    null as severity,
+    series.folders::double as measured,
+    series.folders as n_offenders,
+    folder_offenders.paths as offenders,
+    'The files of the series lie in ' || series.folders || ' folders' as message
+from series
+inner join folder_offenders
+    on series.source = folder_offenders.source and series.series_key = folder_offenders.series_key
+
+union all
+
+select
+    series.source,
+    series.series_key,
+    'duplicate_instance_identical' as rule,
+    coalesce(copies.copies, 0) > 0 as is_failed,
+    null as severity,
+    coalesce(copies.copies, 0)::double as measured,
+    coalesce(copies.copies, 0) as n_offenders,
+    copies.paths as offenders,
+    copies.copies || ' files repeat an instance with equal elements and are set aside' as message
+from series
+left join copies
+    on series.source = copies.source and series.series_key = copies.series_key
+
+union all
+
+select
+    series.source,
+    series.series_key,
+    'duplicate_instance_conflict' as rule,
+    coalesce(conflicts.instances, 0) > 0 as is_failed,
+    null as severity,
+    coalesce(conflicts.instances, 0)::double as measured,
+    coalesce(conflicts.files, 0) as n_offenders,
+    conflicts.paths as offenders,
+    conflicts.instances || ' SOPInstanceUIDs name ' || conflicts.files
+    || ' files that differ in elements, size or transfer syntax' as message
+from series
+left join conflicts
+    on series.source = conflicts.source and series.series_key = conflicts.series_key
+
+union all
+
+select
+    source,
+    series_key,
+    'non_volume_image' as rule,
+    images > 0 as is_failed,
+    case when has_slices then 'W' end as severity,
+    images::double as measured,
+    images as n_offenders,
+    paths as offenders,
+    images || ' images are secondary captures or have no position, orientation or spacing'
+    as message
+from non_volume

@@ -1,0 +1,108 @@
+with
+
+images as (
+    select
+        *,
+        -- Several acquisitions, echoes and times may each count from one.
+        hash(
+            AcquisitionNumber,
+            EchoTime,
+            DiffusionBValue,
+            TriggerTime,
+            TemporalPositionIdentifier
+        ) as dimension
+    from {{ ref('int_series_images') }}
+    where not is_set_aside
+),
+
+numbers as (
+    select
+        source,
+        series_key,
+        InstanceNumber,
+        min(path) as path,
+        InstanceNumber - lag(InstanceNumber) over (
+            partition by source, series_key order by InstanceNumber
+        ) - 1 as missing
+    from images
+    where InstanceNumber is not null
+    group by source, series_key, InstanceNumber
+),
+
+gaps as (
+    select
+        source,
+        series_key,
+        count(*) as numbers,
+        coalesce(sum(missing), 0)::bigint as missing,
+        count(*) filter (missing > 0) as gaps,
+        min(path, 20) filter (missing > 0) as paths
+    from numbers
+    group by source, series_key
+),
+
+counted as (
+    select
+        *,
+        InstanceNumber is not null
+        and count(*) over (
+            partition by source, series_key, InstanceNumber, dimension
+        ) > 1 as is_repeated
+    from images
+),
+
+series as (
+    select
+        source,
+        series_key,
+        count(InstanceNumber) as numbered,
+        count(*) filter (InstanceNumber is null) as unnumbered,
+        min(path, 20) filter (InstanceNumber is null) as unnumbered_paths,
+        count(*) filter (is_repeated) as repeated,
+        min(path, 20) filter (is_repeated) as repeated_paths
+    from counted
+    group by source, series_key
+)
+
+select
+    source,
+    series_key,
+    'instance_number_missing' as rule,
+    unnumbered > 0 as is_failed,
+    null::varchar as severity,
+    unnumbered::double as measured,
+    unnumbered as n_offenders,
+    unnumbered_paths as offenders,
+    unnumbered || ' images have no InstanceNumber' as message
+from series
+
+union all
+
+select
+    source,
+    series_key,
+    'instance_number_duplicate' as rule,
+    repeated > 0 as is_failed,
+    null as severity,
+    repeated::double as measured,
+    repeated as n_offenders,
+    repeated_paths as offenders,
+    repeated || ' images share their InstanceNumber with another one' as message
+from series
+where numbered > 0
+
+union all
+
+select
+    source,
+    series_key,
+    'instance_number_gap' as rule,
+    missing > 0 as is_failed,
+    null as severity,
+    missing::double as measured,
+    gaps as n_offenders,
+    paths as offenders,
+    missing || ' numbers are missing between the smallest and the largest InstanceNumber'
+    as message
+from gaps
+where numbers > 1

@@ -1,0 +1,72 @@
+{% set keys = {'patient': 'patient_key', 'study': 'study_key', 'series': 'series_key'} %}
+
+with
+
+path_values as (
+    select * from {{ ref('int_series_path_values') }}
+),
+
+images as (
+    select source, patient_key, study_key, series_key from {{ ref('stg_images') }}
+),
+
+entity_images as (
+    select source, 'source' as level, source as entity_key, count(*) as images
+    from images
+    group by source
+    {% for level, key in keys.items() %}
+    union all
+    select source, '{{ level }}' as level, {{ key }} as entity_key, count(*) as images
+    from images
+    group by source, {{ key }}
+    {% endfor %}
+),
+
+entity_paths as (
+    {% for level, key in [('source', 'source')] + keys.items() | list %}
+    {% if not loop.first %}union all{% endif %}
+    select
+        source,
+        '{{ level }}' as level,
+        {{ key }} as entity_key,
+        path,
+        count(distinct value_key) as distinct_values,
+        coalesce(sum(images) filter (not is_empty), 0)::bigint as present,
+        coalesce(sum(images) filter (is_empty), 0)::bigint as empty,
+        sum(invalid_images)::bigint as invalid,
+        coalesce(sum(images) filter (varies_in_image), 0)::bigint as varying_images,
+        min(value) as value,
+        min(number_min) as number_min,
+        max(number_max) as number_max,
+        min(tag) as tag,
+        max(vm) as vm
+    from path_values
+    group by source, {{ 'path' if key == 'source' else key ~ ', path' }}
+    {% endfor %}
+)
+
+select
+    entity_paths.source,
+    entity_paths.level,
+    entity_paths.entity_key,
+    entity_paths.path,
+    entity_paths.tag,
+    {{ level_state('entity_paths.distinct_values', 'entity_paths.present', 'entity_images.images') }}
+        as state,
+    entity_images.images,
+    entity_paths.present,
+    entity_paths.empty,
+    entity_images.images - entity_paths.present - entity_paths.empty as absent,
+    entity_paths.invalid,
+    entity_paths.varying_images,
+    entity_paths.distinct_values,
+    entity_paths.value,
+    entity_paths.number_min,
+    entity_paths.number_max,
+    entity_paths.vm
+from entity_paths
+inner join entity_images
+    on
+        entity_paths.source = entity_images.source
+        and entity_paths.level = entity_images.level
+        and entity_paths.entity_key = entity_images.entity_key

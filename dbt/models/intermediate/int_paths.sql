@@ -1,0 +1,31 @@
+-- A path has one VR and tag nearly always; elsewhere the one of most images stands for it.
+with
+
+path_values as (
+    select * from {{ ref('int_series_path_values') }}
+),
+
+forms as (
+    select source, path, tag, vr, sum(images) as images
+    from path_values
+    group by source, path, tag, vr
+),
+
+attributes as (
+    select tag, keyword from {{ source('standard', 'attributes') }}
+),
+
+chosen as (
+    select source, path, tag, vr
+    from forms
+    qualify row_number() over (partition by source, path order by images desc, vr, tag) = 1
+)
+
+select
+    chosen.source,
+    chosen.path,
+    chosen.tag,
+    attributes.keyword,
+    chosen.vr
+from chosen
+left join attributes on chosen.tag = attributes.tag

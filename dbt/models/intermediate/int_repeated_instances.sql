@@ -1,0 +1,55 @@
+with
+
+images as (
+    select source, series_key, SOPInstanceUID, file_id, path, size_bytes, TransferSyntaxUID
+    from {{ ref('stg_images') }}
+    where SOPInstanceUID is not null
+),
+
+repeated as (
+    select * from images
+    qualify count(*) over (partition by source, series_key, SOPInstanceUID) > 1
+),
+
+-- Pixels, padding and signatures are left out; the order of the elements cannot matter.
+contents as (
+    select
+        file_id,
+        count(*) as elements,
+        bit_xor(hash(path, item, tag, value, digest, case when value is null then n_bytes end))
+            as elements_hash
+    from {{ ref('stg_elements') }}
+    where
+        file_id in (select repeated.file_id from repeated)
+        and not structural
+        and tag not in ('7FE00010', 'FFFCFFFC', 'FFFAFFFA')
+    group by file_id
+)
+
+select
+    repeated.source,
+    repeated.series_key,
+    repeated.SOPInstanceUID,
+    repeated.file_id,
+    repeated.path,
+    dense_rank() over (
+        partition by repeated.source, repeated.series_key, repeated.SOPInstanceUID
+        order by
+            contents.elements,
+            contents.elements_hash,
+            repeated.size_bytes,
+            repeated.TransferSyntaxUID
+    ) as content,
+    row_number() over (
+        partition by
+            repeated.source,
+            repeated.series_key,
+            repeated.SOPInstanceUID,
+            contents.elements,
+            contents.elements_hash,
+            repeated.size_bytes,
+            repeated.TransferSyntaxUID
+        order by repeated.path
+    ) > 1 as is_copy
+from repeated
+left join contents on repeated.file_id = contents.file_id

@@ -1,0 +1,72 @@
+with
+
+varying as (
+    select * from {{ ref('int_entity_paths') }}
+    where level = 'series' and state = 'varies'
+),
+
+path_values as (
+    select * from {{ ref('int_series_path_values') }}
+),
+
+paths as (
+    select * from {{ ref('int_paths') }}
+),
+
+numbers as (
+    select distinct
+        path_values.source,
+        path_values.series_key,
+        path_values.path,
+        path_values.number_min as number
+    from path_values
+    inner join varying
+        on
+            path_values.source = varying.source
+            and path_values.series_key = varying.entity_key
+            and path_values.path = varying.path
+    where varying.vm = 1 and path_values.number_min is not null
+),
+
+steps as (
+    select
+        source,
+        series_key,
+        path,
+        number - lag(number) over (
+            partition by source, series_key, path order by number
+        ) as step
+    from numbers
+),
+
+-- Evenly spaced: no step is off the mean one by more than a thousandth of it.
+even_steps as (
+    select source, series_key, path, avg(step) as step
+    from steps
+    group by source, series_key, path
+    having max(step) - min(step) <= 1e-3 * avg(step)
+)
+
+select
+    varying.source,
+    varying.entity_key as series_key,
+    varying.path,
+    paths.tag,
+    paths.keyword,
+    paths.vr,
+    varying.distinct_values,
+    varying.number_min,
+    varying.number_max,
+    even_steps.step,
+    varying.images,
+    varying.present,
+    varying.empty,
+    varying.absent
+from varying
+inner join paths
+    on varying.source = paths.source and varying.path = paths.path
+left join even_steps
+    on
+        varying.source = even_steps.source
+        and varying.entity_key = even_steps.series_key
+        and varying.path = even_steps.path

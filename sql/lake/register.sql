@@ -1,0 +1,30 @@
+-- Makes the Parquet lake visible to dbt. Before this runs, the placeholder in each read_parquet
+-- is replaced with the lake's absolute path, single quotes doubled.
+create schema if not exists lake;
+
+create or replace view lake.files as
+select *
+from read_parquet(
+    '{lake}/files/**/*.parquet',
+    hive_partitioning = true,
+    union_by_name = true,
+    hive_types = {'source': varchar}
+);
+
+create or replace view lake.elements as
+select *
+from read_parquet(
+    '{lake}/elements/**/*.parquet',
+    hive_partitioning = true,
+    union_by_name = true,
+    hive_types = {'source': varchar, 'Modality': varchar}
+);
+
+create or replace view lake.images as
+select *
+from read_parquet(
+    '{lake}/images/**/*.parquet',
+    hive_partitioning = true,
+    union_by_name = true,
+    hive_types = {'source': varchar, 'Modality': varchar}
+);
