@@ -1,3 +1,20 @@
 """dicomhouse: folders of DICOM files in, a tested warehouse of their tags out."""
 
 __version__ = "0.1.0"
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dicomhouse.reader import Warehouse
+
+
+def open(folder: str | Path = "warehouse", generation: int | None = None) -> "Warehouse":
+    """Open a warehouse's current generation (or the one asked for) for reading.
+
+    Raises:
+        WarehouseNotFound: nothing was published there.
+    """
+    from dicomhouse.reader import Warehouse
+
+    return Warehouse(folder, generation)

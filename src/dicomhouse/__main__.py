@@ -1,0 +1,7 @@
+"""`python -m dicomhouse`."""
+
+import sys
+
+from dicomhouse.cli import main
+
+sys.exit(main())

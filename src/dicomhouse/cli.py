@@ -1,0 +1,263 @@
+"""The command line: parse, call, translate errors. Heavy imports stay inside the commands."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from dicomhouse import __version__
+from dicomhouse.errors import DicomhouseError, Interrupted, UsageError
+from dicomhouse.processes import hold_lifeline, raise_on_sigterm, supervise
+from dicomhouse.resources import resource
+from dicomhouse.settings import Settings, default_warehouse
+
+_SUPERVISED = "DICOMHOUSE_SUPERVISED"
+_SEVERITIES = {"E": "error", "W": "warning", "I": "information"}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code (`errors.py` has the meanings)."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    chosen = _parser().parse_args(words)
+    try:
+        if chosen.command in ("build", "demo"):
+            return _supervised(chosen, words)
+        return int(chosen.run(chosen))
+    except DicomhouseError as error:
+        if chosen.debug:
+            raise
+        print(f"dicomhouse: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return Interrupted.exit_code
+    except BrokenPipeError:  # the reader of our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _supervised(chosen: argparse.Namespace, words: Sequence[str]) -> int:
+    if os.environ.pop(_SUPERVISED, None) is None:
+        os.environ[_SUPERVISED] = "1"
+        return supervise([sys.executable, "-m", "dicomhouse", *words])
+    hold_lifeline()
+    raise_on_sigterm()
+    return int(chosen.run(chosen))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="dicomhouse",
+        description="Folders of DICOM files in, a tested warehouse of their tags out.",
+    )
+    parser.add_argument("--version", action="version", version=f"dicomhouse {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def command(
+        name: str, run: Callable[[argparse.Namespace], int], text: str
+    ) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=text, description=text)
+        sub.set_defaults(run=run)
+        sub.add_argument(
+            "--warehouse", type=Path, default=default_warehouse(), metavar="DIR",
+            help="the warehouse's folder (default: DICOMHOUSE_WAREHOUSE, or ./warehouse)",
+        )  # fmt: skip
+        sub.add_argument("--debug", action="store_true", help="show tracebacks of errors")
+        return sub
+
+    build = command("build", _build, "Read folders of DICOM files and publish a warehouse.")
+    build.add_argument("source", nargs="+", help="a folder, or NAME=PATH")
+    demo = command("demo", _demo, "Build a warehouse from the studies that ship inside pydicom.")
+    for sub in (build, demo):
+        sub.add_argument(
+            "--direct", action="store_true", help="the same steps without the Prefect flow"
+        )
+        sub.add_argument(
+            "--jobs", type=int, metavar="N", help="worker processes (default: one a core)"
+        )
+        sub.add_argument(
+            "--tolerance", action="append", default=[], metavar="RULE=NUMBER",
+            help="another tolerance of a check for this run",
+        )  # fmt: skip
+    check = command("check", _check, "Show the findings; exit code 1 when one is an error.")
+    check.add_argument("--severity", choices=sorted(_SEVERITIES), action="append")
+    check.add_argument("--rule", action="append", metavar="RULE")
+    check.add_argument("--level", action="append", metavar="LEVEL")
+    sql = command("sql", _sql, "Run one SELECT, or a named report.")
+    sql.add_argument("query", nargs="?", help="the statement")
+    sql.add_argument("--report", metavar="NAME", help=f"one of: {', '.join(_reports())}")
+    sql.add_argument("--param", action="append", default=[], metavar="KEY=VALUE")
+    status = command("status", _status, "Show the last run and what it could not read.")
+    for sub in (check, sql, status):
+        sub.add_argument("--generation", type=int, metavar="N", help="look back at generation N")
+    for sub in (check, sql):
+        sub.add_argument("--format", choices=("table", "csv", "json", "parquet"), default="table")
+    return parser
+
+
+def _build(chosen: argparse.Namespace) -> int:
+    return _run(chosen, chosen.source)
+
+
+def _demo(chosen: argparse.Namespace) -> int:
+    import pydicom
+
+    folder = Path(pydicom.__file__).parent / "data" / "test_files"
+    studies = folder / "dicomdirtests"
+    if not studies.is_dir():
+        raise UsageError(f"this pydicom has no test files in {folder}; install pydicom 3.")
+    return _run(chosen, [f"studies={studies}", f"oddities={folder}"])
+
+
+def _run(chosen: argparse.Namespace, sources: Sequence[str]) -> int:
+    tolerances = {}
+    for text in chosen.tolerance:
+        rule, _, number = text.partition("=")
+        try:
+            tolerances[rule] = float(number)
+        except ValueError:
+            raise UsageError(f"--tolerance takes RULE=NUMBER, not {text}.") from None
+    settings = Settings(
+        sources=tuple(sources),
+        warehouse=chosen.warehouse,
+        tolerances=tolerances,
+        **({} if chosen.jobs is None else {"jobs": chosen.jobs}),
+    )
+    if chosen.direct:
+        from dicomhouse.pipeline import build_direct
+
+        record = build_direct(settings, lambda line: print(line, file=sys.stderr, flush=True))
+    else:
+        record = _flow_run(settings)
+    _summary(chosen.warehouse, record)
+    return 0
+
+
+def _flow_run(settings: Settings) -> dict[str, Any]:
+    """Run the Prefect flow in this process; Prefect starts a private server where none is set."""
+    quiet = {
+        "DO_NOT_TRACK": "1",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "90",
+    }
+    os.environ |= {name: os.environ.get(name, value) for name, value in quiet.items()}
+    from dicomhouse.pipeline import check_settings
+
+    check_settings(settings)  # wrong usage is told before a server is started
+    from prefect.flows import load_flow_from_entrypoint
+
+    for logger in ("prefect.flow_runs", "prefect.task_runs"):
+        logging.getLogger(logger).addFilter(_without_expected_traceback)
+    flow: Any = load_flow_from_entrypoint(f"{resource('flows', 'build.py')}:build")
+    record: dict[str, Any] = flow(
+        sources=list(settings.sources),
+        warehouse=str(settings.warehouse),
+        jobs=settings.jobs,
+        keep_generations=settings.keep_generations,
+        tolerances=dict(settings.tolerances),
+    )
+    return record
+
+
+def _without_expected_traceback(record: logging.LogRecord) -> bool:
+    """Log what a user may meet by its message alone, as the command line does."""
+    if record.exc_info and isinstance(record.exc_info[1], DicomhouseError):
+        record.exc_info = None
+    return True
+
+
+def _summary(folder: Path, record: dict[str, Any]) -> None:
+    import dicomhouse
+
+    with dicomhouse.open(folder) as warehouse:
+        rows = warehouse.connection.execute(_statement("summary")).fetchall()
+        worst = warehouse.connection.execute(_statement("worst_findings")).fetchall()
+    files = ", ".join(f"{count:,} {status}" for status, count in record["files"].items())
+    print(f"\nfiles      {files}")
+    for name, count in rows:
+        print(f"{name:<10} {count:,}")
+    print("findings   " + ("none" if not worst else "most severe first"))
+    for severity, rule, count, subjects in worst:
+        print(f"           {_SEVERITIES[severity]:<12}{rule}: {count:,} of level {subjects}")
+    place = "" if folder == default_warehouse() else f" --warehouse {folder}"
+    print(f"warehouse  {folder} (generation {record['generation']})")
+    print("\nnext:")
+    print(f"  dicomhouse check{place}")
+    print(
+        f"  dicomhouse sql{place} \"select * from patient_tags where state = 'constant' limit 20\""
+    )
+
+
+def _check(chosen: argparse.Namespace) -> int:
+    import dicomhouse
+    from dicomhouse.output import write
+
+    with dicomhouse.open(chosen.warehouse, chosen.generation) as warehouse:
+        found = warehouse.connection.sql(
+            _statement("findings"),
+            params={
+                "severities": chosen.severity or [],
+                "rules": chosen.rule or [],
+                "levels": chosen.level or [],
+            },
+        )
+        rows = found.to_arrow_table()
+    if chosen.format == "table" and not rows.num_rows:
+        print("no findings")
+    else:
+        write(rows, chosen.format)
+    return 1 if "E" in rows.column("severity").to_pylist() else 0
+
+
+def _sql(chosen: argparse.Namespace) -> int:
+    import dicomhouse
+    from dicomhouse.output import write
+    from dicomhouse.warehouse.database import query
+
+    if (chosen.query is None) == (chosen.report is None):
+        raise UsageError('give either a statement, as in "select ...", or --report NAME.')
+    statement = chosen.query
+    if chosen.report:
+        if chosen.report not in _reports():
+            raise UsageError(f"no report {chosen.report}; there are: {', '.join(_reports())}.")
+        statement = resource("sql", "reports", f"{chosen.report}.sql").read_text()
+    parameters = {}
+    for text in chosen.param:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise UsageError(f"--param takes KEY=VALUE, not {text}.")
+        parameters[name] = value
+    with dicomhouse.open(chosen.warehouse, chosen.generation) as warehouse:
+        write(query(warehouse.connection, statement, parameters).to_arrow_table(), chosen.format)
+    return 0
+
+
+def _status(chosen: argparse.Namespace) -> int:
+    import dicomhouse
+    from dicomhouse.output import write
+
+    with dicomhouse.open(chosen.warehouse, chosen.generation) as warehouse:
+        record = warehouse.generation.run()
+        quarantined = warehouse.connection.sql(_statement("quarantined")).to_arrow_table()
+    for name in ("run_id", "started_at", "finished_at", "images", "elements", "lake_bytes"):
+        print(f"{name:<12} {record[name]}")
+    print(f"{'files':<12} {json.dumps(record['files'])}")
+    print(f"{'seconds':<12} {json.dumps(record['seconds'])}")
+    if quarantined.num_rows:
+        print("\nnot read in full:")
+        write(quarantined, "table")
+    return 0
+
+
+def _statement(name: str) -> str:
+    """One of the questions that the commands themselves ask."""
+    return resource("sql", "commands", f"{name}.sql").read_text()
+
+
+def _reports() -> list[str]:
+    return sorted(path.stem for path in resource("sql", "reports").glob("*.sql"))

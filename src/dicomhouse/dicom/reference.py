@@ -1,0 +1,340 @@
+"""The reference reader: pydicom parses, this module only names and counts what it found.
+
+It reads everything that pydicom reads, whatever its encoding, and skips pixel data, which it
+measures by the headers of its fragments (PS3.5 Annex A.4).
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import struct
+import warnings
+import zlib
+from typing import Any, BinaryIO
+
+import pydicom
+from pydicom.dataelem import DataElement, RawDataElement
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.filereader import data_element_generator, read_dataset, read_partial
+from pydicom.tag import BaseTag
+
+from dicomhouse.dicom.bounds import Bounds
+from dicomhouse.dicom.decode import DEFAULT_CHARSET, Charset, Value, charset, decode
+from dicomhouse.dicom.elements import FileHeader, Headers
+from dicomhouse.dicom.sniff import kind_of
+from dicomhouse.dicom.tree import PIXEL_DATA, element, is_creator, is_private
+
+_DEFLATED = frozenset({"1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.8.1"})
+_UNDEFINED = 0xFFFFFFFF
+_LONG_VRS = frozenset(pydicom.valuerep.EXPLICIT_VR_LENGTH_32)
+
+
+class _Exceeded(Exception):
+    """A bound of `Bounds` was reached."""
+
+
+def read_header(stream: BinaryIO, headers: Headers, bounds: Bounds | None = None) -> FileHeader:
+    """Read one file and add its elements to `headers`, in the order of the file.
+
+    Args:
+        stream: the file's bytes, seekable, at its beginning.
+        headers: takes the elements; one file more stands in it afterwards.
+        bounds: what the file may cost.
+
+    Returns:
+        The file's status. What was read before a failure stays, except of files that are not
+        DICOM. Never raises for what the bytes hold; errors of the stream itself (OSError) pass.
+    """
+    codes: list[int] = []
+    items: list[int] = []
+    reader = _Reader(stream, headers, codes, items, bounds or Bounds())
+    header = reader.read()
+    headers.add(header, codes, items)
+    return header
+
+
+class _Reader:
+    def __init__(
+        self,
+        stream: BinaryIO,
+        headers: Headers,
+        codes: list[int],
+        items: list[int],
+        bounds: Bounds,
+    ) -> None:
+        self.stream = stream
+        self.headers = headers
+        self.codes = codes
+        self.items = items
+        self.bounds = bounds
+        self.ends_early = False
+        self.size = stream.seek(0, os.SEEK_END)
+        stream.seek(0)
+
+    def read(self) -> FileHeader:
+        kind = kind_of(self.stream.read(512), self.size)
+        self.stream.seek(0)
+        if kind is not None:
+            return kind
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                return self._read()
+        except _Exceeded as bound:
+            return FileHeader("unreadable", str(bound))
+        except EOFError:
+            return FileHeader("truncated", "header_ends: the file ends within its header")
+        except RecursionError:
+            return FileHeader("unreadable", "too_deep: sequences nest deeper than pydicom follows")
+        except OSError:
+            raise
+        except Exception as error:  # whatever pydicom raises on such bytes
+            return FileHeader("unreadable", f"parse_failed: pydicom raised {type(error).__name__}")
+
+    def _read(self) -> FileHeader:
+        file = self.stream
+        dataset = self._parse()  # which may put inflated bytes in the stream's place
+        meta = _top_elements(file, dataset.file_meta, False, True)
+        self._walk(dataset.file_meta, "", "", 0, DEFAULT_CHARSET, True, meta)
+        little = dataset.original_encoding[1] is not False
+        implicit = bool(dataset.original_encoding[0])
+        top = _top_elements(self.stream, dataset, implicit, little)
+        chars = self._walk(dataset, "", "", 0, DEFAULT_CHARSET, little, top)
+        pixel_bytes: int | None = None
+        truncated = False
+        while (pixel := self._pixel_data(implicit, little)) is not None:
+            length, truncated = pixel
+            pixel_bytes = length if pixel_bytes is None else pixel_bytes + length
+            if truncated:
+                break
+            rest = read_dataset(self.stream, implicit, little, stop_when=_at_pixel_data)
+            self._walk(rest, "", "", 0, chars, little)
+        if not self.codes:
+            return FileHeader("not_dicom", "no_elements: no DICOM element was found")
+        if "DirectoryRecordSequence" in dataset or not any(
+            int(tag) >> 16 > 2 for tag in dataset._dict
+        ):
+            return FileHeader("no_image", "no_instance: a directory or bare file meta information")
+        if truncated:
+            return FileHeader("truncated", "pixel_data_ends: the file ends within its pixel data",
+                              pixel_bytes)  # fmt: skip
+        if self.ends_early:
+            return FileHeader("truncated", "header_ends: the file ends within its header",
+                              pixel_bytes)  # fmt: skip
+        return FileHeader("ok", None, pixel_bytes)
+
+    def _parse(self) -> Any:
+        """pydicom's dataset up to the pixel data; `stream` stands there afterwards."""
+        meta = _deflated_meta(self.stream)
+        self.stream.seek(0)
+        if meta is None:
+            return read_partial(self.stream, stop_when=_at_pixel_data, force=True)
+        file_meta, start = meta
+        self.stream.seek(start)
+        inflated = _inflate(self.stream.read(), self.bounds.max_inflated_bytes)
+        self.stream = io.BytesIO(inflated)
+        self.size = len(inflated)
+        dataset = read_dataset(self.stream, False, True, stop_when=_at_pixel_data)
+        return pydicom.FileDataset(
+            "", dataset, file_meta=file_meta, is_implicit_VR=False, is_little_endian=True
+        )
+
+    def _walk(
+        self,
+        dataset: Any,
+        parent: str,
+        item: str,
+        depth: int,
+        chars: Charset,
+        little: bool,
+        raws: list[tuple[int, Any]] | None = None,
+    ) -> Charset:
+        """Add the elements of a dataset and of its sequences; the character set it leaves."""
+        if depth > self.bounds.max_depth:
+            raise _Exceeded(f"too_deep: sequences nest deeper than {self.bounds.max_depth} levels")
+        creators: dict[int, str] = {}
+        item_code = self.headers.item_code(item)
+        for tag, raw in _raw_elements(dataset) if raws is None else raws:
+            # An element ggggBBee belongs to the block that gggg00BB reserves (PS3.5 7.8.1).
+            creator = creators.get(tag >> 8) if is_private(tag) and tag & 0xF000 else None
+            vr_file = "" if getattr(raw, "is_implicit_VR", False) else (raw.VR or "")
+            elem = _converted(dataset, tag, raw)
+            if elem.VR == "SQ":
+                self._sequence(
+                    elem, raw, vr_file, parent, item, item_code, depth, creator, chars, little
+                )
+                continue
+            data = raw.value if isinstance(raw, RawDataElement) else b""
+            data = b"" if data is None else data
+            n_bytes = len(data)
+            if isinstance(raw, RawDataElement) and raw.length not in (n_bytes, _UNDEFINED):
+                self.ends_early = True
+            if n_bytes > self.bounds.max_value_bytes:
+                value = Value(1, problem="not_read")
+            else:
+                value = decode(data, str(elem.VR), tag, chars, little)
+            if is_creator(tag):
+                creator = value.text
+                if creator and value.vm == 1:
+                    creators[tag >> 16 << 8 | tag & 0xFF] = creator
+            self._add(parent, depth, tag, creator, str(elem.VR), vr_file, n_bytes, value, item_code)
+            if tag == 0x00080005:
+                chars = charset(value.text or "")
+        return chars
+
+    def _sequence(
+        self, elem: DataElement, raw: Any, vr_file: str, parent: str, item: str, item_code: int,
+        depth: int, creator: str | None, chars: Charset, little: bool,
+    ) -> None:  # fmt: skip
+        count = len(elem.value)
+        value = Value(1 if count else 0, number=float(count))
+        path = self._add(
+            parent, depth, int(elem.tag), creator, "SQ", vr_file, None, value, item_code
+        )
+        for number, nested in enumerate(elem.value):
+            below = f"{item}.{number}" if item else str(number)
+            self._walk(nested, path, below, depth + 1, chars, little)
+
+    def _add(
+        self, parent: str, depth: int, tag: int, creator: str | None, vr: str, vr_file: str,
+        n_bytes: int | None, value: Value, item_code: int,
+    ) -> str:  # fmt: skip
+        if len(self.codes) >= self.bounds.max_elements:
+            raise _Exceeded(f"too_many: more than {self.bounds.max_elements} elements")
+        record = element(parent, depth, tag, creator, vr, vr_file, n_bytes, value)
+        self.codes.append(self.headers.code(record))
+        self.items.append(item_code)
+        return record.path
+
+    def _pixel_data(self, implicit: bool, little: bool) -> tuple[int, bool] | None:
+        """Add the pixel data that the stream stands at and skip it.
+
+        Returns its length in bytes and whether the file ends within it; None where there is none.
+        """
+        start = self.stream.tell()
+        head = self.stream.read(12)
+        end = "<" if little else ">"
+        if len(head) < 8:
+            return None
+        group, number = struct.unpack(end + "HH", head[:4])
+        tag = group << 16 | number
+        if tag not in PIXEL_DATA:
+            return None
+        if implicit or not head[4:6].isalpha():  # some writers' datasets are not what they declare
+            (length,) = struct.unpack(end + "L", head[4:8])
+            native = {0x08: "OF", 0x09: "OD", 0x10: "OW"}[number]
+            vr_file, vr = "", "OB" if length == _UNDEFINED else native
+            value_start = start + 8
+        else:
+            vr_file = vr = head[4:6].decode("latin-1")
+            if vr in _LONG_VRS:
+                if len(head) < 12:
+                    return None
+                (length,) = struct.unpack(end + "L", head[8:12])
+                value_start = start + 12
+            else:
+                (length,) = struct.unpack(end + "H", head[6:8])
+                value_start = start + 8
+        if length == _UNDEFINED:
+            length, truncated = self._fragments(value_start, end)
+        else:
+            truncated = value_start + length > self.size
+            length = min(length, self.size - value_start)
+            self.stream.seek(value_start + length)
+        value = Value(1 if length else 0)
+        self._add("", 0, tag, None, vr, vr_file, length, value, 0)
+        return length, truncated
+
+    def _fragments(self, position: int, end: str) -> tuple[int, bool]:
+        """Bytes of the fragments behind the offset table, and whether their end is missing."""
+        total = 0
+        is_first = True
+        while True:
+            self.stream.seek(position)
+            head = self.stream.read(8)
+            if len(head) < 8:
+                return total, True
+            group, number, length = struct.unpack(end + "HHL", head)
+            position += 8
+            if (group, number) == (0xFFFE, 0xE0DD):
+                return total, False
+            if (group, number) != (0xFFFE, 0xE000):
+                return total, True
+            if position + length > self.size:
+                return total + (0 if is_first else self.size - position), True
+            position += length
+            total += 0 if is_first else length
+            is_first = False
+
+
+def _at_pixel_data(tag: BaseTag, vr: str | None, length: int) -> bool:
+    return int(tag) in PIXEL_DATA
+
+
+def _raw_elements(dataset: Dataset) -> list[tuple[int, Any]]:
+    """The elements as they were read, in the order of the file.
+
+    All at once: pydicom converts some of them while it converts others.
+    """
+    return [(int(tag), dataset.get_item(tag)) for tag in dataset._dict]
+
+
+def _top_elements(
+    stream: BinaryIO, dataset: Dataset, implicit: bool, little: bool
+) -> list[tuple[int, Any]]:
+    """Those of a file's own dataset, of which pydicom has converted a few while reading.
+
+    They are read again from where they stand in `stream`, which stays where it is.
+    """
+    here = stream.tell()
+    elements = []
+    for tag, raw in _raw_elements(dataset):
+        if isinstance(raw, DataElement) and raw.VR != "SQ" and raw.file_tell:
+            header = 12 if not implicit and raw.VR in _LONG_VRS else 8
+            stream.seek(raw.file_tell - header)
+            again = next(data_element_generator(stream, implicit, little), raw)
+            raw = again if again.tag == tag else raw
+        elements.append((tag, raw))
+    stream.seek(here)
+    return elements
+
+
+class _Unconverted:
+    """Stands for an element whose value pydicom could not convert."""
+
+    def __init__(self, vr: str) -> None:
+        self.VR = vr
+        self.value: list[Dataset] = []
+
+
+def _converted(dataset: Dataset, tag: int, raw: Any) -> Any:
+    """pydicom's own element, of which the VR counts (and the items of a sequence)."""
+    if isinstance(raw, DataElement):
+        return raw
+    try:
+        return dataset[tag]
+    except (RecursionError, MemoryError):
+        raise
+    except Exception:
+        return _Unconverted(raw.VR if raw.VR and raw.VR != "SQ" else "UN")
+
+
+def _deflated_meta(stream: BinaryIO) -> tuple[FileMetaDataset, int] | None:
+    """The file meta information of a deflated file and where its dataset begins."""
+    if stream.read(132)[128:] != b"DICM":
+        return None
+    try:
+        meta = pydicom.filereader._read_file_meta_info(stream)
+    except Exception:
+        return None
+    uid = str(meta.get("TransferSyntaxUID", ""))
+    return (meta, stream.tell()) if uid in _DEFLATED else None
+
+
+def _inflate(data: bytes, limit: int) -> bytes:
+    unzip = zlib.decompressobj(-zlib.MAX_WBITS)
+    inflated = unzip.decompress(data, limit)
+    if unzip.unconsumed_tail:
+        raise _Exceeded(f"inflates_too_far: unfolds to more than {limit} bytes")
+    return inflated

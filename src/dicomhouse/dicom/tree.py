@@ -1,0 +1,84 @@
+"""How an element is named: its path, and how private blocks and sequences nest."""
+
+from __future__ import annotations
+
+from dicomhouse.dicom.decode import DEFAULT_CHARSET, Value
+from dicomhouse.dicom.elements import Element
+from dicomhouse.dicom.problems import PROBLEM_CLASS
+from dicomhouse.standard.dictionary import attribute, repeating_attribute
+
+PIXEL_DATA = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
+"""Float, Double Float and Pixel Data at top level: their values are never read."""
+
+__all__ = ["DEFAULT_CHARSET", "PIXEL_DATA", "element", "is_creator", "is_private", "keyword_of"]
+
+
+def is_private(tag: int) -> bool:
+    return bool(tag >> 16 & 1)
+
+
+def is_creator(tag: int) -> bool:
+    """Whether the tag reserves a private block (PS3.5 7.8.1)."""
+    return is_private(tag) and 0x10 <= tag & 0xFFFF <= 0xFF
+
+
+def keyword_of(tag: int) -> str | None:
+    entry = attribute(tag) or repeating_attribute(tag)
+    return entry.keyword or None if entry else None
+
+
+def step(tag: int, creator: str | None) -> str:
+    """One element's own part of a path.
+
+    `creator` is the trimmed text of the creator element (for a creator, its own), None where
+    there is no valid one.
+    """
+    if is_private(tag):
+        if not tag & 0xFFFF:
+            return f"{tag:08X}"
+        group = f"{tag >> 16:04X}"
+        quoted = '"' + creator.replace('"', '""') + '"' if creator else "?"
+        return f"({group},{quoted})" if is_creator(tag) else f"({group},{quoted},{tag & 0xFF:02X})"
+    entry = attribute(tag)
+    return entry.keyword if entry and entry.keyword else f"{tag:08X}"
+
+
+def element(
+    parent: str,
+    depth: int,
+    tag: int,
+    creator: str | None,
+    vr: str,
+    vr_file: str,
+    n_bytes: int | None,
+    value: Value,
+) -> Element:
+    """The record of one element below the path `parent`."""
+    own = step(tag, creator)
+    problem = value.problem or _vr_problem(tag, vr, vr_file)
+    return Element(
+        path=f"{parent}.{own}" if parent else own,
+        tag=tag,
+        keyword=keyword_of(tag),
+        private_creator=creator if is_private(tag) and not is_creator(tag) else None,
+        depth=depth,
+        vr=vr,
+        vr_file=vr_file,
+        vm=value.vm,
+        value=value.text,
+        number=value.number,
+        n_bytes=n_bytes,
+        digest=value.digest,
+        problem=problem,
+        problem_class=PROBLEM_CLASS[problem] if problem else None,
+        structural=tag >> 16 == 2 or not tag & 0xFFFF or is_creator(tag),
+    )
+
+
+def _vr_problem(tag: int, vr: str, vr_file: str) -> str | None:
+    if vr_file == "UN" and vr != "UN":
+        return "un_known_tag"
+    entry = attribute(tag)
+    if vr_file and entry and entry.vr != "NONE" and vr_file not in entry.vr.split(" or "):
+        return "vr_differs"
+    return None

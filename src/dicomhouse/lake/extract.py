@@ -1,0 +1,70 @@
+"""One batch: open its files, read their elements, write them as one part. Runs in a worker."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from dicomhouse.dicom.elements import FileHeader, Headers
+from dicomhouse.dicom.reference import read_header
+from dicomhouse.lake.parts import FileFacts, PartSummary, write_part
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One file of a batch."""
+
+    facts: FileFacts
+    os_path: str
+    problem: str | None
+    """Why it could not even be looked at."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Files of one source that make one part."""
+
+    name: str
+    source: str
+    run_id: str
+    entries: Sequence[Entry]
+
+    def save(self, folder: Path) -> Path:
+        path = folder / f"{self.name}.json"
+        path.write_text(json.dumps(asdict(self)))  # lone surrogates of odd names are escaped
+        return path
+
+    @classmethod
+    def load(cls, path: Path) -> Batch:
+        plain = json.loads(path.read_text())
+        entries = [
+            Entry(FileFacts(**entry["facts"]), entry["os_path"], entry["problem"])
+            for entry in plain.pop("entries")
+        ]
+        return cls(entries=entries, **plain)
+
+
+def extract_batch(work: Path, lake: Path) -> PartSummary:
+    """Read the files of a saved batch and write its part below `lake`.
+
+    A file that cannot be read is a row with its reason; the batch fails only where the lake
+    cannot be written (OSError).
+    """
+    batch = Batch.load(work)
+    headers = Headers()
+    for entry in batch.entries:
+        if entry.problem is not None:
+            headers.add(FileHeader("unreadable", entry.problem), (), ())
+            continue
+        known = len(headers)
+        try:
+            with Path(entry.os_path).open("rb") as stream:
+                read_header(stream, headers)
+        except OSError as error:
+            del headers.files[known:]
+            reason = error.strerror or type(error).__name__
+            headers.add(FileHeader("unreadable", f"file_unreadable: {reason}"), (), ())
+    facts = [entry.facts for entry in batch.entries]
+    return write_part(lake, batch.name, batch.source, batch.run_id, facts, headers)

@@ -1,0 +1,178 @@
+"""Generations: all that a run makes is one folder, published by replacing one link.
+
+Readers resolve `current` once and hold a shared lock on what they found; removal passes locked
+generations over. One builder at a time holds the warehouse's own lock, which the kernel takes
+back from a process that is gone.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from dicomhouse.errors import StorageError, WarehouseBusy, WarehouseNotFound
+
+_PUBLISHED = "run.json"
+_LINKS = {"lake": "current/lake", "warehouse.duckdb": "current/warehouse.duckdb"}
+
+
+@dataclass(frozen=True)
+class Generation:
+    """One folder of `generations/`."""
+
+    folder: Path
+
+    @property
+    def number(self) -> int:
+        return int(self.folder.name)
+
+    @property
+    def lake(self) -> Path:
+        return self.folder / "lake"
+
+    @property
+    def database(self) -> Path:
+        return self.folder / "warehouse.duckdb"
+
+    @property
+    def batches(self) -> Path:
+        """Work lists of a run, gone once it is published."""
+        return self.folder / "batches"
+
+    def run(self) -> dict[str, Any]:
+        """What `run.json` says of the run that made it."""
+        record: dict[str, Any] = json.loads((self.folder / _PUBLISHED).read_text())
+        return record
+
+
+class ReadLock:
+    """A shared lock on a generation, held until closed or the process ends."""
+
+    def __init__(self, generation: Generation) -> None:
+        self._file = (generation.folder / ".lock").open("rb")
+        fcntl.flock(self._file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def published(warehouse: Path) -> list[Generation]:
+    """The published generations, oldest first."""
+    folders = (warehouse / "generations").glob("[0-9]*/" + _PUBLISHED)
+    return sorted((Generation(found.parent) for found in folders), key=lambda g: g.number)
+
+
+def acquire(warehouse: Path, number: int | None = None) -> tuple[Generation, ReadLock]:
+    """Resolve the current generation once (or the one asked for) and lock it for reading.
+
+    Raises:
+        WarehouseNotFound: nothing was published there, or not that generation.
+    """
+    for _ in range(10):  # between resolving and locking it may be superseded and removed
+        if number is None:
+            folder = Path(os.path.realpath(warehouse / "current"))
+        else:
+            folder = warehouse.resolve() / "generations" / f"{number:06d}"
+        if not (folder / _PUBLISHED).is_file():
+            break
+        generation = Generation(folder)
+        with suppress(OSError):
+            return generation, ReadLock(generation)
+    if number is not None:
+        kept = ", ".join(str(g.number) for g in published(warehouse)) or "none"
+        raise WarehouseNotFound(f"no generation {number} in {warehouse}; there are: {kept}.")
+    raise WarehouseNotFound(
+        f"no warehouse in {warehouse}. Build one: dicomhouse build FOLDER --warehouse {warehouse}"
+    )
+
+
+@contextmanager
+def building(warehouse: Path) -> Iterator[Generation]:
+    """Hold the builder's lock and give the folder of the next generation, empty.
+
+    Folders that earlier runs left unpublished are removed: their processes are gone, or they
+    would hold the lock.
+
+    Raises:
+        WarehouseBusy: another process builds this warehouse.
+        StorageError: the folder cannot be written.
+    """
+    try:
+        warehouse.mkdir(parents=True, exist_ok=True)
+        lock = (warehouse / ".build-lock").open("a+")
+    except OSError as error:
+        raise StorageError(f"cannot write to {warehouse}: {error.strerror}.") from error
+    with lock:
+        _lock_for_building(lock, warehouse)
+        numbers = [int(f.name) for f in (warehouse / "generations").glob("[0-9]*")]
+        kept = {generation.number for generation in published(warehouse)}
+        for number in set(numbers) - kept:
+            shutil.rmtree(warehouse / "generations" / f"{number:06d}")
+        folder = warehouse.resolve() / "generations" / f"{max(numbers, default=0) + 1:06d}"
+        try:
+            folder.mkdir(parents=True)
+            (folder / ".lock").touch()
+        except OSError as error:
+            raise StorageError(f"cannot write to {warehouse}: {error.strerror}.") from error
+        try:
+            yield Generation(folder)
+        except BaseException:
+            if not (folder / _PUBLISHED).exists():
+                shutil.rmtree(folder, ignore_errors=True)
+            raise
+
+
+def _lock_for_building(lock: IO[str], warehouse: Path) -> None:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno not in (errno.EAGAIN, errno.EACCES):
+            raise
+        lock.seek(0)
+        holder = lock.read().strip() or "unknown"
+        raise WarehouseBusy(
+            f"{warehouse} is being built by process {holder}. Wait for it to end, or stop it."
+        ) from None
+    lock.truncate(0)
+    lock.write(str(os.getpid()))
+    lock.flush()
+
+
+def publish(warehouse: Path, generation: Generation, record: dict[str, Any]) -> None:
+    """Make a finished generation the current one, in one step, and never change it again."""
+    shutil.rmtree(generation.batches, ignore_errors=True)
+    private = generation.folder / f".{_PUBLISHED}"
+    private.write_text(json.dumps(record, indent=1) + "\n")
+    private.rename(generation.folder / _PUBLISHED)
+    _replace_link(warehouse / "current", f"generations/{generation.folder.name}")
+    for name, target in _LINKS.items():
+        if not (warehouse / name).is_symlink():
+            _replace_link(warehouse / name, target)
+
+
+def _replace_link(link: Path, target: str) -> None:
+    private = link.with_name(f".{link.name}.new")
+    private.unlink(missing_ok=True)
+    private.symlink_to(target)
+    private.replace(link)
+
+
+def prune(warehouse: Path, keep: int) -> None:
+    """Remove the oldest generations beyond `keep`, passing over those that somebody reads."""
+    for generation in published(warehouse)[:-keep]:
+        with (generation.folder / ".lock").open("rb") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                continue
+            # Without its record it is no generation any more, whatever happens meanwhile.
+            (generation.folder / _PUBLISHED).unlink()
+            shutil.rmtree(generation.folder)

@@ -1,0 +1,60 @@
+"""Rows for a terminal, a file or another program. Text from files is shown, never obeyed."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import pyarrow as pa
+
+_WIDEST = 60
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def write(rows: pa.Table, form: str) -> None:
+    """Write rows to standard output as `table`, `csv`, `json` (a line a row) or `parquet`."""
+    match form:
+        case "parquet":
+            import pyarrow.parquet as pq
+
+            pq.write_table(rows, pa.PythonFile(sys.stdout.buffer, mode="w"))
+        case "json":
+            for row in rows.to_pylist():
+                print(json.dumps(row, ensure_ascii=False, default=str))
+        case "csv":
+            writer = csv.writer(sys.stdout)
+            writer.writerow(rows.column_names)
+            for row in rows.to_pylist():
+                writer.writerow([_csv(value) for value in row.values()])
+        case _:
+            _table(rows.column_names, [[_cell(v) for v in r.values()] for r in rows.to_pylist()])
+
+
+def _table(names: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    widths = [max([len(name), *(len(row[i]) for row in rows)]) for i, name in enumerate(names)]
+    for line in (names, ["-" * width for width in widths], *rows):
+        print(
+            "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip()
+        )
+
+
+def _cell(value: Any) -> str:
+    text = printable("" if value is None else str(value))
+    return text if len(text) <= _WIDEST else text[: _WIDEST - 1] + "…"
+
+
+def printable(text: str) -> str:
+    """Text without what a terminal would obey: control characters as escapes."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def _csv(value: Any) -> Any:
+    """A spreadsheet would run a text that begins like a formula: an apostrophe keeps it text."""
+    if not isinstance(value, str):
+        return json.dumps(value, default=str) if isinstance(value, list | dict) else value
+    return f"'{value}" if value.startswith(_FORMULA) else value

@@ -1,0 +1,155 @@
+"""Lifetimes of processes: a run leaves none behind, however it ends.
+
+A command that builds runs in a child with a process group of its own. The parent imports next to
+nothing, so that it answers a signal at once: it passes it on, waits a moment, and ends the group.
+Pool workers end by themselves when their parent is gone.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager, suppress
+from multiprocessing.connection import wait
+from types import FrameType
+
+_GRACE_SECONDS = 1.5
+_LIFELINE = "DICOMHOUSE_LIFELINE"
+
+
+def supervise(command: Sequence[str]) -> int:
+    """Run a command in a process group of its own and return its exit code.
+
+    SIGINT and SIGTERM are passed on; what is left of the group after 1.5 seconds, or after the
+    command's own end, is killed. Should this process be killed, the closed lifeline ends the
+    group too (see `hold_lifeline`).
+
+    Returns:
+        The command's exit code; 130 after SIGINT, 143 after SIGTERM.
+    """
+    received: list[int] = []
+    read_end, write_end = os.pipe()
+    os.set_inheritable(read_end, True)
+    handlers = {
+        number: signal.signal(number, lambda got, _: received.append(got))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        child = subprocess.Popen(
+            command,
+            process_group=0,
+            close_fds=False,
+            env={**os.environ, _LIFELINE: str(read_end)},
+        )
+        os.close(read_end)
+        stop_at = None
+        while True:
+            with suppress(subprocess.TimeoutExpired):
+                child.wait(timeout=0.1)
+                break
+            if received and stop_at is None:
+                stop_at = time.monotonic() + _GRACE_SECONDS
+                _tell("stopping ...")
+                _signal_group(child.pid, received[0])
+            if stop_at is not None and time.monotonic() > stop_at:
+                _signal_group(child.pid, signal.SIGKILL)
+        _signal_group(child.pid, signal.SIGKILL)
+        if received:
+            name = signal.Signals(received[0]).name
+            _tell(f"stopped by {name}; the published warehouse is whole, no process is left.")
+            return 128 + received[0]
+        return child.returncode
+    finally:
+        os.close(write_end)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+
+def _tell(line: str) -> None:
+    print(f"dicomhouse: {line}", file=sys.stderr, flush=True)
+
+
+def _signal_group(leader: int, number: int) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(leader, number)
+
+
+def hold_lifeline() -> None:
+    """In a supervised process: end the whole group once the supervisor is gone."""
+    descriptor = os.environ.pop(_LIFELINE, None)
+    if descriptor is None:
+        return
+    lifeline = int(descriptor)
+    os.set_inheritable(lifeline, False)
+
+    def watch() -> None:
+        with suppress(OSError):
+            os.read(lifeline, 1)  # returns when the other end is closed
+        _signal_group(os.getpgrp(), signal.SIGKILL)
+
+    threading.Thread(target=watch, daemon=True, name="lifeline").start()
+
+
+@contextmanager
+def light_pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
+    """A pool of worker processes that import only what their work needs.
+
+    Call it in the main thread. All workers start here and now, while `__main__` is hidden: a
+    spawned process would import it again, and with it the orchestrator. On any exception, a stop
+    included, the workers are killed rather than waited for.
+    """
+    pool = ProcessPoolExecutor(
+        jobs, mp_context=multiprocessing.get_context("spawn"), initializer=_begin_worker
+    )
+    try:
+        with _hidden_main():
+            for ready in [pool.submit(time.sleep, 0.01) for _ in range(jobs)]:
+                ready.result()
+        yield pool
+        pool.shutdown()
+    except BaseException:
+        for process in list((pool._processes or {}).values()):
+            process.kill()
+        pool.shutdown(wait=False, cancel_futures=True)
+        raise
+
+
+@contextmanager
+def _hidden_main() -> Iterator[None]:
+    main = sys.modules["__main__"]
+    hidden = {name: main.__dict__.pop(name) for name in ("__file__",) if name in main.__dict__}
+    spec, main.__spec__ = main.__spec__, None
+    try:
+        yield
+    finally:
+        main.__dict__.update(hidden)
+        main.__spec__ = spec
+
+
+def _begin_worker() -> None:
+    os.umask(0o077)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True, name="parent-watch").start()
+
+
+def raise_on_sigterm() -> None:
+    """Turn SIGTERM into an exception of the main thread, as SIGINT already is."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, stop)

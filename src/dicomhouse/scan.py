@@ -1,0 +1,112 @@
+"""Find the files below a source. Content decides later what they are; here nothing is left out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from dicomhouse.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A folder to read, under the name that stands in every table."""
+
+    name: str
+    folder: Path
+
+    @classmethod
+    def parse(cls, text: str) -> Source:
+        """Read `PATH` or `NAME=PATH`; the name is the folder's unless one is given.
+
+        Raises:
+            UsageError: there is no such folder.
+        """
+        name, equals, path = text.partition("=")
+        if not equals or Path(text).exists():
+            name, path = "", text
+        folder = Path(path).expanduser()
+        if not folder.exists():
+            raise UsageError(f"no such folder: {path}. Give a folder of DICOM files.")
+        if not folder.is_dir():
+            raise UsageError(f"not a folder: {path}. Give the folder that holds the files.")
+        folder = folder.resolve()
+        return cls(name or printable(folder.name) or "root", folder)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One entry below a source; `problem` where it could not even be looked at."""
+
+    path: str
+    """Below the source, with slashes, as text; bytes that are no UTF-8 as backslash escapes."""
+    os_path: str
+    size_bytes: int | None
+    modified_ns: int | None
+    problem: str | None = None
+
+
+def printable(name: str) -> str:
+    """A file system's name as text that can be stored: undecodable bytes become `\\\\xNN`."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
+def sources_of(texts: list[str]) -> list[Source]:
+    """The sources named on a command line.
+
+    Raises:
+        UsageError: a folder is missing, or two sources bear one name.
+    """
+    sources = [Source.parse(text) for text in texts]
+    seen: dict[str, Path] = {}
+    for source in sources:
+        if source.name in seen:
+            raise UsageError(
+                f"two sources are named {source.name}: {seen[source.name]} and {source.folder}. "
+                "Name one of them, as in NAME=PATH."
+            )
+        seen[source.name] = source.folder
+    return sources
+
+
+def scan(source: Source) -> Iterator[Found]:
+    """Every file below a source, folder by folder in the order of their names.
+
+    Symbolic links are followed once: a folder that was entered already (by its device and inode)
+    is passed over, which ends loops. A folder or link that cannot be read is an entry of its own,
+    with its problem.
+    """
+    entered: set[tuple[int, int]] = set()
+    pending = [(str(source.folder), "")]
+    while pending:
+        folder, below = pending.pop()
+        try:
+            status = os.stat(folder)  # noqa: PTH116
+            if (status.st_dev, status.st_ino) in entered:
+                continue
+            entered.add((status.st_dev, status.st_ino))
+            with os.scandir(folder) as entries:
+                children = sorted(entries, key=lambda entry: os.fsencode(entry.name))
+        except OSError as error:
+            yield Found(printable(below) or ".", folder, None, None, _problem("folder", error))
+            continue
+        subfolders = []
+        for child in children:
+            path = f"{below}/{child.name}" if below else child.name
+            try:
+                if child.is_dir():
+                    subfolders.append((child.path, path))
+                    continue
+                status = child.stat()
+            except OSError as error:
+                yield Found(printable(path), child.path, None, None, _problem("file", error))
+                continue
+            problem = None if child.is_file() else "not_a_file: neither a file nor a folder"
+            yield Found(printable(path), child.path, status.st_size, status.st_mtime_ns, problem)
+        pending.extend(reversed(subfolders))
+
+
+def _problem(kind: str, error: OSError) -> str:
+    return f"{kind}_unreadable: {error.strerror or type(error).__name__}"

@@ -1,0 +1,43 @@
+"""The settings of a run: defaults, then the environment, then flags; resolved once, passed down."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from dicomhouse.errors import UsageError
+
+
+def default_warehouse(environment: Mapping[str, str] = os.environ) -> Path:
+    """`DICOMHOUSE_WAREHOUSE`, or `warehouse` in the working directory."""
+    return Path(environment.get("DICOMHOUSE_WAREHOUSE") or "warehouse")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a run is asked to do."""
+
+    sources: tuple[str, ...]
+    """Each `PATH` or `NAME=PATH`."""
+    warehouse: Path
+    jobs: int = field(default_factory=lambda: os.cpu_count() or 1)
+    """Worker processes."""
+    batch_files: int = 10_000
+    """Files of one batch; a batch ends with a folder where it can, at most at twice this."""
+    keep_generations: int = 2
+    """How many published generations stay."""
+    tolerances: Mapping[str, float] = field(default_factory=dict)
+    """By rule of the seed `check_rules`, what this run allows instead of the default."""
+
+    def __post_init__(self) -> None:
+        if not self.sources:
+            raise UsageError("no source: give at least one folder of DICOM files.")
+        for name in ("jobs", "batch_files", "keep_generations"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"{name} must be at least 1.")
+
+    def as_json(self) -> dict[str, Any]:
+        return {**asdict(self), "warehouse": str(self.warehouse), "sources": list(self.sources)}

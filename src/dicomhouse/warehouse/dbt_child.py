@@ -1,0 +1,26 @@
+"""What the dbt process runs: import dbt, wait for one order on standard input, carry it out."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+
+
+def main() -> int:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
+    os.umask(0o077)
+    os.environ |= {"DO_NOT_TRACK": "1", "DBT_SEND_ANONYMOUS_USAGE_STATS": "false"}
+    from dbt.cli.main import dbtRunner
+
+    order = sys.stdin.read()
+    if not order:  # the parent is gone, or has no use for us
+        return 0
+    plain = json.loads(order)
+    os.chdir(plain["folder"])
+    return 0 if dbtRunner().invoke(plain["arguments"]).success else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

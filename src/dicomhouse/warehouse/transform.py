@@ -1,0 +1,103 @@
+"""dbt in a child process: its import overlaps the extraction, and no lock outlives it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dicomhouse.errors import ModelsFailed
+from dicomhouse.resources import resource
+
+
+@dataclass(frozen=True)
+class NodeResult:
+    """How one dbt node (model, seed, test) ended. `status` is dbt's own word."""
+
+    name: str
+    kind: str
+    status: str
+    seconds: float
+
+    @property
+    def has_failed(self) -> bool:
+        return self.status in ("error", "fail", "runtime error", "partial success")
+
+
+class DbtProcess:
+    """A process that has dbt imported and waits for the word to build.
+
+    It ends by itself when the pipe to it closes, thus with its parent.
+    """
+
+    def __init__(self, state: Path) -> None:
+        """`state`: a folder that stays from run to run, for dbt's parse, results and log."""
+        self.target = state.resolve() / "target"
+        self._log = state.resolve() / "logs"
+        self._log.mkdir(parents=True, exist_ok=True)
+        with (self._log / "output.txt").open("w") as output:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "dicomhouse.warehouse.dbt_child"],
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
+
+    def build(self, folder: Path) -> list[NodeResult]:
+        """Run `dbt build` on `folder`/warehouse.duckdb.
+
+        Raises:
+            ModelsFailed: a model or an error-severity test failed; its message names them.
+        """
+        results_file = self.target / "run_results.json"
+        results_file.unlink(missing_ok=True)
+        project = str(resource("dbt"))
+        order = {
+            "folder": str(folder),
+            "arguments": ["build", "--project-dir", project, "--profiles-dir", project,
+                          "--target-path", str(self.target), "--log-path", str(self._log)],
+        }  # fmt: skip
+        self._process.communicate(json.dumps(order))
+        results = _read_results(results_file)
+        failed = [result for result in results if result.has_failed]
+        if failed:
+            raise ModelsFailed(_failure(failed, self._log))
+        if self._process.returncode != 0 or not results:
+            raise ModelsFailed(f"dbt ended before its models ran; its words are in {self._log}.")
+        return results
+
+    def close(self) -> None:
+        """End a process that was never asked to build."""
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.wait()
+
+
+def _read_results(path: Path) -> list[NodeResult]:
+    try:
+        plain: dict[str, Any] = json.loads(path.read_text())
+    except FileNotFoundError:
+        return []
+    return [
+        NodeResult(
+            name=node["unique_id"].split(".")[2],
+            kind=node["unique_id"].split(".")[0],
+            status=node["status"],
+            seconds=node["execution_time"],
+        )
+        for node in plain["results"]
+    ]
+
+
+def _failure(failed: Sequence[NodeResult], log: Path) -> str:
+    names = ", ".join(f"{node.kind} {node.name} ({node.status})" for node in failed[:10])
+    more = f" and {len(failed) - 10} more" if len(failed) > 10 else ""
+    return (
+        f"dbt: {names}{more} failed, so nothing was published. dbt's words are in {log}; "
+        "the extracted lake of this run is not kept."
+    )

@@ -1,0 +1,87 @@
+"""Publication in one step; readers keep what they opened; leftovers go."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dicomhouse.errors import WarehouseBusy, WarehouseNotFound
+from dicomhouse.lake.generations import acquire, building, prune, publish, published
+
+
+def build(warehouse: Path, text: str) -> None:
+    with building(warehouse) as generation:
+        generation.lake.mkdir()
+        (generation.lake / "text").write_text(text)
+        generation.database.touch()
+        publish(warehouse, generation, {"text": text})
+
+
+def test_reader_keeps_its_generation_while_the_next_is_published(tmp_path: Path) -> None:
+    build(tmp_path, "one")
+    generation, lock = acquire(tmp_path)
+    build(tmp_path, "two")
+    build(tmp_path, "three")
+    prune(tmp_path, keep=1)
+    assert (generation.lake / "text").read_text() == "one"
+    assert acquire(tmp_path)[0].run() == {"text": "three"}
+    assert [g.number for g in published(tmp_path)] == [1, 3]
+    lock.close()
+    prune(tmp_path, keep=1)
+    assert [g.number for g in published(tmp_path)] == [3]
+
+
+def test_fixed_links_lead_to_the_current_generation(tmp_path: Path) -> None:
+    build(tmp_path, "one")
+    build(tmp_path, "two")
+    assert (tmp_path / "lake" / "text").read_text() == "two"
+    assert (tmp_path / "warehouse.duckdb").exists()
+
+
+def test_failed_build_leaves_the_published_one_and_nothing_else(tmp_path: Path) -> None:
+    build(tmp_path, "one")
+    with pytest.raises(RuntimeError), building(tmp_path) as generation:
+        generation.lake.mkdir()
+        raise RuntimeError
+    assert acquire(tmp_path)[0].run() == {"text": "one"}
+    assert [f.name for f in (tmp_path / "generations").iterdir()] == ["000001"]
+
+
+def test_leftovers_of_a_killed_build_are_removed(tmp_path: Path) -> None:
+    build(tmp_path, "one")
+    (tmp_path / "generations" / "000002" / "lake").mkdir(parents=True)
+    build(tmp_path, "three")
+    assert [g.number for g in published(tmp_path)] == [1, 3]
+    assert not (tmp_path / "generations" / "000002").exists()
+
+
+def test_second_builder_is_told_who_the_first_is(tmp_path: Path) -> None:
+    program = (
+        "import sys, time; from pathlib import Path\n"
+        "from dicomhouse.lake.generations import building\n"
+        "with building(Path(sys.argv[1])): print('held', flush=True); time.sleep(60)\n"
+    )
+    holder = subprocess.Popen(
+        [sys.executable, "-c", program, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(WarehouseBusy, match=str(holder.pid)), building(tmp_path):
+            pass
+    finally:
+        holder.kill()
+        holder.wait()
+    with building(tmp_path):  # the lock of a dead process does not block
+        pass
+
+
+def test_nothing_published_is_said_with_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(WarehouseNotFound, match="dicomhouse build"):
+        acquire(tmp_path)
+    build(tmp_path, "one")
+    with pytest.raises(WarehouseNotFound, match="there are: 1"):
+        acquire(tmp_path, 7)

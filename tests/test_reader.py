@@ -1,0 +1,314 @@
+"""The reader against pydicom's own values, on real files first."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pydicom
+import pytest
+from conftest import PYDICOM_DATA, shared_folder
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.sequence import Sequence
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+)
+
+from dicomhouse.dicom.bounds import Bounds
+from dicomhouse.dicom.elements import Element, FileHeader, Headers
+from dicomhouse.dicom.reference import read_header
+
+REAL = sorted(path for path in PYDICOM_DATA.rglob("*") if path.is_file())
+
+
+def read(data: bytes, bounds: Bounds | None = None) -> tuple[FileHeader, list[tuple[Element, str]]]:
+    headers = Headers()
+    header = read_header(io.BytesIO(data), headers, bounds)
+    assert len(headers) == 1
+    return header, list(headers.occurrences(0))
+
+
+def encode(syntax: str = ExplicitVRLittleEndian, **attributes: Any) -> bytes:
+    """A Part 10 file: valid by default, overridden by keyword."""
+    dataset = Dataset()
+    dataset.SOPClassUID = "1.2.840.10008.5.1.4.1.1.2"
+    dataset.SOPInstanceUID = "1.2.3.4"
+    for keyword, value in attributes.items():
+        setattr(dataset, keyword, value)
+    return encode_dataset(dataset, syntax)
+
+
+def encode_dataset(dataset: Dataset, syntax: str = ExplicitVRLittleEndian) -> bytes:
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = syntax
+    dataset.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.2"
+    dataset.file_meta.MediaStorageSOPInstanceUID = "1.2.3.4"
+    target = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        pydicom.dcmwrite(target, dataset, enforce_file_format=True)
+    return target.getvalue()
+
+
+def top(data: bytes, keyword: str) -> Element:
+    found = [e for e, item in read(data)[1] if e.path == keyword and item == ""]
+    assert len(found) == 1
+    return found[0]
+
+
+def pydicom_elements(path: Path) -> list[tuple[str, int, str, Any]]:
+    """(item numbers, tag, VR, value) of every element as pydicom gives them, in its order."""
+
+    def walk(dataset: Dataset, item: str) -> Any:
+        for tag in list(dataset._dict):
+            element = dataset[tag]
+            if element.VR == "SQ":
+                yield item, int(tag), "SQ", len(element.value)
+                for number, nested in enumerate(element.value):
+                    yield from walk(nested, f"{item}.{number}" if item else str(number))
+            else:
+                yield item, int(tag), str(element.VR), element.value
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        dataset = pydicom.dcmread(path, force=True)
+        return [*walk(dataset.file_meta, ""), *walk(dataset, "")]
+
+
+def same_value(ours: Element, theirs: Any) -> bool:
+    """Whether our canonical text and pydicom's value say the same."""
+    if ours.vr == "SQ":
+        return ours.number == theirs
+    if ours.digest is not None or ours.vm == 0 or (ours.value is None and ours.vm == 1):
+        return True  # bulk and empty values are compared by their counts
+    values = theirs if isinstance(theirs, pydicom.multival.MultiValue | list) else [theirs]
+    if ours.vr in ("DS", "IS", "US", "SS", "UL", "SL", "FL", "FD", "UV", "SV"):
+        return [float(v) for v in str(ours.value).split("\\") if v] == [
+            float(v) for v in values if v not in ("", None)
+        ]
+    if ours.vr == "AT":
+        return ours.value == "\\".join(f"{int(v):08X}" for v in values)
+    text = "\\".join(str(v).strip(" \0") for v in values)
+    return str(ours.value).strip(" =") == text.strip(" =") or (
+        "\\".join(part.strip(" \0") for part in str(ours.value).split("\\")) == text
+    )
+
+
+# pydicom gives these up or guesses; each has its reason here and its own test or status.
+NOT_COMPARED = {
+    "MR_truncated.dcm": "pixel data is cut; pydicom keeps the part, we the length",
+    "rtplan_truncated.dcm": "cut within a nested value, which pydicom drops",
+}
+
+
+@pytest.mark.parametrize("path", REAL, ids=lambda p: p.relative_to(PYDICOM_DATA).as_posix())
+def test_every_element_of_pydicoms_files_is_as_pydicom_reads_it(path: Path) -> None:
+    header, ours = read(path.read_bytes())
+    if header.status in ("not_dicom", "unreadable"):
+        assert path.suffix != ".dcm" or path.name == "no_meta.dcm"
+        return
+    if path.name in NOT_COMPARED:
+        assert header.status == "truncated"
+        return
+    theirs = pydicom_elements(path)
+    assert [(item, e.tag, e.vr) for e, item in ours] == [(i, t, vr) for i, t, vr, _ in theirs]
+    different = [
+        e.path
+        for (e, _), (_, _, _, value) in zip(ours, theirs, strict=True)
+        if e.problem_class != "value" and not same_value(e, value)
+    ]
+    assert different == []
+
+
+def test_shared_studies_are_as_pydicom_reads_them() -> None:
+    folder = shared_folder()
+    if folder is None:
+        pytest.skip("no shared studies: set DICOMHOUSE_SHARED_DATA to their folder")
+    compared = 0
+    for path in sorted(folder.rglob("*"))[::7]:
+        if not path.is_file():
+            continue
+        header, ours = read(path.read_bytes())
+        if header.status in ("not_dicom", "unreadable"):
+            continue
+        theirs = pydicom_elements(path)
+        assert [(i, e.tag, e.vr) for e, i in ours] == [(i, t, vr) for i, t, vr, _ in theirs]
+        pairs = zip(ours, theirs, strict=True)
+        assert all(same_value(e, v) for (e, _), (*_, v) in pairs if e.problem_class != "value")
+        compared += 1
+    assert compared > 80
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value", "problem", "problem_class"),
+    [
+        ("SliceThickness", "1.0", None, None),
+        ("SliceThickness", "1.23456789012345678", "too_long", "form"),
+        ("SliceThickness", "1,5", "number_invalid", "value"),
+        ("InstanceNumber", "1.0", "is_decimal", "form"),
+        ("InstanceNumber", "1.5", "number_invalid", "value"),
+        ("StudyDate", "20240229", None, None),
+        ("StudyDate", "1993.04.30", "date_legacy", "form"),
+        ("StudyDate", "199304", "date_partial", "form"),
+        ("StudyDate", "20230229", "date_invalid", "value"),
+        ("StudyTime", "11", None, None),
+        ("StudyTime", "11:27:24", "time_legacy", "form"),
+        ("StudyTime", "235960", "time_leap_second", "value"),
+        ("StudyTime", "noon", "time_invalid", "value"),
+        ("Modality", "ct", "characters", "form"),
+        ("FrameOfReferenceUID", "1.02.3", "uid_invalid", "value"),
+        ("FrameOfReferenceUID", "1.2..3", "uid_invalid", "value"),
+        ("PatientAge", "42", "age_invalid", "form"),
+        ("SeriesDescription", "x" * 65, "too_long", "form"),
+        ("PatientID", "a\\b", "vm_not_one", "value"),
+        ("PixelSpacing", "1\\1\\1", "vm_differs", "form"),
+    ],
+)
+def test_value_has_the_problem_that_the_standard_gives_it(
+    keyword: str, value: str, problem: str | None, problem_class: str | None
+) -> None:
+    tag = pydicom.datadict.tag_for_keyword(keyword)
+    assert tag is not None
+    vr = pydicom.datadict.dictionary_VR(tag)
+    raw = value.encode() + b" " * (len(value) % 2)
+    data = raw_file(tag, vr, raw)
+    element = top(data, keyword)
+    assert (element.problem, element.problem_class) == (problem, problem_class)
+    assert element.value == value
+
+
+def raw_file(tag: int, vr: str, value: bytes) -> bytes:
+    """A file whose dataset is one explicit little-endian element, its bytes as given."""
+    whole = encode()
+    start = whole.index(b"\x08\x00\x16\x00UI")
+    head = (tag >> 16).to_bytes(2, "little") + (tag & 0xFFFF).to_bytes(2, "little") + vr.encode()
+    return whole[:start] + head + len(value).to_bytes(2, "little") + value
+
+
+def test_private_elements_are_keyed_by_creator_never_by_block() -> None:
+    def with_block(block: int) -> bytes:
+        dataset = Dataset()
+        dataset.SOPInstanceUID = "1.2.3"
+        dataset.add_new(0x00190000 | block, "LO", 'ACME "X" ')
+        dataset.add_new(0x00190000 | block << 8 | 0x0C, "IS", "7")
+        dataset.add_new(0x00197701, "LO", "nobody's")
+        return encode_dataset(dataset)
+
+    paths = [[e.path for e, _ in read(with_block(block))[1]] for block in (0x10, 0x2A)]
+    assert paths[0] == paths[1]
+    assert paths[0][-3:] == ['(0019,"ACME ""X""")', '(0019,"ACME ""X""",0C)', "(0019,?,01)"]
+
+
+def test_nested_elements_have_paths_without_items_and_items_apart() -> None:
+    inner = Dataset()
+    inner.ScheduledProcedureStepID = "S1"
+    second = Dataset()
+    second.ScheduledProcedureStepID = "S2"
+    _, elements = read(encode(RequestAttributesSequence=Sequence([inner, second])))
+    path = "RequestAttributesSequence.ScheduledProcedureStepID"
+    found = [(item, e.value, e.depth) for e, item in elements if e.path == path]
+    assert found == [("0", "S1", 1), ("1", "S2", 1)]
+
+
+@pytest.mark.parametrize(
+    ("charset", "name"),
+    [
+        ("ISO_IR 100", "Müller^Jörg"),
+        ("ISO_IR 192", "山田^太郎"),
+        ("GB18030", "王^小东"),
+        (["", "ISO 2022 IR 87"], "Yamada^Tarou=山田^太郎"),
+    ],
+)
+def test_text_is_decoded_from_its_character_set(charset: Any, name: str) -> None:
+    element = top(encode(SpecificCharacterSet=charset, PatientName=name), "PatientName")
+    assert (element.value, element.problem) == (name, None)
+
+
+def test_bytes_outside_the_character_set_are_a_problem_and_no_crash() -> None:
+    whole = encode(SpecificCharacterSet="ISO_IR 192", PatientName="AAAA")
+    element = top(whole.replace(b"AAAA", b"\xff\xfeAA"), "PatientName")
+    assert element.problem == "charset_undecodable"
+
+
+def test_absent_empty_and_bulk_are_told_apart() -> None:
+    data = encode(StudyID="", ICCProfile=b"\1\2\3\4")
+    assert top(data, "StudyID")[8:10] == (None, None)
+    assert top(data, "StudyID").vm == 0
+    profile = top(data, "ICCProfile")
+    assert (profile.vm, profile.value, profile.n_bytes) == (1, None, 4)
+    assert profile.digest is not None
+    assert not [e for e, _ in read(data)[1] if e.path == "AccessionNumber"]
+
+
+@pytest.mark.parametrize(
+    ("data", "status", "code"),
+    [
+        (b"", "empty", "empty"),
+        (b"hello, world\n" * 30, "not_dicom", "text"),
+        (b"\x1f\x8b\x08" + b"\0" * 200, "not_dicom", "gzip"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "not_dicom", "git_lfs_pointer"),
+        (b"\x89PNG\r\n" + b"\0" * 300, "not_dicom", "png"),
+        (bytes(range(256)) * 4, "not_dicom", "unknown"),
+        (b"\0" * 128 + b"DICM", "not_dicom", "no_elements"),
+    ],
+)
+def test_content_decides_what_is_dicom(data: bytes, status: str, code: str) -> None:
+    header, elements = read(data)
+    assert header.status == status
+    assert (header.reason or "").startswith(code)
+    assert elements == []
+
+
+def test_file_without_preamble_and_extension_is_found() -> None:
+    whole = encode(ImplicitVRLittleEndian, PatientID="P1")
+    start = whole.index(b"\x08\x00\x16\x00")
+    header, elements = read(whole[start:])
+    assert header.status == "ok"
+    assert "PatientID" in [e.path for e, _ in elements]
+
+
+def test_cut_file_is_truncated_wherever_it_is_cut() -> None:
+    whole = encode(PatientComments="x" * 500, Rows=4, Columns=4, BitsAllocated=16,
+                   PixelData=b"\0" * 32)  # fmt: skip
+    comments = whole.index(b"x" * 500)
+    assert read(whole)[0].status == "ok"
+    for cut in (comments + 100, len(whole) - 1, len(whole) - 31):
+        assert read(whole[:cut])[0].status == "truncated", cut
+
+
+def test_pixel_data_is_measured_and_not_kept() -> None:
+    header, elements = read(encode(Rows=4, Columns=4, BitsAllocated=16, PixelData=b"\1" * 32))
+    assert header.pixel_bytes == 32
+    pixel = next(e for e, _ in elements if e.path == "PixelData")
+    assert (pixel.value, pixel.digest, pixel.n_bytes) == (None, None, 32)
+
+
+def test_deflated_bomb_ends_at_its_bound() -> None:
+    data = encode(DeflatedExplicitVRLittleEndian, PatientComments="x" * 9000)
+    header, _ = read(data, Bounds(max_inflated_bytes=1000))
+    assert header.status == "unreadable"
+    assert (header.reason or "").startswith("inflates_too_far")
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_no_bytes_make_the_reader_raise(data: st.DataObject) -> None:
+    whole = bytearray(
+        encode(
+            RequestAttributesSequence=Sequence([Dataset()]),
+            ImagePositionPatient=[1, 2, 3],
+            BitsAllocated=8,
+            PixelData=b"\0" * 8,
+        )
+    )
+    for at, value in data.draw(
+        st.lists(st.tuples(st.integers(128, len(whole) - 1), st.integers(0, 255)), max_size=6)
+    ):
+        whole[at] = value
+    read(bytes(whole[: data.draw(st.integers(0, len(whole)))]))

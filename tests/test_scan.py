@@ -1,0 +1,83 @@
+"""Every file below a source is found once, whatever its name or the shape of the tree."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from dicomhouse.errors import UsageError
+from dicomhouse.pipeline import batches
+from dicomhouse.scan import Source, scan, sources_of
+
+
+def paths(folder: Path) -> list[str]:
+    return [found.path for found in scan(Source("s", folder))]
+
+
+def test_source_takes_a_name_or_its_folders(tmp_path: Path) -> None:
+    (tmp_path / "a=b").mkdir()
+    assert Source.parse(f"first={tmp_path}").name == "first"
+    assert Source.parse(str(tmp_path)).name == tmp_path.name
+    assert Source.parse(str(tmp_path / "a=b")).name == "a=b"
+
+
+def test_missing_source_is_wrong_usage(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no such folder"):
+        Source.parse(str(tmp_path / "nowhere"))
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match="not a folder"):
+        Source.parse(str(tmp_path / "file"))
+
+
+def test_two_sources_of_one_name_are_wrong_usage(tmp_path: Path) -> None:
+    (tmp_path / "x" / "data").mkdir(parents=True)
+    (tmp_path / "y" / "data").mkdir(parents=True)
+    with pytest.raises(UsageError, match="two sources are named data"):
+        sources_of([str(tmp_path / "x" / "data"), str(tmp_path / "y" / "data")])
+
+
+def test_order_is_that_of_names_and_not_of_creation(tmp_path: Path) -> None:
+    for name in ("b/2", "b/1", "a/9", "z", "b/c/1"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True, parents=True)
+        path.touch()
+    assert paths(tmp_path) == ["z", "a/9", "b/1", "b/2", "b/c/1"]
+
+
+def test_link_loops_end_and_linked_files_count(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real" / "1").touch()
+    (tmp_path / "real" / "loop").symlink_to(tmp_path)
+    (tmp_path / "also").symlink_to(tmp_path / "real")
+    (tmp_path / "one").symlink_to(tmp_path / "real" / "1")
+    assert sorted(paths(tmp_path)) == ["also/1", "one"]
+
+
+def test_broken_link_and_odd_entries_are_findings(tmp_path: Path) -> None:
+    (tmp_path / "broken").symlink_to(tmp_path / "nowhere")
+    os.mkfifo(tmp_path / "pipe")
+    problems = {found.path: found.problem for found in scan(Source("s", tmp_path))}
+    assert (problems["broken"] or "").startswith("file_unreadable")
+    assert (problems["pipe"] or "").startswith("not_a_file")
+
+
+def test_name_that_is_no_text_is_kept_as_escapes(tmp_path: Path) -> None:
+    raw = os.fsencode(tmp_path) + b"/\xff\xfe'\n.dcm"
+    with open(raw, "wb"):  # noqa: PTH123
+        pass
+    (found,) = scan(Source("s", tmp_path))
+    assert found.path == "\\xff\\xfe'\n.dcm"
+    assert os.fsencode(found.os_path) == raw
+
+
+def test_batches_end_with_folders_and_lose_nothing(tmp_path: Path) -> None:
+    for folder, files in (("a", 3), ("b", 3), ("c", 11), ("d", 1)):
+        (tmp_path / folder).mkdir()
+        for i in range(files):
+            (tmp_path / folder / f"{i:02}").touch()
+    found = list(scan(Source("s", tmp_path)))
+    made = list(batches(found, 4))
+    assert [len(batch) for batch in made] == [6, 8, 4]
+    assert [e.facts.path for batch in made for e in batch] == [f.path for f in found]
