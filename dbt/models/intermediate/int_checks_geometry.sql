@@ -219,23 +219,24 @@ select
     offenders.paths as offenders,
     case checks.rule
         when 'duplicate_position'
-            then offenders.n_offenders || ' images share their position with one that nothing'
-            || ' tells from them'
+            then {{ count_of('offenders.n_offenders', 'image') }} || ' at a position with another one'
+            || ' that nothing tells apart'
         when 'temporal_positions'
             then 'Each position holds ' || checks.measured::bigint || ' images that are told apart:'
             || ' a series with a fourth dimension'
         when 'incomplete_repetition'
             then 'Most positions hold ' || checks.measured::bigint || ' images, '
-            || offenders.n_offenders || ' hold another number'
+            || {{ count_of('offenders.n_offenders', 'position') }} || ' another number'
         when 'single_position'
             then 'All ' || checks.measured::bigint || ' images lie at one position'
         when 'missing_slices'
-            then checks.amount || ' slices are missing in ' || offenders.n_offenders || ' gaps'
+            then {{ count_of('checks.amount', 'slice') }} || ' missing in '
+            || {{ count_of('offenders.n_offenders', 'gap') }}
         when 'mixed_spacing'
             then 'Parts of the series differ in slice spacing by '
             || round(100 * checks.measured, 1) || ' %'
         when 'irregular_spacing'
-            then checks.amount || ' steps between slices are off the spacing'
+            then {{ count_of('checks.amount', 'step') }} || ' between slices off the spacing'
     end as message
 from checks
 left join offenders

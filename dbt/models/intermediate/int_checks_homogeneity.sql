@@ -152,7 +152,7 @@ checks as (
         deviation as measured,
         n_offenders,
         offenders,
-        'The pixel spacing of ' || n_offenders || ' images is off the commonest one by up to '
+        {{ count_of('n_offenders', 'image') }} || ' off the commonest pixel spacing, by up to '
         || round(100 * deviation, 3) || ' %' as message
     from spacings
 

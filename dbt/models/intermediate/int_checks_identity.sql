@@ -96,7 +96,7 @@ select
     series.studies::double as measured,
     series.studies as n_offenders,
     study_offenders.paths as offenders,
-    'The series stands in ' || series.studies || ' studies' as message
+    'One series in ' || series.studies || ' studies' as message
 from series
 inner join study_offenders
     on series.source = study_offenders.source and series.series_key = study_offenders.series_key
@@ -112,7 +112,7 @@ select
     series.folders::double as measured,
     series.folders as n_offenders,
     folder_offenders.paths as offenders,
-    'The files of the series lie in ' || series.folders || ' folders' as message
+    'One series in ' || series.folders || ' folders' as message
 from series
 inner join folder_offenders
     on series.source = folder_offenders.source and series.series_key = folder_offenders.series_key
@@ -128,7 +128,8 @@ select
     coalesce(copies.copies, 0)::double as measured,
     coalesce(copies.copies, 0) as n_offenders,
     copies.paths as offenders,
-    copies.copies || ' files repeat an instance with equal elements and are set aside' as message
+    {{ count_of('copies.copies', 'file') }}
+    || ' set aside: an instance again, with equal elements' as message
 from series
 left join copies
     on series.source = copies.source and series.series_key = copies.series_key
@@ -144,7 +145,7 @@ select
     coalesce(conflicts.instances, 0)::double as measured,
     coalesce(conflicts.files, 0) as n_offenders,
     conflicts.paths as offenders,
-    conflicts.instances || ' SOPInstanceUIDs name ' || conflicts.files
+    {{ count_of('conflicts.instances', 'SOPInstanceUID') }} || ' for ' || conflicts.files
     || ' files that differ in elements, size or transfer syntax' as message
 from series
 left join conflicts
@@ -161,6 +162,6 @@ select
     images::double as measured,
     images as n_offenders,
     paths as offenders,
-    images || ' images are secondary captures or have no position, orientation or spacing'
-    as message
+    {{ count_of('images', 'image') }}
+    || ': secondary capture, or without position, orientation and spacing' as message
 from non_volume

@@ -73,7 +73,7 @@ select
     unnumbered::double as measured,
     unnumbered as n_offenders,
     unnumbered_paths as offenders,
-    unnumbered || ' images have no InstanceNumber' as message
+    {{ count_of('unnumbered', 'image') }} || ' without InstanceNumber' as message
 from series
 
 union all
@@ -87,7 +87,7 @@ select
     repeated::double as measured,
     repeated as n_offenders,
     repeated_paths as offenders,
-    repeated || ' images share their InstanceNumber with another one' as message
+    {{ count_of('repeated', 'image') }} || ' with the InstanceNumber of another one' as message
 from series
 where numbered > 0
 
@@ -102,7 +102,7 @@ select
     missing::double as measured,
     gaps as n_offenders,
     paths as offenders,
-    missing || ' numbers are missing between the smallest and the largest InstanceNumber'
-    as message
+    {{ count_of('missing', 'number') }}
+    || ' missing between the smallest and the largest InstanceNumber' as message
 from gaps
 where numbers > 1

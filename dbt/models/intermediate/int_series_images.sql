@@ -32,7 +32,9 @@ described as (
         copies.file_id is not null as is_copy,
         coalesce(images.SOPClassUID like '1.2.840.10008.5.1.4.1.1.7%', false)
         or (
-            images.ImagePositionPatient is null
+            images.Rows is not null
+            and coalesce(images.NumberOfFrames, 1) <= 1
+            and images.ImagePositionPatient is null
             and images.ImageOrientationPatient is null
             and images.PixelSpacing is null
         ) as is_non_volume,

@@ -87,7 +87,7 @@ studies as (
         count(distinct patient_key) as measured,
         count(*) as n_offenders,
         min(path, 20) as offenders,
-        'The study stands under ' || count(distinct patient_key) || ' patients' as message
+        'One study under ' || count(distinct patient_key) || ' patients' as message
     from images
     group by source, study_key
     having count(distinct patient_key) > 1
@@ -104,7 +104,7 @@ instances as (
         count(distinct series_key) as measured,
         count(*) as n_offenders,
         min(path, 20) as offenders,
-        'The instance stands in ' || count(distinct series_key) || ' series' as message
+        'One instance in ' || count(distinct series_key) || ' series' as message
     from images
     where SOPInstanceUID is not null
     group by source, SOPInstanceUID

@@ -1,0 +1,97 @@
+with
+
+images as (
+    select * from {{ ref('stg_images') }}
+),
+
+findings as (
+    select source, series_key, severity from {{ ref('findings') }}
+    where series_key is not null
+),
+
+geometry as (
+    select * from {{ ref('series_geometry') }}
+),
+
+worst as (
+    select source, series_key, {{ worst_severity() }} as worst_finding, count(*) as findings
+    from findings
+    group by source, series_key
+),
+
+measured as (
+    select
+        source,
+        series_key,
+        count(*) as stacks,
+        sum(positions)::bigint as positions,
+        case when count(*) = 1 then min(spacing_median) end as spacing_mm,
+        sum(missing_slices)::bigint as missing_slices
+    from geometry
+    group by source, series_key
+),
+
+counted as (
+    select
+        source,
+        series_key,
+        min(SeriesInstanceUID) as SeriesInstanceUID,
+        list_sort(list(distinct study_key)) as study_keys,
+        list_sort(list(distinct patient_key)) as patient_keys,
+        list_sort(list(distinct Modality)) as modalities,
+        list_sort(list(distinct SeriesDescription)) as descriptions,
+        list_sort(list(distinct SeriesNumber)) as series_numbers,
+        list_sort(list(distinct FrameOfReferenceUID)) as frame_of_reference_uids,
+        list_sort(list(distinct ConvolutionKernel)) as kernels,
+        min(SeriesDate) as series_date_min,
+        max(SeriesDate) as series_date_max,
+        min(folder) as folder,
+        count(distinct folder) as folders,
+        count(*) as images,
+        count(distinct SOPInstanceUID) as instances,
+        sum(size_bytes)::bigint as size_bytes,
+        min(Rows) as rows_min,
+        max(Rows) as rows_max,
+        min(Columns) as columns_min,
+        max(Columns) as columns_max,
+        min(SliceThickness) as slice_thickness_mm_min,
+        max(SliceThickness) as slice_thickness_mm_max
+    from images
+    group by source, series_key
+)
+
+select
+    counted.source,
+    counted.series_key,
+    counted.SeriesInstanceUID,
+    counted.study_keys,
+    counted.patient_keys,
+    counted.modalities,
+    counted.descriptions,
+    counted.series_numbers,
+    counted.frame_of_reference_uids,
+    counted.kernels,
+    counted.series_date_min,
+    counted.series_date_max,
+    counted.folder,
+    counted.folders,
+    counted.images,
+    counted.instances,
+    counted.size_bytes,
+    counted.rows_min,
+    counted.rows_max,
+    counted.columns_min,
+    counted.columns_max,
+    counted.slice_thickness_mm_min,
+    counted.slice_thickness_mm_max,
+    coalesce(measured.stacks, 0) as stacks,
+    measured.positions,
+    measured.spacing_mm,
+    measured.missing_slices,
+    worst.worst_finding,
+    coalesce(worst.findings, 0) as findings
+from counted
+left join measured
+    on counted.source = measured.source and counted.series_key = measured.series_key
+left join worst
+    on counted.source = worst.source and counted.series_key = worst.series_key

@@ -1,0 +1,61 @@
+with
+
+images as (
+    select * from {{ ref('stg_images') }}
+),
+
+findings as (
+    select source, study_key, severity from {{ ref('findings') }}
+    where study_key is not null
+),
+
+worst as (
+    select source, study_key, {{ worst_severity() }} as worst_finding, count(*) as findings
+    from findings
+    group by source, study_key
+),
+
+counted as (
+    select
+        source,
+        study_key,
+        list_sort(list(distinct patient_key)) as patient_keys,
+        min(StudyInstanceUID) as StudyInstanceUID,
+        list_sort(list(distinct StudyID)) as study_ids,
+        list_sort(list(distinct StudyDescription)) as descriptions,
+        list_sort(list(distinct AccessionNumber)) as accession_numbers,
+        list_sort(list(distinct Modality)) as modalities,
+        min(StudyDate) as study_date_min,
+        max(StudyDate) as study_date_max,
+        min(folder) as folder,
+        count(distinct folder) as folders,
+        count(distinct series_key) as series,
+        count(*) as images,
+        count(distinct SOPInstanceUID) as instances,
+        sum(size_bytes)::bigint as size_bytes
+    from images
+    group by source, study_key
+)
+
+select
+    counted.source,
+    counted.study_key,
+    counted.patient_keys,
+    counted.StudyInstanceUID,
+    counted.study_ids,
+    counted.descriptions,
+    counted.accession_numbers,
+    counted.modalities,
+    counted.study_date_min,
+    counted.study_date_max,
+    counted.folder,
+    counted.folders,
+    counted.series,
+    counted.images,
+    counted.instances,
+    counted.size_bytes,
+    worst.worst_finding,
+    coalesce(worst.findings, 0) as findings
+from counted
+left join worst
+    on counted.source = worst.source and counted.study_key = worst.study_key
