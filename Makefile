@@ -40,7 +40,7 @@ serve: $(INSTALLED)
 	$(BIN)/python flows/serve.py $(SOURCES) --warehouse $(or $(WAREHOUSE),warehouse)
 
 schedule-test: $(INSTALLED)
-	$(BIN)/python -m pytest tests/test_schedule.py --run-schedule
+	$(BIN)/python -m pytest tests/test_flow.py -k schedule
 
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache dist

@@ -28,8 +28,24 @@ def shared_data() -> Path:
     return folder
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--run-schedule", action="store_true", help="let a real schedule fire")
+@pytest.fixture
+def prefect_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home of Prefect's own for one test, and no server of anybody's."""
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "prefect"))
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    return tmp_path / "prefect"
+
+
+def marked_processes(mark: str) -> list[int]:
+    """The living processes with `mark` in the environment that they were started with."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if mark.encode() in (folder / "environ").read_bytes():
+                found.append(int(folder.name))
+        except OSError:
+            continue
+    return found
 
 
 def run_cli(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
