@@ -14,7 +14,7 @@ volumes as (
     select
         source,
         series_key,
-        bool_or(is_slice) and bool_or(Modality in ('CT', 'MR', 'PT')) as is_volume
+        bool_or(is_slice and not is_non_volume and Modality in ('CT', 'MR', 'PT')) as is_volume
     from images
     group by source, series_key
 ),
