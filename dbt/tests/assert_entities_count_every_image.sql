@@ -1,15 +1,29 @@
 with
 
 counted as (
-    select 'images' as entity, count(*) as images from {{ ref('images') }}
+    select
+        'images' as entity,
+        count(*) as images
+    from {{ ref('images') }}
     union all
-    select 'series' as entity, coalesce(sum(images), 0) as images from {{ ref('series') }}
+    select
+        'series' as entity,
+        coalesce(sum(images), 0) as images
+    from {{ ref('series') }}
     union all
-    select 'studies' as entity, coalesce(sum(images), 0) as images from {{ ref('studies') }}
+    select
+        'studies' as entity,
+        coalesce(sum(images), 0) as images
+    from {{ ref('studies') }}
     union all
-    select 'patients' as entity, coalesce(sum(images), 0) as images from {{ ref('patients') }}
+    select
+        'patients' as entity,
+        coalesce(sum(images), 0) as images
+    from {{ ref('patients') }}
 )
 
-select *
+select
+    entity,
+    images
 from counted
-where images <> (select counted.images from counted where counted.entity = 'images')
+qualify images <> max(images) filter (entity = 'images') over ()

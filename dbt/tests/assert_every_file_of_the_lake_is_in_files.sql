@@ -1,3 +1,9 @@
-select source, path from {{ source('lake', 'files') }}
+select
+    source,
+    path
+from {{ source('lake', 'files') }}
 except all
-select source, path from {{ ref('files') }}
+select
+    source,
+    path
+from {{ ref('files') }}

@@ -1,7 +1,10 @@
 with
 
 expected as (
-    select series.source, series.series_key, rules.rule
+    select
+        series.source,
+        series.series_key,
+        rules.rule
     from {{ ref('series') }} as series
     cross join {{ ref('check_rules') }} as rules
     where rules.level = 'series'
@@ -9,4 +12,8 @@ expected as (
 
 select * from expected
 except
-select source, series_key, rule from {{ ref('series_checks') }}
+select
+    source,
+    series_key,
+    rule
+from {{ ref('series_checks') }}

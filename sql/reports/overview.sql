@@ -12,19 +12,26 @@ files as (
 ),
 
 patients as (
-    select source, count(*) as patients
+    select
+        source,
+        count(*) as patients
     from main.patients
     group by source
 ),
 
 studies as (
-    select source, count(*) as studies
+    select
+        source,
+        count(*) as studies
     from main.studies
     group by source
 ),
 
 series as (
-    select source, count(*) as series, sum(images) as images
+    select
+        source,
+        count(*) as series,
+        sum(images) as images
     from main.series
     group by source
 ),

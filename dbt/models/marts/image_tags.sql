@@ -41,7 +41,11 @@ steps as (
 
 -- Evenly spaced: no step is off the mean one by more than a thousandth of it.
 even_steps as (
-    select source, series_key, path, avg(step) as step
+    select
+        source,
+        series_key,
+        path,
+        avg(step) as step
     from steps
     group by source, series_key, path
     having max(step) - min(step) <= 1e-3 * avg(step)

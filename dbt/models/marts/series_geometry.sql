@@ -46,7 +46,11 @@ run_spacings as (
 
 -- The commonest number of images at a position; of equally common ones the smallest.
 repetitions as (
-    select source, series_key, stack, images as repetition
+    select
+        source,
+        series_key,
+        stack,
+        images as repetition
     from positions
     group by source, series_key, stack, images
     qualify row_number() over (
