@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pydicom
@@ -28,3 +30,14 @@ def shared_data() -> Path:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--run-schedule", action="store_true", help="let a real schedule fire")
+
+
+def run_cli(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run one dicomhouse command as a user does."""
+    return subprocess.run(
+        [sys.executable, "-m", "dicomhouse", *words],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **environment},
+        check=False,
+    )

@@ -46,6 +46,14 @@ def test_order_is_that_of_names_and_not_of_creation(tmp_path: Path) -> None:
     assert paths(tmp_path) == ["z", "a/9", "b/1", "b/2", "b/c/1"]
 
 
+def test_source_within_a_source_is_left_to_itself(tmp_path: Path) -> None:
+    (tmp_path / "inner").mkdir()
+    for path in ("1", "inner/2"):
+        (tmp_path / path).touch()
+    sources = sources_of([str(tmp_path), f"inner={tmp_path / 'inner'}"])
+    assert [[f.path for f in scan(s, sources)] for s in sources] == [["1"], ["2"]]
+
+
 def test_link_loops_end_and_linked_files_count(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "real" / "1").touch()

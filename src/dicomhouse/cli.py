@@ -111,7 +111,7 @@ def _demo(chosen: argparse.Namespace) -> int:
     studies = folder / "dicomdirtests"
     if not studies.is_dir():
         raise UsageError(f"this pydicom has no test files in {folder}; install pydicom 3.")
-    return _run(chosen, [f"studies={studies}", f"oddities={folder}"])
+    return _run(chosen, [str(studies), str(folder)])
 
 
 def _run(chosen: argparse.Namespace, sources: Sequence[str]) -> int:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
-_WIDEST = 60
+_WIDEST = 120
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 

@@ -92,7 +92,7 @@ def plan(run: Run) -> list[Path]:
         work: list[Path] = []
         for source in run.sources:
             files = 0
-            for chunk in batches(scan(source), run.settings.batch_files):
+            for chunk in batches(scan(source, run.sources), run.settings.batch_files):
                 files += len(chunk)
                 batch = Batch(f"part-{run.run_id}-{len(work):05d}", source.name, run.run_id, chunk)
                 work.append(batch.save(run.generation.batches))

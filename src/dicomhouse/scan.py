@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,22 +71,24 @@ def sources_of(texts: list[str]) -> list[Source]:
     return sources
 
 
-def scan(source: Source) -> Iterator[Found]:
+def scan(source: Source, others: Collection[Source] = ()) -> Iterator[Found]:
     """Every file below a source, folder by folder in the order of their names.
+
+    A folder that is a source of its own among `others` is left to that source.
 
     Symbolic links are followed once: a folder that was entered already (by its device and inode)
     is passed over, which ends loops. A folder or link that cannot be read is an entry of its own,
     with its problem.
     """
-    entered: set[tuple[int, int]] = set()
+    entered = {_identity(other.folder) for other in others if other != source}
     pending = [(str(source.folder), "")]
     while pending:
         folder, below = pending.pop()
         try:
-            status = os.stat(folder)  # noqa: PTH116
-            if (status.st_dev, status.st_ino) in entered:
+            identity = _identity(folder)
+            if identity in entered:
                 continue
-            entered.add((status.st_dev, status.st_ino))
+            entered.add(identity)
             with os.scandir(folder) as entries:
                 children = sorted(entries, key=lambda entry: os.fsencode(entry.name))
         except OSError as error:
@@ -106,6 +108,11 @@ def scan(source: Source) -> Iterator[Found]:
             problem = None if child.is_file() else "not_a_file: neither a file nor a folder"
             yield Found(printable(path), child.path, status.st_size, status.st_mtime_ns, problem)
         pending.extend(reversed(subfolders))
+
+
+def _identity(folder: str | Path) -> tuple[int, int]:
+    status = os.stat(folder)  # noqa: PTH116
+    return status.st_dev, status.st_ino
 
 
 def _problem(kind: str, error: OSError) -> str:

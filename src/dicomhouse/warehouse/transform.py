@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -56,7 +57,7 @@ class DbtProcess:
         """
         results_file = self.target / "run_results.json"
         results_file.unlink(missing_ok=True)
-        project = str(resource("dbt"))
+        project = os.environ.get("DICOMHOUSE_DBT") or str(resource("dbt"))
         order = {
             "folder": str(folder),
             "arguments": ["build", "--project-dir", project, "--profiles-dir", project,

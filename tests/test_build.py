@@ -1,0 +1,224 @@
+"""The main job on real studies: what the warehouse holds, and how the commands tell it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import polars as pl
+import pytest
+from conftest import PYDICOM_DATA, run_cli
+
+import dicomhouse
+from dicomhouse.errors import QueryError
+from dicomhouse.reader import Warehouse
+from dicomhouse.testing import build_cohort, write_image
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("demo") / "warehouse"
+    done = run_cli("demo", "--direct", "--warehouse", str(folder))
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture
+def warehouse(demo: Path) -> Iterator[Warehouse]:
+    with dicomhouse.open(demo) as opened:
+        yield opened
+
+
+def rows(warehouse: Warehouse, query: str) -> list[dict[str, Any]]:
+    return warehouse.sql(query).to_dicts()
+
+
+def test_every_file_on_disk_is_one_row(warehouse: Warehouse) -> None:
+    on_disk = sum(1 for p in (PYDICOM_DATA / "test_files").rglob("*") if p.is_file())
+    (found,) = rows(warehouse, "select count(*) n, count(distinct file_id) ids from files")
+    assert found == {"n": on_disk, "ids": on_disk}
+
+
+def test_demo_studies_are_three_patients_of_ct_mr_and_cr(warehouse: Warehouse) -> None:
+    found = rows(warehouse, """
+        select count(distinct patient_key) patients, list(distinct Modality order by Modality) m
+        from images where source = 'dicomdirtests' and PatientID in ('77654033', '98890234')
+    """)  # fmt: skip
+    assert found[0]["m"] == ["CR", "CT", "MR"]
+
+
+def test_tables_agree_with_the_lake_in_polars(warehouse: Warehouse) -> None:
+    for table in ("files", "elements", "images"):
+        lazy = getattr(warehouse, table)
+        assert isinstance(lazy, pl.LazyFrame)
+        (found,) = rows(warehouse, f"select count(*) n from {table}")
+        assert lazy.select(pl.len()).collect().item() == found["n"] > 0
+    heights = warehouse.images.filter(pl.col("Modality") == "CT").select("Rows").collect()
+    assert heights["Rows"].dtype == pl.Int64
+
+
+def test_duckdb_file_is_readable_by_older_duckdb(demo: Path) -> None:
+    with duckdb.connect(str(demo / "warehouse.duckdb"), read_only=True) as connection:
+        (tags,) = connection.execute(
+            "select tags from duckdb_databases() where database_name = 'warehouse'"
+        ).fetchall()[0]
+    assert "v1.5" in tags["storage_version"]
+
+
+def test_warehouse_is_its_owners_alone(demo: Path) -> None:
+    for path in [demo, *demo.rglob("*")]:
+        assert path.is_symlink() or path.stat().st_mode & 0o077 == 0, path
+
+
+def test_moved_warehouse_still_answers(demo: Path, tmp_path: Path) -> None:
+    moved = tmp_path / "moved"
+    shutil.copytree(demo, moved, symlinks=True)
+    with dicomhouse.open(moved) as opened:
+        (plan,) = rows(opened, "select count(*) n from elements")
+        assert str(moved) in str(opened.sql("explain select value from elements"))
+    with dicomhouse.open(demo) as opened:
+        assert rows(opened, "select count(*) n from elements") == [plan]
+
+
+def test_writing_queries_are_refused(warehouse: Warehouse) -> None:
+    for query in ("delete from images", "copy images to 'x.csv'", "select 1; select 2", "selec"):
+        with pytest.raises(QueryError):
+            warehouse.sql(query)
+
+
+def test_commands_answer_with_their_exit_codes(demo: Path, tmp_path: Path) -> None:
+    at = ["--warehouse", str(demo)]
+    found = run_cli("sql", *at, "--format", "json", "select 1 as one")
+    assert (found.returncode, json.loads(found.stdout)) == (0, {"one": 1})
+    assert run_cli("sql", *at, "--report", "overview").returncode == 0
+    check = run_cli("check", *at)
+    assert check.returncode == 1
+    assert "file_truncated" in check.stdout
+    assert run_cli("check", *at, "--severity", "I").returncode == 0
+    status = run_cli("status", *at)
+    assert "pixel_data_ends" in status.stdout
+    assert run_cli("sql", *at).returncode == 2
+    assert run_cli("sql", *at, "--report", "nothing").returncode == 2
+    assert run_cli("sql", *at, "drop table images").returncode == 6
+    assert run_cli("check", "--warehouse", str(tmp_path)).returncode == 3
+    assert run_cli("build", str(tmp_path / "nowhere"), *at).returncode == 2
+
+
+def test_light_commands_import_no_heavy_library(demo: Path) -> None:
+    program = (
+        "import sys; from dicomhouse.cli import main; main(sys.argv[1:]);"
+        "print(sorted({'dbt', 'prefect', 'pydicom', 'polars'} & set(sys.modules)))"
+    )
+    for command in (["sql", "select 1"], ["status"], ["check"]):
+        done = subprocess.run(
+            [sys.executable, "-c", program, *command, "--warehouse", str(demo)],
+            capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_bad_input_is_told_and_the_rest_goes_on(tmp_path: Path) -> None:
+    source, target = tmp_path / "in", tmp_path / "warehouse"
+    source.mkdir()
+    empty = run_cli("build", str(source), "--direct", "--warehouse", str(target))
+    assert empty.returncode == 2
+    assert "no files below" in empty.stderr
+    (source / "note.dcm").write_text("not an image")
+    (source / "zero.dcm").touch()
+    (source / "gone").symlink_to(source / "nowhere")
+    only_text = run_cli("build", str(source), "--direct", "--warehouse", str(target))
+    assert only_text.returncode == 0, only_text.stderr
+    write_image(source / "p" / "good.dcm")
+    whole = (source / "p" / "good.dcm").read_bytes()
+    (source / "p" / "cut.dcm").write_bytes(whole[:-10])
+    (source / "p" / "locked.dcm").write_bytes(whole)
+    (source / "p" / "locked.dcm").chmod(0)
+    done = run_cli("build", str(source), "--direct", "--warehouse", str(target))
+    assert done.returncode == 0, done.stderr
+    with dicomhouse.open(target) as opened:
+        found = {row["path"]: row["status"] for row in rows(opened, "from files")}
+    locked = "unreadable" if os.geteuid() else found["p/locked.dcm"]  # root may read all
+    assert found == {
+        "gone": "unreadable", "note.dcm": "not_dicom", "p/cut.dcm": "truncated",
+        "p/good.dcm": "ok", "p/locked.dcm": locked, "zero.dcm": "empty",
+    }  # fmt: skip
+
+
+def test_failed_model_names_itself_and_leaves_the_published_warehouse(tmp_path: Path) -> None:
+    build_cohort(tmp_path / "in", patients=1, slices=3)
+    at = ["--direct", "--warehouse", str(tmp_path / "w")]
+    assert run_cli("build", str(tmp_path / "in"), *at).returncode == 0
+    broken = tmp_path / "dbt"
+    shutil.copytree(Path(__file__).parents[1] / "dbt", broken)
+    (broken / "models" / "marts" / "patients.sql").write_text("select * from nowhere_at_all")
+    done = run_cli("build", str(tmp_path / "in"), *at, DICOMHOUSE_DBT=str(broken))
+    assert done.returncode == 1
+    assert "model patients (error)" in done.stderr
+    with dicomhouse.open(tmp_path / "w") as opened:
+        assert opened.generation.number == 1
+        assert rows(opened, "select count(*) n from patients") == [{"n": 1}]
+
+
+def test_planted_defects_are_found_and_nothing_else(tmp_path: Path) -> None:
+    planted = {
+        "missing_slice": "missing_slices", "duplicate_instance": "duplicate_instance_identical",
+        "duplicate_position": "duplicate_position", "mixed_matrix": "mixed_matrix",
+        "mixed_pixel_spacing": "mixed_pixel_spacing", "mixed_orientation": "mixed_orientation",
+        "instance_number_gap": "instance_number_gap",
+        "two_series_in_folder": "folder_multiple_series",
+        "two_studies_in_series": "series_in_multiple_studies",
+    }  # fmt: skip
+    cohort = build_cohort(
+        tmp_path / "in", patients=len(planted) + 2, slices=20,
+        defects=[(defect, patient) for patient, defect in enumerate(planted)],
+    )  # fmt: skip
+    done = run_cli("build", str(tmp_path / "in"), "--direct", "--warehouse", str(tmp_path / "w"))
+    assert done.returncode == 0, done.stderr
+    with dicomhouse.open(tmp_path / "w") as opened:
+        found = rows(opened, """
+            select f.rule, split_part(f.offenders[1], '/', 1) as patient
+            from findings f where severity <> 'I' or rule in
+            ('duplicate_instance_identical', 'instance_number_gap', 'folder_multiple_series')
+        """)  # fmt: skip
+        (counts,) = rows(opened, "select count(*) n from images")
+    assert counts["n"] == cohort.n_images
+    by_patient: dict[str, set[str]] = {}
+    for row in found:
+        by_patient.setdefault(row["patient"], set()).add(row["rule"])
+    for defect, rule in planted.items():
+        assert rule in by_patient.pop(cohort.affected(defect)[0].split("/")[0]), defect
+    assert by_patient == {}
+
+
+def test_order_of_sources_batches_and_workers_change_nothing(tmp_path: Path) -> None:
+    build_cohort(tmp_path / "a", patients=3, slices=9)
+    build_cohort(tmp_path / "b", patients=2, slices=8, profile="hospital", seed=5)
+    one, two = tmp_path / "one", tmp_path / "two"
+    from dicomhouse.pipeline import build_direct
+    from dicomhouse.settings import Settings
+
+    sources = (str(tmp_path / "a"), str(tmp_path / "b"))
+    build_direct(Settings(sources, one, jobs=1), lambda line: None)
+    build_direct(Settings(sources[::-1], two, jobs=3, batch_files=4), lambda line: None)
+    assert_equal_warehouses(one, two)
+
+
+def assert_equal_warehouses(one: Path, two: Path) -> None:
+    """Every mart row by row, but for what names the run itself."""
+    with dicomhouse.open(one) as a, dicomhouse.open(two) as b:
+        tables = [
+            row["table_name"]
+            for row in rows(a, "from information_schema.tables where table_schema = 'main'")
+        ]
+        assert {"patient_tags", "image_tags", "tag_levels", "series_checks"} <= set(tables)
+        for table in tables:
+            hidden = " exclude (run_id)" if table == "files" else ""
+            query = f"select t::varchar as row from (select *{hidden} from {table}) t order by all"
+            assert a.sql(query).equals(b.sql(query)), table
