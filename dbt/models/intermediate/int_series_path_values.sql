@@ -39,7 +39,7 @@ listed as (
         string_agg(coalesce(value, ''), chr(31) order by position) as value,
         min(number) as number_min,
         max(number) as number_max,
-        avg(number) as number_mean,
+        favg(number) as number_mean,
         string_agg(coalesce(n_bytes, 0), chr(31) order by position)
         filter (vm > 0 and value is null and vr <> 'SQ') as bulk_bytes,
         string_agg(coalesce(digest, ''), chr(31) order by position)
@@ -141,7 +141,7 @@ select
     replace(
         min(
             case
-                when vr = 'SQ' then sequence_items || ' items'
+                when vr = 'SQ' then sequence_items || ' item(s)'
                 else coalesce(bulk_bytes || ' bytes', value)
             end
         ),
@@ -152,7 +152,7 @@ select
     max(vm) as vm,
     min(number_min) as number_min,
     max(number_max) as number_max,
-    avg(number_mean) as number_mean,
+    min(number_mean) as number_mean,
     coalesce(len(list_distinct(item_keys)) > 1, false) as varies_in_image,
     sum(images)::bigint as images,
     sum(invalid_images)::bigint as invalid_images,

@@ -33,9 +33,10 @@ steps as (
         source,
         series_key,
         path,
+        number,
         number - lag(number) over (
             partition by source, series_key, path order by number
-        ) as step
+        ) as distance
     from numbers
 ),
 
@@ -45,10 +46,12 @@ even_steps as (
         source,
         series_key,
         path,
-        avg(step) as step
+        (max(number) - min(number)) / count(distance) as step
     from steps
     group by source, series_key, path
-    having max(step) - min(step) <= 1e-3 * avg(step)
+    having
+        max(distance) - min(distance)
+        <= 1e-3 * (max(number) - min(number)) / count(distance)
 )
 
 select

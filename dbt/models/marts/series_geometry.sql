@@ -70,7 +70,7 @@ measured as (
         min(spacing) as spacing_median,
         min(step) as spacing_min,
         max(step) as spacing_max,
-        avg(step) as spacing_mean,
+        (max(position) - min(position)) / nullif(count(*) - 1, 0) as spacing_mean,
         count(*) filter (is_gap) as gaps,
         sum(missing_slices)::bigint as missing_slices,
         count(*) filter (is_irregular) as irregular_steps,
