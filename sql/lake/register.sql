@@ -8,7 +8,7 @@ from read_parquet(
     '{lake}/files/**/*.parquet',
     hive_partitioning = true,
     union_by_name = true,
-    hive_types = {'source': varchar}
+    hive_types = { 'source': varchar }
 );
 
 create or replace view lake.elements as
@@ -17,7 +17,7 @@ from read_parquet(
     '{lake}/elements/**/*.parquet',
     hive_partitioning = true,
     union_by_name = true,
-    hive_types = {'source': varchar, 'Modality': varchar}
+    hive_types = { 'source': varchar, 'Modality': varchar }
 );
 
 create or replace view lake.images as
@@ -26,5 +26,5 @@ from read_parquet(
     '{lake}/images/**/*.parquet',
     hive_partitioning = true,
     union_by_name = true,
-    hive_types = {'source': varchar, 'Modality': varchar}
+    hive_types = { 'source': varchar, 'Modality': varchar }
 );

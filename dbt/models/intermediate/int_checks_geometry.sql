@@ -121,7 +121,12 @@ stack_checks as (
 
 -- The images that a failed rule is about. Of a gap: the one behind it.
 offending as (
-    select slices.source, slices.series_key, slices.stack, 'duplicate_position' as rule, slices.path
+    select
+        slices.source,
+        slices.series_key,
+        slices.stack,
+        'duplicate_position' as rule,
+        slices.path
     from slices
     inner join geometry
         on
@@ -154,18 +159,33 @@ offending as (
 
     union all
 
-    select source, series_key, stack, 'single_position' as rule, path
+    select
+        source,
+        series_key,
+        stack,
+        'single_position' as rule,
+        path
     from slices
 
     union all
 
-    select source, series_key, stack, 'missing_slices' as rule, path
+    select
+        source,
+        series_key,
+        stack,
+        'missing_slices' as rule,
+        path
     from positions
     where is_gap
 
     union all
 
-    select source, series_key, stack, 'irregular_spacing' as rule, path
+    select
+        source,
+        series_key,
+        stack,
+        'irregular_spacing' as rule,
+        path
     from positions
     where is_irregular
 ),
@@ -219,22 +239,28 @@ select
     offenders.paths as offenders,
     case checks.rule
         when 'duplicate_position'
-            then {{ count_of('offenders.n_offenders', 'image') }} || ' at a position with another one'
-            || ' that nothing tells apart'
+            then
+                {{ count_of('offenders.n_offenders', 'image') }}
+                || ' at a position with another one'
+                || ' that nothing tells apart'
         when 'temporal_positions'
-            then 'Each position holds ' || checks.measured::bigint || ' images that are told apart:'
-            || ' a series with a fourth dimension'
+            then
+                'Each position holds ' || checks.measured::bigint || ' images that are told apart:'
+                || ' a series with a fourth dimension'
         when 'incomplete_repetition'
-            then 'Most positions hold ' || checks.measured::bigint || ' images, '
-            || {{ count_of('offenders.n_offenders', 'position') }} || ' another number'
+            then
+                'Most positions hold ' || checks.measured::bigint || ' images, '
+                || {{ count_of('offenders.n_offenders', 'position') }} || ' another number'
         when 'single_position'
             then 'All ' || checks.measured::bigint || ' images lie at one position'
         when 'missing_slices'
-            then {{ count_of('checks.amount', 'slice') }} || ' missing in '
-            || {{ count_of('offenders.n_offenders', 'gap') }}
+            then
+                {{ count_of('checks.amount', 'slice') }} || ' missing in '
+                || {{ count_of('offenders.n_offenders', 'gap') }}
         when 'mixed_spacing'
-            then 'Parts of the series differ in slice spacing by '
-            || round(100 * checks.measured, 1) || ' %'
+            then
+                'Parts of the series differ in slice spacing by '
+                || round(100 * checks.measured, 1) || ' %'
         when 'irregular_spacing'
             then {{ count_of('checks.amount', 'step') }} || ' between slices off the spacing'
     end as message

@@ -14,19 +14,34 @@ volumes as (
     select
         source,
         series_key,
-        bool_or(is_slice) and bool_or(Modality in ('CT', 'MR', 'PT')) as is_volume
+        bool_or(is_slice and not is_non_volume and Modality in ('CT', 'MR', 'PT')) as is_volume
     from images
     group by source, series_key
 ),
 
 attribute_values as (
-    select source, series_key, path, 'mixed_matrix' as rule, Rows || ' x ' || Columns as value
+    select
+        source,
+        series_key,
+        path,
+        'mixed_matrix' as rule,
+        Rows || ' x ' || Columns as value
     from images
     union all
-    select source, series_key, path, 'mixed_sop_class' as rule, SOPClassUID as value
+    select
+        source,
+        series_key,
+        path,
+        'mixed_sop_class' as rule,
+        SOPClassUID as value
     from images
     union all
-    select source, series_key, path, 'mixed_modality' as rule, Modality as value
+    select
+        source,
+        series_key,
+        path,
+        'mixed_modality' as rule,
+        Modality as value
     from images
 ),
 
@@ -74,7 +89,11 @@ spaced as (
 ),
 
 commonest_spacings as (
-    select source, series_key, row_spacing, column_spacing
+    select
+        source,
+        series_key,
+        row_spacing,
+        column_spacing
     from spaced
     group by source, series_key, row_spacing, column_spacing
     qualify row_number() over (
@@ -124,7 +143,10 @@ orientations as (
 ),
 
 side_slices as (
-    select source, series_key, min(path, 20) as paths
+    select
+        source,
+        series_key,
+        min(path, 20) as paths
     from {{ ref('int_slices') }}
     where stack > 1
     group by source, series_key

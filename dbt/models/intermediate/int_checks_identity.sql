@@ -1,7 +1,13 @@
 with
 
 images as (
-    select source, series_key, study_key, StudyInstanceUID, folder, path
+    select
+        source,
+        series_key,
+        study_key,
+        StudyInstanceUID,
+        folder,
+        path
     from {{ ref('stg_images') }}
 ),
 
@@ -26,25 +32,37 @@ series as (
 
 -- One file of each parent tells where to look.
 study_files as (
-    select source, series_key, min(path) as path
+    select
+        source,
+        series_key,
+        min(path) as path
     from images
     group by source, series_key, study_key
 ),
 
 study_offenders as (
-    select source, series_key, min(path, 20) as paths
+    select
+        source,
+        series_key,
+        min(path, 20) as paths
     from study_files
     group by source, series_key
 ),
 
 folder_files as (
-    select source, series_key, min(path) as path
+    select
+        source,
+        series_key,
+        min(path) as path
     from images
     group by source, series_key, folder
 ),
 
 folder_offenders as (
-    select source, series_key, min(path, 20) as paths
+    select
+        source,
+        series_key,
+        min(path, 20) as paths
     from folder_files
     group by source, series_key
 ),

@@ -7,16 +7,29 @@ path_values as (
 ),
 
 images as (
-    select source, patient_key, study_key, series_key from {{ ref('stg_images') }}
+    select
+        source,
+        patient_key,
+        study_key,
+        series_key
+    from {{ ref('stg_images') }}
 ),
 
 entity_images as (
-    select source, 'source' as level, source as entity_key, count(*) as images
+    select
+        source,
+        'source' as level,
+        source as entity_key,
+        count(*) as images
     from images
     group by source
     {% for level, key in keys.items() %}
     union all
-    select source, '{{ level }}' as level, {{ key }} as entity_key, count(*) as images
+    select
+        source,
+        '{{ level }}' as level,
+        {{ key }} as entity_key,
+        count(*) as images
     from images
     group by source, {{ key }}
     {% endfor %}
@@ -51,8 +64,11 @@ select
     entity_paths.entity_key,
     entity_paths.path,
     entity_paths.tag,
-    {{ level_state('entity_paths.distinct_values', 'entity_paths.present', 'entity_images.images') }}
-        as state,
+    {{
+        level_state(
+            'entity_paths.distinct_values', 'entity_paths.present', 'entity_images.images'
+        )
+    }} as state,
     entity_images.images,
     entity_paths.present,
     entity_paths.empty,

@@ -6,17 +6,29 @@ path_values as (
 ),
 
 forms as (
-    select source, path, tag, vr, sum(images) as images
+    select
+        source,
+        path,
+        tag,
+        vr,
+        sum(images) as images
     from path_values
     group by source, path, tag, vr
 ),
 
 attributes as (
-    select tag, keyword from {{ source('standard', 'attributes') }}
+    select
+        tag,
+        keyword
+    from {{ source('standard', 'attributes') }}
 ),
 
 chosen as (
-    select source, path, tag, vr
+    select
+        source,
+        path,
+        tag,
+        vr
     from forms
     qualify row_number() over (partition by source, path order by images desc, vr, tag) = 1
 )

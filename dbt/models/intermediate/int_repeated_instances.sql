@@ -1,7 +1,14 @@
 with
 
 images as (
-    select source, series_key, SOPInstanceUID, file_id, path, size_bytes, TransferSyntaxUID
+    select
+        source,
+        series_key,
+        SOPInstanceUID,
+        file_id,
+        path,
+        size_bytes,
+        TransferSyntaxUID
     from {{ ref('stg_images') }}
     where SOPInstanceUID is not null
 ),

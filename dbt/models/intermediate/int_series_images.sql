@@ -57,5 +57,5 @@ select
     bool_or(not is_copy and not is_non_volume) over (partition by source, series_key)
         as series_has_slices,
     is_copy or (is_non_volume and series_has_slices) as is_set_aside,
-    has_plane and not is_copy and not is_non_volume as is_slice
+    has_plane and not is_set_aside as is_slice
 from described

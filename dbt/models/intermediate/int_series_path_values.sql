@@ -39,13 +39,13 @@ listed as (
         string_agg(coalesce(value, ''), chr(31) order by position) as value,
         min(number) as number_min,
         max(number) as number_max,
-        avg(number) as number_mean,
+        favg(number) as number_mean,
         string_agg(coalesce(n_bytes, 0), chr(31) order by position)
-            filter (vm > 0 and value is null and vr <> 'SQ') as bulk_bytes,
+        filter (vm > 0 and value is null and vr <> 'SQ') as bulk_bytes,
         string_agg(coalesce(digest, ''), chr(31) order by position)
-            filter (vm > 0 and value is null and vr <> 'SQ') as digest,
+        filter (vm > 0 and value is null and vr <> 'SQ') as digest,
         string_agg(coalesce(try_cast(number as bigint), 0), chr(31) order by position)
-            filter (vr = 'SQ') as sequence_items,
+        filter (vr = 'SQ') as sequence_items,
         bool_or(coalesce(problem_class = 'value', false)) as is_invalid
     from marked
     where is_listed
@@ -110,17 +110,18 @@ keyed as (
             when vm = 0 then null
             when sequence_items is not null then string_split(sequence_items, chr(31))
             when bulk_bytes is not null then [bulk_bytes || ':' || coalesce(digest, '')]
-            when vr in ('DS', 'IS', 'FL', 'FD') then list_transform(
-                string_split(value, chr(31)),
-                -- `+ 0.0` makes a zero of a negative zero; what is no number stays text.
-                lambda item: array_to_string(
-                    list_transform(
-                        string_split(item, '\'),
-                        lambda x: coalesce((try_cast(x as double) + 0.0)::varchar, trim(x))
-                    ),
-                    '\'
+            -- `+ 0.0` makes a zero of a negative zero; what is no number stays text.
+            when vr in ('DS', 'IS', 'FL', 'FD')
+                then list_transform(
+                    string_split(value, chr(31)),
+                    lambda item: array_to_string(
+                        list_transform(
+                            string_split(item, '\'),
+                            lambda x: coalesce((try_cast(x as double) + 0.0)::varchar, trim(x))
+                        ),
+                        '\'
+                    )
                 )
-            )
             else list_transform(
                 string_split(value, chr(31)),
                 lambda item: trim(regexp_replace(item, ' *\\ *', '\\', 'g'))
@@ -140,7 +141,7 @@ select
     replace(
         min(
             case
-                when vr = 'SQ' then sequence_items || ' items'
+                when vr = 'SQ' then sequence_items || ' item(s)'
                 else coalesce(bulk_bytes || ' bytes', value)
             end
         ),
@@ -151,7 +152,7 @@ select
     max(vm) as vm,
     min(number_min) as number_min,
     max(number_max) as number_max,
-    avg(number_mean) as number_mean,
+    min(number_mean) as number_mean,
     coalesce(len(list_distinct(item_keys)) > 1, false) as varies_in_image,
     sum(images)::bigint as images,
     sum(invalid_images)::bigint as invalid_images,

@@ -6,7 +6,7 @@ select
     min(value) as value,
     min(number_min) as number_min,
     max(number_max) as number_max,
-    avg(number_mean) as number_mean,
+    min(number_mean) as number_mean,
     sum(images)::bigint as images,
     count(distinct series_key) as series,
     count(distinct patient_key) as patients

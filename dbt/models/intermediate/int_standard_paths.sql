@@ -5,13 +5,19 @@ attributes as (
 ),
 
 class_images as (
-    select source, SOPClassUID as sop_class_uid, count(*) as images
+    select
+        source,
+        SOPClassUID as sop_class_uid,
+        count(*) as images
     from {{ ref('stg_images') }}
     group by source, SOPClassUID
 ),
 
 paths as (
-    select source, path from {{ ref('int_paths') }}
+    select
+        source,
+        path
+    from {{ ref('int_paths') }}
 ),
 
 -- What the objects of this source say of the paths that it holds.
@@ -37,14 +43,31 @@ statements as (
         on class_images.source = paths.source and attributes.path = paths.path
 ),
 
+class_levels as (
+    select distinct
+        source,
+        path,
+        level,
+        sop_class_uid,
+        images
+    from statements
+),
+
 votes as (
-    select source, path, level, sum(images) as images
-    from (select distinct source, path, level, sop_class_uid, images from statements)
+    select
+        source,
+        path,
+        level,
+        sum(images) as images
+    from class_levels
     group by source, path, level
 ),
 
 levels as (
-    select source, path, level
+    select
+        source,
+        path,
+        level
     from votes
     qualify row_number() over (
         partition by source, path

@@ -33,18 +33,25 @@ steps as (
         source,
         series_key,
         path,
+        number,
         number - lag(number) over (
             partition by source, series_key, path order by number
-        ) as step
+        ) as distance
     from numbers
 ),
 
 -- Evenly spaced: no step is off the mean one by more than a thousandth of it.
 even_steps as (
-    select source, series_key, path, avg(step) as step
+    select
+        source,
+        series_key,
+        path,
+        (max(number) - min(number)) / count(distance) as step
     from steps
     group by source, series_key, path
-    having max(step) - min(step) <= 1e-3 * avg(step)
+    having
+        max(distance) - min(distance)
+        <= 1e-3 * (max(number) - min(number)) / count(distance)
 )
 
 select

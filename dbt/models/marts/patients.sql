@@ -5,12 +5,20 @@ images as (
 ),
 
 findings as (
-    select source, patient_key, severity from {{ ref('findings') }}
+    select
+        source,
+        patient_key,
+        severity
+    from {{ ref('findings') }}
     where patient_key is not null
 ),
 
 worst as (
-    select source, patient_key, {{ worst_severity() }} as worst_finding, count(*) as findings
+    select
+        source,
+        patient_key,
+        {{ worst_severity() }} as worst_finding,
+        count(*) as findings
     from findings
     group by source, patient_key
 ),

@@ -5,7 +5,11 @@ images as (
 ),
 
 findings as (
-    select source, series_key, severity from {{ ref('findings') }}
+    select
+        source,
+        series_key,
+        severity
+    from {{ ref('findings') }}
     where series_key is not null
 ),
 
@@ -14,7 +18,11 @@ geometry as (
 ),
 
 worst as (
-    select source, series_key, {{ worst_severity() }} as worst_finding, count(*) as findings
+    select
+        source,
+        series_key,
+        {{ worst_severity() }} as worst_finding,
+        count(*) as findings
     from findings
     group by source, series_key
 ),

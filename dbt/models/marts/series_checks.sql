@@ -6,7 +6,10 @@ rules as (
 ),
 
 series as (
-    select distinct source, series_key from {{ ref('stg_images') }}
+    select distinct
+        source,
+        series_key
+    from {{ ref('stg_images') }}
 ),
 
 checks as (

@@ -46,7 +46,11 @@ run_spacings as (
 
 -- The commonest number of images at a position; of equally common ones the smallest.
 repetitions as (
-    select source, series_key, stack, images as repetition
+    select
+        source,
+        series_key,
+        stack,
+        images as repetition
     from positions
     group by source, series_key, stack, images
     qualify row_number() over (
@@ -66,7 +70,7 @@ measured as (
         min(spacing) as spacing_median,
         min(step) as spacing_min,
         max(step) as spacing_max,
-        avg(step) as spacing_mean,
+        (max(position) - min(position)) / nullif(count(*) - 1, 0) as spacing_mean,
         count(*) filter (is_gap) as gaps,
         sum(missing_slices)::bigint as missing_slices,
         count(*) filter (is_irregular) as irregular_steps,

@@ -5,12 +5,20 @@ images as (
 ),
 
 findings as (
-    select source, study_key, severity from {{ ref('findings') }}
+    select
+        source,
+        study_key,
+        severity
+    from {{ ref('findings') }}
     where study_key is not null
 ),
 
 worst as (
-    select source, study_key, {{ worst_severity() }} as worst_finding, count(*) as findings
+    select
+        source,
+        study_key,
+        {{ worst_severity() }} as worst_finding,
+        count(*) as findings
     from findings
     group by source, study_key
 ),

@@ -24,7 +24,7 @@ summaries as (
         path,
         -- Commonest first, then by text, so that a tie is settled alike in every build.
         min(struct_pack(fewer := -images, value := value), 5) as commonest,
-        sum(number_mean * images) / sum(images) filter (number_mean is not null) as number_mean
+        fsum(number_mean * images) / sum(images) filter (number_mean is not null) as number_mean
     from path_values
     group by source, path
 ),
@@ -44,7 +44,7 @@ measured as (
         100.0 * (source_paths.empty + source_paths.absent) / source_paths.images
             as percent_missing,
         source_paths.distinct_values,
-        list_transform(summaries.commonest, lambda x: left(x.value, 200)) as examples,
+        list_transform(summaries.commonest, lambda x: left(x['value'], 200)) as examples,
         summaries.commonest[1].value as commonest_value,
         -summaries.commonest[1].fewer / source_paths.present as commonest_share,
         source_paths.number_min,
