@@ -5,5 +5,5 @@ from read_parquet(
     '{lake}/elements/**/*.parquet',
     hive_partitioning = true,
     union_by_name = true,
-    hive_types = {'source': varchar, 'Modality': varchar}
+    hive_types = { 'source': varchar, 'Modality': varchar }
 );

@@ -9,7 +9,7 @@ select
     offenders[1] as first_file
 from findings
 where
-    (len($severities) = 0 or list_contains($severities, severity))
-    and (len($rules) = 0 or list_contains($rules, rule))
-    and (len($levels) = 0 or list_contains($levels, level))
+    (len(getvariable('severities')) = 0 or list_contains(getvariable('severities'), severity))
+    and (len(getvariable('rules')) = 0 or list_contains(getvariable('rules'), rule))
+    and (len(getvariable('levels')) = 0 or list_contains(getvariable('levels'), level))
 order by position(severity in 'EWI'), level, rule, source, first_file

@@ -196,16 +196,15 @@ def _summary(folder: Path, record: dict[str, Any]) -> None:
 def _check(chosen: argparse.Namespace) -> int:
     import dicomhouse
     from dicomhouse.output import write
+    from dicomhouse.warehouse.database import query
 
     with dicomhouse.open(chosen.warehouse, chosen.generation) as warehouse:
-        found = warehouse.connection.sql(
-            _statement("findings"),
-            params={
-                "severities": chosen.severity or [],
-                "rules": chosen.rule or [],
-                "levels": chosen.level or [],
-            },
-        )
+        chosen_only = {
+            "severities": chosen.severity or [],
+            "rules": chosen.rule or [],
+            "levels": chosen.level or [],
+        }
+        found = query(warehouse.connection, _statement("findings"), chosen_only)
         rows = found.to_arrow_table()
     if chosen.format == "table" and not rows.num_rows:
         print("no findings")
@@ -226,14 +225,14 @@ def _sql(chosen: argparse.Namespace) -> int:
         if chosen.report not in _reports():
             raise UsageError(f"no report {chosen.report}; there are: {', '.join(_reports())}.")
         statement = resource("sql", "reports", f"{chosen.report}.sql").read_text()
-    parameters = {}
+    variables: dict[str, str | list[str]] = {}
     for text in chosen.param:
         name, equals, value = text.partition("=")
         if not equals:
             raise UsageError(f"--param takes KEY=VALUE, not {text}.")
-        parameters[name] = value
+        variables[name] = value
     with dicomhouse.open(chosen.warehouse, chosen.generation) as warehouse:
-        write(query(warehouse.connection, statement, parameters).to_arrow_table(), chosen.format)
+        write(query(warehouse.connection, statement, variables).to_arrow_table(), chosen.format)
     return 0
 
 

@@ -76,9 +76,11 @@ def connect(database: Path, lake: Path) -> duckdb.DuckDBPyConnection:
 
 
 def query(
-    connection: duckdb.DuckDBPyConnection, sql: str, parameters: Mapping[str, str] | None = None
+    connection: duckdb.DuckDBPyConnection,
+    sql: str,
+    variables: Mapping[str, str | list[str]] | None = None,
 ) -> duckdb.DuckDBPyRelation:
-    """Run one reading statement.
+    """Run one reading statement; `getvariable('name')` in it reads one of `variables`.
 
     Raises:
         QueryError: it is no single SELECT (or EXPLAIN, DESCRIBE, SHOW), or DuckDB refuses it.
@@ -92,7 +94,10 @@ def query(
                 f"only reading is allowed here, this is {statements[0].type.name}. "
                 "To write, attach the DuckDB file to a database of your own."
             )
-        return connection.sql(sql, params=dict(parameters) if parameters else None)
+        for name, value in (variables or {}).items():
+            quoted = name.replace('"', '""')
+            connection.execute(f'set variable "{quoted}" = ?', [value])
+        return connection.sql(sql)
     except duckdb.Error as error:
         raise QueryError(f"DuckDB: {error}") from error
 
