@@ -1,0 +1,175 @@
+"""Every series of the shared studies against what their headers are known to say."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import dicomhouse
+from dicomhouse.pipeline import build_direct
+from dicomhouse.reader import Warehouse
+from dicomhouse.settings import Settings
+
+
+@pytest.fixture(scope="module")
+def studies(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
+    folder = tmp_path_factory.mktemp("shared") / "warehouse"
+    sources = tuple(str(path) for path in sorted(shared_data.iterdir()) if path.is_dir())
+    build_direct(Settings(sources, folder), lambda line: None)
+    with dicomhouse.open(folder) as warehouse:
+        yield warehouse
+
+
+@pytest.fixture(scope="module")
+def expected(shared_data: Path) -> dict[str, Any]:
+    plain: dict[str, Any] = json.loads((shared_data / "EXPECTED.json").read_text())
+    return plain
+
+
+HUNDREDTH = 0.01  # the known figures are rounded to it
+
+# Findings of severity E, W, and the I that tells what a series is: all others must not fail.
+FAILING = {
+    "dcm_qa_agfa": set(),
+    "covid_ny_sbu": {"duplicate_instance_identical"},
+    "dcm_qa_ct": {"duplicate_instance_conflict", "duplicate_position", "instance_number_duplicate"},
+    "dcm_qa_nih": {"file_not_dicom", "temporal_positions"},
+    "dcm_qa_ts": {"instance_number_duplicate"},
+    "dicom2nifti": {"folder_multiple_patients", "missing_slices", "mixed_orientation",
+                    "mixed_pixel_spacing"},
+    "fo_dicom_zoo": {"instance_number_missing"},
+    "lidc_headers": set(),
+    "lidc_small": set(),
+    "pacsman": set(),
+    "tcga_lihc_mr": set(),
+}  # fmt: skip
+
+
+def test_findings_are_the_known_ones_and_no_others(studies: Warehouse) -> None:
+    found = studies.sql("""
+        select source, rule from findings
+        where severity <> 'I' or rule in ('duplicate_instance_identical', 'temporal_positions')
+        group by all
+    """).to_dicts()  # fmt: skip
+    by_source: dict[str, set[str]] = {source: set() for source in FAILING}
+    for row in found:
+        by_source[row["source"]].add(row["rule"])
+    assert by_source == FAILING
+
+
+def test_files_are_counted_as_on_disk(studies: Warehouse, expected: dict[str, Any]) -> None:
+    counts = {
+        row["source"]: (row["dicom"], row["other"])
+        for row in studies.sql("""
+            select source, count(*) filter (status in ('ok', 'no_image')) dicom,
+                count(*) filter (status = 'not_dicom') other
+            from files group by source
+        """).to_dicts()
+    }  # fmt: skip
+    assert counts == {
+        source: (known["n_dicom"], known["non_dicom"]) for source, known in expected.items()
+    }
+
+
+def known_series(expected: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    return [(source, s) for source, known in expected.items() for s in known["series"]]
+
+
+def test_every_series_has_its_images_matrix_and_folders(
+    studies: Warehouse, expected: dict[str, Any]
+) -> None:
+    measured = {
+        (row["source"], row["SeriesInstanceUID"]): row
+        for row in studies.sql("from series where SeriesInstanceUID is not null").to_dicts()
+    }
+    compared = 0
+    for source, known in known_series(expected):
+        if not known["series"]:
+            continue  # without a UID the folder stands in, here
+        ours = measured[source, known["series"]]
+        compared += 1
+        assert ours["images"] == known["n"], (source, known["desc"])
+        assert ours["folders"] == known["ndirs"]
+        assert ours["images"] - ours["instances"] == known["dup_sop"]
+        assert known["mod"] in ours["modalities"] or not known["mod"]
+    assert compared == len(measured) > 50
+
+
+def test_geometry_agrees_where_the_headers_state_it(
+    studies: Warehouse, expected: dict[str, Any]
+) -> None:
+    measured: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for row in studies.sql("""
+        select s.SeriesInstanceUID as uid, g.* from series_geometry g
+        join series s using (source, series_key) where g.positions is not null
+    """).to_dicts():  # fmt: skip
+        measured.setdefault((row["source"], row["uid"]), []).append(row)
+    compared = 0
+    for source, known in known_series(expected):
+        stacks = measured.get((source, known["series"]), [])
+        if "step_med" not in known or len(stacks) != 1 or known["n_iop"] != 1:
+            continue
+        (ours,) = stacks
+        where = (source, known["desc"])
+        assert ours["positions"] == known["n_slices_pos"], where
+        assert ours["spacing_median"] == pytest.approx(known["step_med"], abs=HUNDREDTH), where
+        assert ours["spacing_min"] == pytest.approx(known["step_min"], abs=HUNDREDTH), where
+        assert ours["spacing_max"] == pytest.approx(known["step_max"], abs=HUNDREDTH), where
+        assert ours["missing_slices"] == known["missing_est"], where
+        if "shear_deg" in known:
+            assert ours["shear_degrees"] == pytest.approx(known["shear_deg"], abs=0.1), where
+        compared += 1
+    assert compared >= 10
+
+
+def test_lidc_headers_are_two_clean_patients(studies: Warehouse) -> None:
+    (found,) = studies.sql("""
+        select count(distinct patient_key) patients, count(distinct g.series_key) series,
+            sum(g.images) images, min(spacing_median) low, max(spacing_median) high,
+            sum(missing_slices) missing
+        from series_geometry g
+        join (select distinct source, series_key, patient_key from images)
+            using (source, series_key)
+        where source = 'lidc_headers'
+    """).to_dicts()  # fmt: skip
+    assert found.pop("low") == pytest.approx(2.5)
+    assert found.pop("high") == pytest.approx(2.5)
+    assert found == {"patients": 2, "series": 2, "images": 273, "missing": 0}
+
+
+@pytest.mark.parametrize(
+    ("folder", "rule", "measured"),
+    [
+        ("failing/sliceincrement/001", "missing_slices", 1),
+        ("failing/sliceorientation/001", "mixed_orientation", 2),
+    ],
+)
+def test_known_defect_is_found_in_its_folder(
+    studies: Warehouse, folder: str, rule: str, measured: float
+) -> None:
+    (found,) = studies.sql(f"""
+        select measured, offenders from series_checks
+        where source = 'dicom2nifti' and rule = '{rule}' and status = 'fail'
+    """).to_dicts()  # fmt: skip
+    assert found["measured"] == measured
+    assert all(path.startswith(folder) for path in found["offenders"])
+
+
+def test_dcm_qa_ct_has_ten_instances_twice(studies: Warehouse) -> None:
+    (found,) = studies.sql("""
+        select measured, n_offenders from series_checks
+        where source = 'dcm_qa_ct' and rule = 'duplicate_instance_conflict' and status = 'fail'
+    """).to_dicts()  # fmt: skip
+    assert found == {"measured": 10, "n_offenders": 20}
+
+
+def test_pacsman_is_128_slices_of_one_millimetre(studies: Warehouse) -> None:
+    (found,) = studies.sql("""
+        select images, positions, spacing_median from series_geometry where source = 'pacsman'
+    """).to_dicts()  # fmt: skip
+    assert (found["images"], found["positions"]) == (128, 128)
+    assert found["spacing_median"] == pytest.approx(1, abs=1e-3)
