@@ -1,0 +1,89 @@
+"""The README stays true: its commands run, and its examples print what it says."""
+
+from __future__ import annotations
+
+import io
+import re
+import shlex
+import subprocess
+import sys
+from contextlib import redirect_stdout
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from conftest import run_cli
+
+from dicomhouse.resources import resource
+
+ROOT = Path(__file__).parents[1]
+BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", (ROOT / "README.md").read_text(), re.M | re.S)
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("readme")
+    done = run_cli("demo", "--direct", "--warehouse", str(folder / "warehouse"))
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def examples(language: str, beginning: str) -> list[tuple[str, str]]:
+    """Blocks of a language with the output block that follows each."""
+    return [
+        (code, following[1])
+        for (name, code), following in pairwise(BLOCKS)
+        if name == language and code.startswith(beginning) and following[0] == "output"
+    ]
+
+
+def test_sql_example_prints_what_the_readme_says(
+    demo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(demo)
+    ((command, output),) = examples("sh", "dicomhouse sql")
+    done = run_cli(*shlex.split(command)[1:])
+    assert done.stdout == output
+
+
+def test_polars_example_prints_what_the_readme_says(
+    demo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(demo)
+    ((code, output),) = examples("python", "import")
+    printed = io.StringIO()
+    with redirect_stdout(printed):
+        exec(compile(code, "README.md", "exec"), {})
+    assert printed.getvalue() == output
+
+
+def test_make_targets_of_the_readme_exist() -> None:
+    named = {
+        line.split()[1] for language, code in BLOCKS if language == "sh"
+        for line in code.splitlines() if line.startswith("make ")
+    }  # fmt: skip
+    assert named >= {"demo", "test", "serve"}
+    for target in named:
+        done = subprocess.run(
+            ["make", "--dry-run", target, "SOURCES=x"], cwd=ROOT, capture_output=True, check=False
+        )
+        assert done.returncode == 0, target
+
+
+def test_commands_of_the_readme_are_those_of_the_program() -> None:
+    text = (ROOT / "README.md").read_text()
+    told = set(re.findall(r"^\| `dicomhouse (\w+)", text, re.M))
+    shown = subprocess.run(
+        [sys.executable, "-m", "dicomhouse", "--help"], capture_output=True, text=True, check=True
+    ).stdout
+    assert told == set(re.findall(r"^    (\w+) ", shown, re.M))
+
+
+def test_tables_of_the_readme_are_the_marts() -> None:
+    text = (ROOT / "README.md").read_text()
+    section = text[text.index("## The tables") : text.index("## Commands")]
+    told = {
+        name for line in section.splitlines() if line.startswith("| `")
+        for name in re.findall(r"`(\w+)`", line.split("|")[1])
+    }  # fmt: skip
+    assert told == {path.stem for path in resource("dbt", "models", "marts").glob("*.sql")}
