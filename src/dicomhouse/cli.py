@@ -6,6 +6,7 @@ import argparse
 import json
 import logging
 import os
+import shutil
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -191,6 +192,13 @@ def _summary(folder: Path, record: dict[str, Any]) -> None:
     print(
         f"  dicomhouse sql{place} \"select * from patient_tags where state = 'constant' limit 20\""
     )
+
+
+def _program() -> str:
+    """How the user calls this program: by its name, or by its path in an environment."""
+    if shutil.which("dicomhouse"):
+        return "dicomhouse"
+    return os.path.relpath(Path(sys.executable).with_name("dicomhouse"))
 
 
 def _check(chosen: argparse.Namespace) -> int:

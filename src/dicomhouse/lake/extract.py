@@ -58,12 +58,10 @@ def extract_batch(work: Path, lake: Path) -> PartSummary:
         if entry.problem is not None:
             headers.add(FileHeader("unreadable", entry.problem), (), ())
             continue
-        known = len(headers)
         try:
             with Path(entry.os_path).open("rb") as stream:
                 read_header(stream, headers)
         except OSError as error:
-            del headers.files[known:]
             reason = error.strerror or type(error).__name__
             headers.add(FileHeader("unreadable", f"file_unreadable: {reason}"), (), ())
     facts = [entry.facts for entry in batch.entries]
