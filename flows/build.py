@@ -50,6 +50,11 @@ def transform(run: Run) -> None:
 
 
 @task(cache_policy=NO_CACHE)
+def report(run: Run) -> None:
+    pipeline.report(run)
+
+
+@task(cache_policy=NO_CACHE)
 def publish(run: Run) -> dict[str, Any]:
     record = pipeline.publish(run)
     rows = [{"status": status, "files": count} for status, count in record["files"].items()]
@@ -93,8 +98,9 @@ def build(
             summaries = []
             for future in futures:
                 summaries.append(future.result())
-                pipeline.told(run, len(summaries), len(work), sum(s.files for s in summaries))
+                pipeline.extracted(run, len(summaries), len(work), sum(s.files for s in summaries))
         finish_lake(run, summaries)
         register(run)
         transform(run)
+        report(run)
         return publish(run)

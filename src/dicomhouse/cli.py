@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from dicomhouse import __version__
-from dicomhouse.errors import DicomhouseError, Interrupted, UsageError
+from dicomhouse.errors import DicomhouseError, Interrupted, StorageError, UsageError
 from dicomhouse.processes import hold_lifeline, raise_on_sigterm, supervise
 from dicomhouse.resources import resource
 from dicomhouse.settings import Settings, default_warehouse
@@ -94,7 +94,9 @@ def _parser() -> argparse.ArgumentParser:
     sql.add_argument("--report", metavar="NAME", help=f"one of: {', '.join(_reports())}")
     sql.add_argument("--param", action="append", default=[], metavar="KEY=VALUE")
     status = command("status", _status, "Show the last run and what it could not read.")
-    for sub in (check, sql, status):
+    report = command("report", _report, "Say where the HTML report lies, or copy it.")
+    report.add_argument("--output", type=Path, metavar="FILE", help="write a copy there")
+    for sub in (check, sql, status, report):
         sub.add_argument("--generation", type=int, metavar="N", help="look back at generation N")
     for sub in (check, sql):
         sub.add_argument("--format", choices=("table", "csv", "json", "parquet"), default="table")
@@ -258,6 +260,21 @@ def _status(chosen: argparse.Namespace) -> int:
     if quarantined.num_rows:
         print("\nnot read in full:")
         write(quarantined, "table")
+    return 0
+
+
+def _report(chosen: argparse.Namespace) -> int:
+    import dicomhouse
+
+    with dicomhouse.open(chosen.warehouse, chosen.generation) as warehouse:
+        page = warehouse.generation.report / "index.html"
+        if chosen.output is None:
+            print(page)
+            return 0
+        try:
+            shutil.copyfile(page, chosen.output)
+        except OSError as error:
+            raise StorageError(f"cannot write {chosen.output}: {error.strerror}.") from error
     return 0
 
 

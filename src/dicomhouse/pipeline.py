@@ -23,6 +23,7 @@ from dicomhouse.lake.generations import Generation
 from dicomhouse.lake.parts import FileFacts, PartSummary, write_columns_parts
 from dicomhouse.lake.schema import IMAGE_LINEAGE
 from dicomhouse.processes import light_pool
+from dicomhouse.report import render
 from dicomhouse.scan import Found, Source, scan, sources_of
 from dicomhouse.settings import Settings
 from dicomhouse.warehouse import database
@@ -151,12 +152,30 @@ def transform(run: Run) -> list[NodeResult]:
     return results
 
 
+def report(run: Run) -> None:
+    """Write the generation's HTML report."""
+    with run.step("report"):
+        connection = database.connect(run.generation.database, run.generation.lake)
+        with connection:
+            page = render(connection, record(run))
+        run.generation.report.mkdir()
+        (run.generation.report / "index.html").write_text(page, encoding="utf-8")
+
+
 def publish(run: Run) -> dict[str, Any]:
     """Make the generation current and return its record (`run.json`)."""
+    told = record(run)
+    generations.publish(run.settings.warehouse, run.generation, told)
+    generations.prune(run.settings.warehouse, run.settings.keep_generations)
+    return told
+
+
+def record(run: Run) -> dict[str, Any]:
+    """What is known of the run by now: nothing that was read from a file."""
     statuses: Counter[str] = Counter()
     for summary in run.summaries:
         statuses.update(summary.statuses)
-    record = {
+    return {
         "run_id": run.run_id,
         "generation": run.generation.number,
         "dicomhouse": version("dicomhouse"),
@@ -170,12 +189,9 @@ def publish(run: Run) -> dict[str, Any]:
         "lake_bytes": sum(summary.n_bytes for summary in run.summaries),
         "seconds": run.seconds,
     }
-    generations.publish(run.settings.warehouse, run.generation, record)
-    generations.prune(run.settings.warehouse, run.settings.keep_generations)
-    return record
 
 
-def told(run: Run, done: int, of: int, files: int) -> None:
+def extracted(run: Run, done: int, of: int, files: int) -> None:
     run.say(f"extract: {done} of {of} batches, {files:,} files")
 
 
@@ -187,10 +203,11 @@ def build_direct(settings: Settings, say: Say) -> dict[str, Any]:
             summaries = []
             for future in [pool.submit(extract_batch, path, run.generation.lake) for path in work]:
                 summaries.append(checked(future.result))
-                told(run, len(summaries), len(work), sum(s.files for s in summaries))
+                extracted(run, len(summaries), len(work), sum(s.files for s in summaries))
         finish_lake(run, summaries)
         register(run)
         transform(run)
+        report(run)
         return publish(run)
 
 

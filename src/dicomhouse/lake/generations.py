@@ -21,7 +21,7 @@ from typing import IO, Any
 from dicomhouse.errors import StorageError, WarehouseBusy, WarehouseNotFound
 
 _PUBLISHED = "run.json"
-_LINKS = {"lake": "current/lake", "warehouse.duckdb": "current/warehouse.duckdb"}
+_LINKS = {name: f"current/{name}" for name in ("lake", "warehouse.duckdb", "report")}
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,10 @@ class Generation:
     @property
     def database(self) -> Path:
         return self.folder / "warehouse.duckdb"
+
+    @property
+    def report(self) -> Path:
+        return self.folder / "report"
 
     @property
     def batches(self) -> Path:
