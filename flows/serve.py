@@ -12,11 +12,23 @@ import time
 import urllib.request
 from pathlib import Path
 
+from dicomhouse.processes import hold_lifeline, supervise
+
+_SUPERVISED = "DICOMHOUSE_SUPERVISED"
 API = "http://127.0.0.1:{port}/api"
 
 
 def main() -> int:
-    """Start the server, wait until it answers, serve the deployment until stopped."""
+    """Serve in a process group of its own, so that a stop ends server, schedule and runs alike."""
+    if os.environ.pop(_SUPERVISED, None) is None:
+        os.environ[_SUPERVISED] = "1"
+        return supervise([sys.executable, *sys.argv])
+    hold_lifeline()
+    return serve(sys.argv[1:])
+
+
+def serve(arguments: list[str]) -> int:
+    """Start the server, wait until it answers, serve the deployment until it ends."""
     port = os.environ.get("PREFECT_SERVER_API_PORT", "4200")
     api = API.format(port=port)
     environment = {
@@ -27,17 +39,10 @@ def main() -> int:
     }
     prefect = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1"]
     server = subprocess.Popen([*prefect, "--port", port], env=environment)
-    try:
-        await_server(f"{api}/health", server)
-        deployments = Path(__file__).with_name("deployments.py")
-        return subprocess.run(
-            [sys.executable, str(deployments), *sys.argv[1:]], env=environment, check=False
-        ).returncode
-    except KeyboardInterrupt:
-        return 130
-    finally:
-        server.terminate()
-        server.wait()
+    await_server(f"{api}/health", server)
+    deployments = Path(__file__).with_name("deployments.py")
+    command = [sys.executable, str(deployments), *arguments]
+    return subprocess.run(command, env=environment, check=False).returncode
 
 
 def await_server(health: str, server: subprocess.Popen[bytes], seconds: float = 90) -> None:

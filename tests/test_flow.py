@@ -103,9 +103,10 @@ def test_short_schedule_fires_and_builds_the_warehouse(tmp_path: Path, prefect_h
     serve = subprocess.Popen(
         [sys.executable, str(Path(__file__).parents[1] / "flows" / "serve.py"),
          str(tmp_path / "in"), "--warehouse", str(tmp_path / "w"), "--every", "10"],
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         env={**os.environ, "PREFECT_SERVER_API_PORT": str(port), "DICOMHOUSE_MARK": mark},
     )  # fmt: skip
+    left: list[int] = []
     try:
         deadline = time.monotonic() + 180
         while not (tmp_path / "w" / "current").exists():
@@ -114,11 +115,9 @@ def test_short_schedule_fires_and_builds_the_warehouse(tmp_path: Path, prefect_h
         with dicomhouse.open(tmp_path / "w") as opened:
             assert opened.sql("select count(*) n from images").item() == 8
     finally:
-        serve.send_signal(signal.SIGINT)
-        try:
-            serve.communicate(timeout=15)
-        finally:
-            left = marked_processes(mark)
-            for process in left:
-                os.kill(process, signal.SIGKILL)
+        serve.send_signal(signal.SIGTERM)
+        serve.wait(timeout=15)
+        left = marked_processes(mark)
+        for process in left:
+            os.kill(process, signal.SIGKILL)
     assert left == []

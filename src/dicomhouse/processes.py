@@ -63,7 +63,7 @@ def supervise(command: Sequence[str]) -> int:
         _signal_group(child.pid, signal.SIGKILL)
         if received:
             name = signal.Signals(received[0]).name
-            _tell(f"stopped by {name}; the published warehouse is whole, no process is left.")
+            _tell(f"stopped by {name}; a published warehouse stays as it is.")
             return 128 + received[0]
         return child.returncode
     finally:
