@@ -18,7 +18,9 @@ from conftest import PYDICOM_DATA, run_cli
 
 import dicomhouse
 from dicomhouse.errors import QueryError
+from dicomhouse.pipeline import build_direct
 from dicomhouse.reader import Warehouse
+from dicomhouse.settings import Settings
 from dicomhouse.testing import build_cohort, write_image
 
 
@@ -154,6 +156,27 @@ def test_bad_input_is_told_and_the_rest_goes_on(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
+def test_readers_keep_their_generation_while_others_are_published(tmp_path: Path) -> None:
+    for slices in (8, 9, 10, 11):
+        build_cohort(tmp_path / f"in{slices}", patients=1, slices=slices)
+    target = tmp_path / "w"
+    build_direct(Settings((f"in={tmp_path / 'in8'}",), target), lambda line: None)
+    with dicomhouse.open(target) as reader:
+        lazy = reader.elements.filter(pl.col("keyword") == "SOPInstanceUID").select(pl.len())
+        for slices in (9, 10, 11):
+            build_direct(Settings((f"in={tmp_path / f'in{slices}'}",), target), lambda line: None)
+            assert lazy.collect().item() == 8
+            assert rows(reader, "select count(*) n from elements where path = 'Rows'") == [{"n": 8}]
+            assert rows(reader, "select sum(images) n from series") == [{"n": 8}]
+            with dicomhouse.open(target) as newer:
+                assert rows(newer, "select count(*) n from images") == [{"n": slices}]
+    assert sorted(f.name for f in (target / "generations").iterdir()) == [
+        "000001", "000003", "000004",
+    ]  # fmt: skip
+    with dicomhouse.open(target, generation=3) as older:
+        assert rows(older, "select count(*) n from images") == [{"n": 10}]
+
+
 def test_failed_model_names_itself_and_leaves_the_published_warehouse(tmp_path: Path) -> None:
     build_cohort(tmp_path / "in", patients=1, slices=3)
     at = ["--direct", "--warehouse", str(tmp_path / "w")]
@@ -204,9 +227,6 @@ def test_order_of_sources_batches_and_workers_change_nothing(tmp_path: Path) -> 
     build_cohort(tmp_path / "a", patients=3, slices=9)
     build_cohort(tmp_path / "b", patients=2, slices=8, profile="hospital", seed=5)
     one, two = tmp_path / "one", tmp_path / "two"
-    from dicomhouse.pipeline import build_direct
-    from dicomhouse.settings import Settings
-
     sources = (str(tmp_path / "a"), str(tmp_path / "b"))
     build_direct(Settings(sources, one, jobs=1), lambda line: None)
     build_direct(Settings(sources[::-1], two, jobs=3, batch_files=4), lambda line: None)

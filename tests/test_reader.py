@@ -312,3 +312,31 @@ def test_no_bytes_make_the_reader_raise(data: st.DataObject) -> None:
     ):
         whole[at] = value
     read(bytes(whole[: data.draw(st.integers(0, len(whole)))]))
+
+
+def test_endless_nesting_is_a_reason_and_no_crash() -> None:
+    whole = encode(PatientID="P")
+    start = whole.index(b"\x10\x00\x20\x00LO")
+    level = b"\x08\x00\x40\x11SQ\0\0\xff\xff\xff\xff" + b"\xfe\xff\x00\xe0\xff\xff\xff\xff"
+    header, _ = read(whole[:start] + level * 10_000)
+    assert header.status == "unreadable"
+    assert (header.reason or "").startswith("too_deep")
+
+
+def test_bounds_on_a_file_are_reasons() -> None:
+    data = encode(PatientComments="x" * 100, StudyID="1")
+    header, elements = read(data, Bounds(max_elements=5))
+    assert (header.reason or "").startswith("too_many")
+    assert len(elements) == 5
+    header, elements = read(data, Bounds(max_value_bytes=50))
+    long = next(e for e, _ in elements if e.path == "PatientComments")
+    assert (header.status, long.value, long.problem) == ("ok", None, "not_read")
+
+
+def test_length_beyond_the_file_reads_what_is_there() -> None:
+    whole = encode(PatientID="P", PatientComments="x" * 10)
+    start = whole.index(b"\x10\x00\x00\x40LT")
+    huge = whole[:start] + b"\x10\x00\x00\x40UT\0\0\xf0\xff\xff\xff" + b"x" * 10
+    header, elements = read(huge)
+    assert header.status == "truncated"
+    assert "PatientID" in [e.path for e, _ in elements]
