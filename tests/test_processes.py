@@ -16,7 +16,7 @@ from dicomhouse.lake.extract import extract_batch
 from dicomhouse.processes import light_pool
 
 if __name__ == "__main__":
-    with light_pool(2) as pool:
+    with light_pool(1) as pool:
         pool.submit(getattr, extract_batch, "__doc__").result()
         modules = pool.submit(eval, "sorted(__import__('sys').modules)").result()
         print("prefect" in modules, "dicomhouse.lake.extract" in modules, flush=True)
@@ -42,7 +42,7 @@ def test_workers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
     )  # fmt: skip
     assert parent.stdout is not None
     assert parent.stdout.readline() == "False True\n"
-    assert len(marked_processes(mark)) >= 3
+    assert len(marked_processes(mark)) >= 2
     parent.kill()
     parent.wait()
     deadline = time.monotonic() + 3
