@@ -6,11 +6,18 @@ from pathlib import Path
 
 import polars as pl
 from pydicom.dataelem import DataElement
+from pydicom.dataset import Dataset
 
 import dicomhouse
 from dicomhouse.pipeline import build_direct
 from dicomhouse.settings import Settings
 from dicomhouse.testing import write_image
+
+
+def waveform(data: bytes) -> Dataset:
+    item = Dataset()
+    item.add_new(0x54001010, "OB", data)
+    return item
 
 
 def test_odd_names_texts_and_blocks_are_data(tmp_path: Path) -> None:
@@ -32,6 +39,7 @@ def test_odd_names_texts_and_blocks_are_data(tmp_path: Path) -> None:
             PatientID=odd,
             InstanceNumber=number,
             Modality="A'/..",
+            WaveformSequence=[waveform(b"aa"), waveform(b"bb")],
         )
     folder = tmp_path / "a 'warehouse' [1]*"
     build_direct(Settings((str(source),), folder, jobs=1), lambda line: None)
@@ -45,6 +53,8 @@ def test_odd_names_texts_and_blocks_are_data(tmp_path: Path) -> None:
             ('(0021,"ACME",0A)', "item"),
             ('(0021,"ACME",0B)', "source"),
         ]
+        bulk = opened.sql("from tag_levels where path = 'WaveformSequence.WaveformData'")
+        assert bulk["level"].item() == "item"
         tags = opened.sql("from patient_tags where path like '(%' order by path")
         assert tags.select("present", "absent", "distinct_values").rows() == [
             (3, 0, 3), (3, 0, 3), (3, 0, 1)

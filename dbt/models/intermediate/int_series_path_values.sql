@@ -109,7 +109,11 @@ keyed as (
         case
             when vm = 0 then null
             when sequence_items is not null then string_split(sequence_items, chr(31))
-            when bulk_bytes is not null then [bulk_bytes || ':' || coalesce(digest, '')]
+            when bulk_bytes is not null
+                then list_transform(
+                    list_zip(string_split(bulk_bytes, chr(31)), string_split(digest, chr(31))),
+                    lambda x: concat(x[1], ':', x[2])
+                )
             -- `+ 0.0` makes a zero of a negative zero; what is no number stays text.
             when vr in ('DS', 'IS', 'FL', 'FD')
                 then list_transform(
