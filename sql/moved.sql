@@ -2,7 +2,7 @@
 create temporary view elements as
 select *
 from read_parquet(
-    '{lake}/elements/**/*.parquet',
+    '{lake_glob}/elements/**/*.parquet',
     hive_partitioning = true,
     union_by_name = true,
     hive_types = { 'source': varchar, 'Modality': varchar }

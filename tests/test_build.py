@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -221,6 +222,36 @@ def test_planted_defects_are_found_and_nothing_else(tmp_path: Path) -> None:
     for defect, rule in planted.items():
         assert rule in by_patient.pop(cohort.affected(defect)[0].split("/")[0]), defect
     assert by_patient == {}
+
+
+def test_steps_are_held_against_their_own_group(tmp_path: Path) -> None:
+    stacks = {
+        "even": [2.5] * 6, "gap": [1, 1, 1, 2, 1, 1, 1], "jump": [1, 1, 1, 2, 3, 3, 3],
+        "jitter": [5, 5, 5, 5.2, 5, 5],
+    }  # fmt: skip
+    for name, steps in stacks.items():
+        for number, position in enumerate(accumulate(steps, initial=0.0)):
+            write_image(
+                tmp_path / "in" / name / f"{number:02}",
+                PatientID=name,
+                InstanceNumber=number,
+                ImagePositionPatient=[0, 0, position],
+                ImageOrientationPatient=[1, 0, 0, 0, 1, 0],
+            )
+    done = run_cli("build", str(tmp_path / "in"), "--direct", "--warehouse", str(tmp_path / "w"))
+    assert done.returncode == 0, done.stderr
+    with dicomhouse.open(tmp_path / "w") as opened:
+        found = rows(opened, """
+            select series.folder, findings.rule, findings.measured
+            from findings inner join series using (series_key)
+            where rule in ('missing_slices', 'mixed_spacing', 'irregular_spacing')
+            order by all
+        """)  # fmt: skip
+    assert [tuple(row.values()) for row in found] == [
+        ("gap", "missing_slices", 1),
+        ("jitter", "irregular_spacing", 1),
+        ("jump", "mixed_spacing", 2),
+    ]
 
 
 def test_order_of_sources_batches_and_workers_change_nothing(tmp_path: Path) -> None:

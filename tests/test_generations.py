@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from dicomhouse.errors import WarehouseBusy, WarehouseNotFound
+from dicomhouse.errors import UsageError, WarehouseBusy, WarehouseNotFound
+from dicomhouse.lake import generations
 from dicomhouse.lake.generations import acquire, building, prune, publish, published
 
 
@@ -77,6 +78,27 @@ def test_second_builder_is_told_who_the_first_is(tmp_path: Path) -> None:
         holder.wait()
     with building(tmp_path):  # the lock of a dead process does not block
         pass
+
+
+def test_folder_that_reads_as_a_partition_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="source=x"), building(tmp_path / "source=x" / "w"):
+        pass
+
+
+def test_generation_removed_while_it_is_locked_is_not_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build(tmp_path, "one")
+    build(tmp_path, "two")
+
+    class Late(generations.ReadLock):
+        def __init__(self, generation: generations.Generation) -> None:
+            super().__init__(generation)
+            (generation.folder / "run.json").unlink()
+
+    monkeypatch.setattr(generations, "ReadLock", Late)
+    with pytest.raises(WarehouseNotFound):
+        acquire(tmp_path, 1)
 
 
 def test_nothing_published_is_said_with_what_to_do(tmp_path: Path) -> None:

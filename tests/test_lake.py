@@ -120,6 +120,17 @@ def test_sequence_column_is_dicom_json_without_bulk(tmp_path: Path) -> None:
     ]
 
 
+def test_column_holds_nothing_but_values_of_its_type(tmp_path: Path) -> None:
+    whole = encode(InstanceNumber="12", SeriesNumber="1")
+    number = whole.index(b"\x20\x00\x13\x00IS")
+    odd = whole.replace(b"IS\x02\x0012", b"IS\x04\x001_2 ")
+    odd = odd[:number] + b"\x08\x00\x40\x11LO\x04\x00text" + odd[number:]
+    write(tmp_path, {"1": odd})
+    row = only(tmp_path, "images", path="1")
+    assert row["InstanceNumber"] is None  # Python would take 1_2 for 12
+    assert row["ReferencedImageSequence"] is None  # text where a sequence belongs
+
+
 def test_patient_is_the_id_and_else_the_folder(tmp_path: Path) -> None:
     write(tmp_path, {
         "a/1": encode(PatientID="P"), "b/1": encode(PatientID="P"),

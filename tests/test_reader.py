@@ -289,6 +289,18 @@ def test_pixel_data_is_measured_and_not_kept() -> None:
     assert (pixel.value, pixel.digest, pixel.n_bytes) == (None, None, 32)
 
 
+def test_element_that_comes_twice_stands_once() -> None:
+    whole = encode(PatientID="one", Rows=4, Columns=4, BitsAllocated=16, PixelData=b"\1" * 32)
+    pixel = whole.index(b"\xe0\x7f\x10\x00OW")
+    again = b"\x10\x00\x20\x00LO\x04\x00two "
+    meta = b"\x02\x00\x10\x00UI\x02\x001\0"
+    for data in (whole + again, whole + whole[pixel:], whole[:pixel] + meta + whole[pixel:]):
+        _, elements = read(data)
+        tags = [element.tag for element, _ in elements]
+        assert len(tags) == len(set(tags))
+        assert top(data, "PatientID").value == "one"
+
+
 def test_deflated_bomb_ends_at_its_bound() -> None:
     data = encode(DeflatedExplicitVRLittleEndian, PatientComments="x" * 9000)
     header, _ = read(data, Bounds(max_inflated_bytes=1000))

@@ -1,11 +1,11 @@
 -- Makes the Parquet lake visible to dbt. Before this runs, the placeholder in each read_parquet
--- is replaced with the lake's absolute path, single quotes doubled.
+-- is replaced with the lake's absolute path, its glob characters escaped, single quotes doubled.
 create schema if not exists lake;
 
 create or replace view lake.files as
 select *
 from read_parquet(
-    '{lake}/files/**/*.parquet',
+    '{lake_glob}/files/**/*.parquet',
     hive_partitioning = true,
     union_by_name = true,
     hive_types = { 'source': varchar }
@@ -14,7 +14,7 @@ from read_parquet(
 create or replace view lake.elements as
 select *
 from read_parquet(
-    '{lake}/elements/**/*.parquet',
+    '{lake_glob}/elements/**/*.parquet',
     hive_partitioning = true,
     union_by_name = true,
     hive_types = { 'source': varchar, 'Modality': varchar }
@@ -23,7 +23,7 @@ from read_parquet(
 create or replace view lake.images as
 select *
 from read_parquet(
-    '{lake}/images/**/*.parquet',
+    '{lake_glob}/images/**/*.parquet',
     hive_partitioning = true,
     union_by_name = true,
     hive_types = { 'source': varchar, 'Modality': varchar }

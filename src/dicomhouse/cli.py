@@ -10,6 +10,7 @@ import shutil
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from dicomhouse import __version__
@@ -187,7 +188,7 @@ def _summary(folder: Path, record: dict[str, Any]) -> None:
     print("findings   " + ("none" if not worst else "most severe first"))
     for severity, rule, count, subjects in worst:
         print(f"           {_SEVERITIES[severity]:<12}{rule}: {count:,} of level {subjects}")
-    place = "" if folder == default_warehouse() else f" --warehouse {folder}"
+    place = "" if folder == default_warehouse() else f" --warehouse {quote(str(folder))}"
     print(f"warehouse  {folder} (generation {record['generation']})")
     print("\nnext:")
     print(f"  dicomhouse check{place}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from glob import escape
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -90,8 +91,8 @@ class Warehouse:
         (columns,) = folder.rglob(COLUMNS_PART)
         partitions = {"source": pl.String} | ({} if table == "files" else {"Modality": pl.String})
         return pl.scan_parquet(
-            f"{folder}/**/*.parquet",
-            schema=pl.read_parquet_schema(columns),
+            f"{escape(str(folder))}/**/*.parquet",
+            schema=pl.read_parquet_schema(escape(str(columns))),
             hive_partitioning=True,
             hive_schema=partitions,
             missing_columns="insert",

@@ -5,10 +5,10 @@ elements as (
     where patient_key is not null and not structural
 ),
 
--- One creator in two private blocks gives two elements at one path.
-doubled_creators as (
+-- Two private blocks of one creator, or of none, give two elements at one path.
+doubled_blocks as (
     select file_id from {{ ref('stg_elements') }}
-    where structural and depth = 0 and path like '(%'
+    where depth = 0 and ((structural and path like '(%') or path like '(____,?,%')
     group by file_id, path
     having count(*) > 1
 ),
@@ -18,8 +18,8 @@ marked as (
         *,
         depth > 0
         or (
-            private_creator is not null
-            and file_id in (select doubled_creators.file_id from doubled_creators)
+            path like '(%'
+            and file_id in (select doubled_blocks.file_id from doubled_blocks)
         ) as is_listed
     from elements
 ),
@@ -109,7 +109,11 @@ keyed as (
         case
             when vm = 0 then null
             when sequence_items is not null then string_split(sequence_items, chr(31))
-            when bulk_bytes is not null then [bulk_bytes || ':' || coalesce(digest, '')]
+            when bulk_bytes is not null
+                then list_transform(
+                    list_zip(string_split(bulk_bytes, chr(31)), string_split(digest, chr(31))),
+                    lambda x: concat(x[1], ':', x[2])
+                )
             -- `+ 0.0` makes a zero of a negative zero; what is no number stays text.
             when vr in ('DS', 'IS', 'FL', 'FD')
                 then list_transform(

@@ -61,26 +61,49 @@ sized as (
     select
         *,
         count(step) over (partition by source, series_key, stack, run) >= 3 as is_in_group,
+        case
+            when count(step) over (partition by source, series_key, stack, run) >= 3
+                then quantile_disc(step, 0.5) over (partition by source, series_key, stack, run)
+        end as run_spacing,
         step / spacing as spacings
     from numbered
 ),
 
+-- One step between two groups of different spacing belongs to the change of it.
+neighboured as (
+    select
+        *,
+        coalesce(
+            not is_in_group
+            and abs(
+                lag(run_spacing) over (partition by source, series_key, stack order by slot)
+                - lead(run_spacing) over (partition by source, series_key, stack order by slot)
+            ) > greatest({{ tolerance('mixed_spacing') }} * spacing, 0.1),
+            false
+        ) as is_change
+    from sized
+),
+
+-- A group's steps are held against the group's own spacing.
 judged as (
     select
         *,
         coalesce(
             not is_in_group
+            and not is_change
             and round(spacings) >= 2
             and abs(spacings - round(spacings)) <= {{ tolerance('missing_slices') }},
             false
         ) as is_gap,
         coalesce(
-            not is_in_group
-            and abs(step - spacing)
-            > greatest({{ tolerance('irregular_spacing') }} * spacing, 0.02),
+            not is_change
+            and abs(step - coalesce(run_spacing, spacing))
+            > greatest(
+                {{ tolerance('irregular_spacing') }} * coalesce(run_spacing, spacing), 0.02
+            ),
             false
         ) as is_off_spacing
-    from sized
+    from neighboured
 )
 
 select

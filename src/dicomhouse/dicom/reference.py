@@ -69,6 +69,7 @@ class _Reader:
         self.items = items
         self.bounds = bounds
         self.ends_early = False
+        self.top_tags: set[int] = set()  # a tag stands once in a file; the first one counts
         self.size = stream.seek(0, os.SEEK_END)
         stream.seek(0)
 
@@ -156,6 +157,8 @@ class _Reader:
         creators: dict[int, str] = {}
         item_code = self.headers.item_code(item)
         for tag, raw in _raw_elements(dataset) if raws is None else raws:
+            if not depth and self._came_before(tag):
+                continue
             # An element ggggBBee belongs to the block that gggg00BB reserves (PS3.5 7.8.1).
             creator = creators.get(tag >> 8) if is_private(tag) and tag & 0xF000 else None
             vr_file = "" if getattr(raw, "is_implicit_VR", False) else (raw.VR or "")
@@ -242,9 +245,16 @@ class _Reader:
             truncated = value_start + length > self.size
             length = min(length, self.size - value_start)
             self.stream.seek(value_start + length)
-        value = Value(1 if length else 0)
-        self._add("", 0, tag, None, vr, vr_file, length, value, 0)
+        if not self._came_before(tag):
+            value = Value(1 if length else 0)
+            self._add("", 0, tag, None, vr, vr_file, length, value, 0)
         return length, truncated
+
+    def _came_before(self, tag: int) -> bool:
+        """Whether the top level has this tag already, in its meta information or before pixels."""
+        known = tag in self.top_tags
+        self.top_tags.add(tag)
+        return known
 
     def _fragments(self, position: int, end: str) -> tuple[int, bool]:
         """Bytes of the fragments behind the offset table, and whether their end is missing."""

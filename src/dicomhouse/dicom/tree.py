@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dicomhouse.dicom.decode import DEFAULT_CHARSET, Value
+from dicomhouse.dicom.decode import Value
 from dicomhouse.dicom.elements import Element
 from dicomhouse.dicom.problems import PROBLEM_CLASS
 from dicomhouse.standard.dictionary import attribute, repeating_attribute
 
 PIXEL_DATA = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
 """Float, Double Float and Pixel Data at top level: their values are never read."""
-
-__all__ = ["DEFAULT_CHARSET", "PIXEL_DATA", "element", "is_creator", "is_private", "keyword_of"]
 
 
 def is_private(tag: int) -> bool:

@@ -7,6 +7,7 @@ None here and keeps its text, with a problem, in `elements`.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -21,14 +22,15 @@ from dicomhouse.dicom.decode import (
 from dicomhouse.dicom.elements import Element
 from dicomhouse.standard.dictionary import Attribute
 
+_WHOLE = re.compile(r"[+-]?[0-9]{1,20}")
 _INT64 = range(-(1 << 63), 1 << 63)
 _UINT64 = range(1 << 64)
 
 
 def _integer(text: str) -> int | None:
-    try:
+    if _WHOLE.fullmatch(text):  # not by way of a double, which holds 53 bits
         number = int(text)
-    except ValueError:
+    else:
         as_float = parse_number(text)
         if as_float is None or not as_float.is_integer():
             return None

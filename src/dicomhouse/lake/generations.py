@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from dicomhouse.errors import StorageError, WarehouseBusy, WarehouseNotFound
+from dicomhouse.errors import StorageError, UsageError, WarehouseBusy, WarehouseNotFound
 
 _PUBLISHED = "run.json"
 _LINKS = {name: f"current/{name}" for name in ("lake", "warehouse.duckdb", "report")}
@@ -89,7 +89,10 @@ def acquire(warehouse: Path, number: int | None = None) -> tuple[Generation, Rea
             break
         generation = Generation(folder)
         with suppress(OSError):
-            return generation, ReadLock(generation)
+            lock = ReadLock(generation)
+            if (folder / _PUBLISHED).is_file():
+                return generation, lock
+            lock.close()  # it was removed before we held it
     if number is not None:
         kept = ", ".join(str(g.number) for g in published(warehouse)) or "none"
         raise WarehouseNotFound(f"no generation {number} in {warehouse}; there are: {kept}.")
@@ -106,9 +109,16 @@ def building(warehouse: Path) -> Iterator[Generation]:
     would hold the lock.
 
     Raises:
+        UsageError: the folder's path would be read as partitions.
         WarehouseBusy: another process builds this warehouse.
         StorageError: the folder cannot be written.
     """
+    partition = next((part for part in warehouse.resolve().parts if "=" in part), None)
+    if partition is not None:
+        raise UsageError(
+            f"the warehouse cannot lie in a folder named {partition}: readers of Parquet take "
+            "NAME=VALUE for a column of every table. Choose another folder."
+        )
     try:
         warehouse.mkdir(parents=True, exist_ok=True)
         lock = (warehouse / ".build-lock").open("a+")

@@ -270,7 +270,7 @@ class _Batch:
         texts: list[str | None] = []
         items = self.headers.item_codes
         for row in rows.tolist():
-            if codes[row] < 0:
+            if codes[row] < 0 or self.elements[codes[row]].vr != "SQ":
                 texts.append(None)
                 continue
             start, end = int(self.starts[row]), int(self.starts[row + 1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from glob import escape
 from pathlib import Path
 
 import duckdb
@@ -32,13 +33,14 @@ def register(database: Path, lake: Path, tolerances: Mapping[str, float]) -> Non
         StorageError: the file cannot be written.
     """
     places = {
-        "lake": _quoted(lake),
-        "tables": _quoted(resource("standard", "tables")),
+        "lake": _quoted(str(lake)),
+        "lake_glob": _quoted(escape(str(lake))),
+        "tables": _quoted(escape(str(resource("standard", "tables")))),
     }
     try:
         with duckdb.connect(config=_SETTINGS) as connection:
             connection.execute(
-                f"attach '{_quoted(database)}' as warehouse (storage_version '{_STORAGE}')"
+                f"attach '{_quoted(str(database))}' as warehouse (storage_version '{_STORAGE}')"
             )
             connection.execute("use warehouse")
             for script in sorted(resource("sql", "lake").glob("*.sql")):
@@ -71,7 +73,7 @@ def connect(database: Path, lake: Path) -> duckdb.DuckDBPyConnection:
     (built,) = connection.execute("select lake from run.place").fetchall()[0]
     if built != str(lake):
         script = resource("sql", "moved.sql").read_text()
-        connection.execute(_filled(script, {"lake": _quoted(lake)}))
+        connection.execute(_filled(script, {"lake_glob": _quoted(escape(str(lake)))}))
     return connection
 
 
@@ -102,8 +104,8 @@ def query(
         raise QueryError(f"DuckDB: {error}") from error
 
 
-def _quoted(path: Path) -> str:
-    return str(path).replace("'", "''")
+def _quoted(text: str) -> str:
+    return text.replace("'", "''")
 
 
 def _filled(script: str, places: Mapping[str, str]) -> str:
