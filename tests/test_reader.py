@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -273,13 +275,40 @@ def test_file_without_preamble_and_extension_is_found() -> None:
     assert "PatientID" in [e.path for e, _ in elements]
 
 
-def test_cut_file_is_truncated_wherever_it_is_cut() -> None:
-    whole = encode(PatientComments="x" * 500, Rows=4, Columns=4, BitsAllocated=16,
-                   PixelData=b"\0" * 32)  # fmt: skip
-    comments = whole.index(b"x" * 500)
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
+def test_cut_file_is_truncated_wherever_it_is_cut(syntax: str) -> None:
+    step = Dataset()
+    step.ScheduledProcedureStepID = "S"
+    whole = encode(
+        syntax, PatientComments="x" * 20, RequestAttributesSequence=Sequence([step]),
+        Rows=4, Columns=4, BitsAllocated=16, PixelData=b"\0" * 32,
+    )  # fmt: skip
     assert read(whole)[0].status == "ok"
-    for cut in (comments + 100, len(whole) - 1, len(whole) - 31):
-        assert read(whole[:cut])[0].status == "truncated", cut
+    statuses = {n: read(whole[:n])[0].status for n in range(132, len(whole))}
+    ends = {n for n, status in statuses.items() if status in ("ok", "no_image")}
+    # Nobody can see what should have come behind the last byte of a top-level element.
+    top_level = [e for e, item in read(whole)[1] if not item and e.tag >> 16 != 2]
+    assert len(ends) == len(top_level)  # behind the meta information and each but the last
+    assert set(statuses.values()) <= {"ok", "no_image", "truncated", "not_dicom", "unreadable"}
+    assert {n for n, s in statuses.items() if s in ("not_dicom", "unreadable")} <= set(range(144))
+
+
+def test_no_value_of_a_file_is_logged() -> None:
+    program = """
+import io, logging, sys
+from dicomhouse.dicom.elements import Headers
+from dicomhouse.dicom.reference import read_header
+logging.basicConfig(level=logging.DEBUG)
+header = read_header(io.BytesIO(sys.stdin.buffer.read()), Headers())
+print(header.status)
+"""
+    data = encode(PatientID="P").replace(b"1.2.3.4", b"MARKED!")
+    assert b"MARKED!" in data
+    done = subprocess.run(
+        [sys.executable, "-c", program], input=data, capture_output=True, check=True
+    )
+    assert done.stdout == b"ok\n"
+    assert b"MARKED" not in done.stderr
 
 
 def test_pixel_data_is_measured_and_not_kept() -> None:

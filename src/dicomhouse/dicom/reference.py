@@ -7,6 +7,7 @@ measures by the headers of its fragments (PS3.5 Annex A.4).
 from __future__ import annotations
 
 import io
+import logging
 import os
 import struct
 import warnings
@@ -27,6 +28,11 @@ from dicomhouse.dicom.tree import PIXEL_DATA, element, is_creator, is_private
 
 _DEFLATED = frozenset({"1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.8.1"})
 _UNDEFINED = 0xFFFFFFFF
+_HEADER_ENDS = "header_ends: the file ends within its header"
+
+# pydicom's warnings quote values, which may identify a patient: they go nowhere.
+logging.getLogger("pydicom").addHandler(logging.NullHandler())
+logging.getLogger("pydicom").propagate = False
 _LONG_VRS = frozenset(pydicom.valuerep.EXPLICIT_VR_LENGTH_32)
 
 
@@ -84,8 +90,8 @@ class _Reader:
                 return self._read()
         except _Exceeded as bound:
             return FileHeader("unreadable", str(bound))
-        except EOFError:
-            return FileHeader("truncated", "header_ends: the file ends within its header")
+        except (EOFError, struct.error):  # pydicom found fewer bytes than a length takes
+            return FileHeader("truncated", _HEADER_ENDS)
         except RecursionError:
             return FileHeader("unreadable", "too_deep: sequences nest deeper than pydicom follows")
         except OSError:
@@ -102,6 +108,7 @@ class _Reader:
         implicit = bool(dataset.original_encoding[0])
         top = _top_elements(self.stream, dataset, implicit, little)
         chars = self._walk(dataset, "", "", 0, DEFAULT_CHARSET, little, top)
+        self.ends_early |= self._is_cut_behind(top or meta, whole_meta=bool(top))
         pixel_bytes: int | None = None
         truncated = False
         while (pixel := self._pixel_data(implicit, little)) is not None:
@@ -111,6 +118,8 @@ class _Reader:
                 break
             rest = read_dataset(self.stream, implicit, little, stop_when=_at_pixel_data)
             self._walk(rest, "", "", 0, chars, little)
+        if self.ends_early and not top:
+            return FileHeader("truncated", _HEADER_ENDS)
         if not self.codes:
             return FileHeader("not_dicom", "no_elements: no DICOM element was found")
         if "DirectoryRecordSequence" in dataset or not any(
@@ -121,9 +130,30 @@ class _Reader:
             return FileHeader("truncated", "pixel_data_ends: the file ends within its pixel data",
                               pixel_bytes)  # fmt: skip
         if self.ends_early:
-            return FileHeader("truncated", "header_ends: the file ends within its header",
+            return FileHeader("truncated", _HEADER_ENDS,
                               pixel_bytes)  # fmt: skip
         return FileHeader("ok", None, pixel_bytes)
+
+    def _is_cut_behind(self, elements: list[tuple[int, Any]], whole_meta: bool) -> bool:
+        """Whether the file ends within the header of an element that would come next.
+
+        pydicom takes fewer than eight bytes for the end. Blanks and zeros there are padding.
+        """
+        last = elements[-1][1] if elements else None
+        if not isinstance(last, RawDataElement) or last.length == _UNDEFINED:
+            return False
+        if not whole_meta:
+            length = next((e.value for tag, e in elements if tag == 0x00020000), None)
+            if length and len(length) == 4 and 144 + int.from_bytes(length, "little") > self.size:
+                return True  # the group is longer than the file (PS3.10 7.1)
+        end = last.value_tell + last.length
+        if not 0 < self.size - end < 8:
+            return False
+        here = self.stream.tell()
+        self.stream.seek(end)
+        rest = self.stream.read(8)
+        self.stream.seek(here)
+        return bool(rest.strip(b"\0 "))
 
     def _parse(self) -> Any:
         """pydicom's dataset up to the pixel data; `stream` stands there afterwards."""
@@ -162,17 +192,17 @@ class _Reader:
             # An element ggggBBee belongs to the block that gggg00BB reserves (PS3.5 7.8.1).
             creator = creators.get(tag >> 8) if is_private(tag) and tag & 0xF000 else None
             vr_file = "" if getattr(raw, "is_implicit_VR", False) else (raw.VR or "")
+            data = raw.value if isinstance(raw, RawDataElement) else b""
+            data = b"" if data is None else data
+            n_bytes = len(data)
+            if isinstance(raw, RawDataElement) and raw.length not in (n_bytes, _UNDEFINED):
+                self.ends_early = True
             elem = _converted(dataset, tag, raw)
             if elem.VR == "SQ":
                 self._sequence(
                     elem, raw, vr_file, parent, item, item_code, depth, creator, chars, little
                 )
                 continue
-            data = raw.value if isinstance(raw, RawDataElement) else b""
-            data = b"" if data is None else data
-            n_bytes = len(data)
-            if isinstance(raw, RawDataElement) and raw.length not in (n_bytes, _UNDEFINED):
-                self.ends_early = True
             if n_bytes > self.bounds.max_value_bytes:
                 value = Value(1, problem="not_read")
             else:
@@ -233,6 +263,7 @@ class _Reader:
             vr_file = vr = head[4:6].decode("latin-1")
             if vr in _LONG_VRS:
                 if len(head) < 12:
+                    self.ends_early = True
                     return None
                 (length,) = struct.unpack(end + "L", head[8:12])
                 value_start = start + 12
