@@ -31,6 +31,11 @@ def test_missing_source_is_wrong_usage(tmp_path: Path) -> None:
         Source.parse(str(tmp_path / "file"))
 
 
+def test_name_too_long_for_a_folder_is_wrong_usage(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="too long"):
+        Source.parse(f"{'é' * 100}={tmp_path}")
+
+
 def test_two_sources_of_one_name_are_wrong_usage(tmp_path: Path) -> None:
     (tmp_path / "x" / "data").mkdir(parents=True)
     (tmp_path / "y" / "data").mkdir(parents=True)

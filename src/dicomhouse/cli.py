@@ -15,6 +15,7 @@ from typing import Any
 
 from dicomhouse import __version__
 from dicomhouse.errors import DicomhouseError, Interrupted, StorageError, UsageError
+from dicomhouse.output import printable, write
 from dicomhouse.processes import hold_lifeline, raise_on_sigterm, supervise
 from dicomhouse.resources import resource
 from dicomhouse.settings import Settings, default_warehouse
@@ -34,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except DicomhouseError as error:
         if chosen.debug:
             raise
-        print(f"dicomhouse: {error}", file=sys.stderr)
+        print(f"dicomhouse: {printable(str(error))}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         return Interrupted.exit_code
@@ -135,11 +136,15 @@ def _run(chosen: argparse.Namespace, sources: Sequence[str]) -> int:
     if chosen.direct:
         from dicomhouse.pipeline import build_direct
 
-        record = build_direct(settings, lambda line: print(line, file=sys.stderr, flush=True))
+        record = build_direct(settings, _say)
     else:
         record = _flow_run(settings)
     _summary(chosen.warehouse, record)
     return 0
+
+
+def _say(line: str) -> None:
+    print(printable(line), file=sys.stderr, flush=True)
 
 
 def _flow_run(settings: Settings) -> dict[str, Any]:
@@ -206,7 +211,6 @@ def _program() -> str:
 
 def _check(chosen: argparse.Namespace) -> int:
     import dicomhouse
-    from dicomhouse.output import write
     from dicomhouse.warehouse.database import query
 
     with dicomhouse.open(chosen.warehouse, chosen.generation) as warehouse:
@@ -226,7 +230,6 @@ def _check(chosen: argparse.Namespace) -> int:
 
 def _sql(chosen: argparse.Namespace) -> int:
     import dicomhouse
-    from dicomhouse.output import write
     from dicomhouse.warehouse.database import query
 
     if (chosen.query is None) == (chosen.report is None):
@@ -249,7 +252,6 @@ def _sql(chosen: argparse.Namespace) -> int:
 
 def _status(chosen: argparse.Namespace) -> int:
     import dicomhouse
-    from dicomhouse.output import write
 
     with dicomhouse.open(chosen.warehouse, chosen.generation) as warehouse:
         record = warehouse.generation.run()

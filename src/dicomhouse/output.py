@@ -6,9 +6,10 @@ import csv
 import json
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _WIDEST = 120
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -20,7 +21,7 @@ def write(rows: pa.Table, form: str) -> None:
         case "parquet":
             import pyarrow.parquet as pq
 
-            pq.write_table(rows, pa.PythonFile(sys.stdout.buffer, mode="w"))
+            pq.write_table(rows, sys.stdout.buffer)
         case "json":
             for row in rows.to_pylist():
                 print(json.dumps(row, ensure_ascii=False, default=str))

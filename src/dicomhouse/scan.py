@@ -6,8 +6,12 @@ import os
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 from dicomhouse.errors import UsageError
+
+_LONGEST_NAME = 200
+"""A source's name is part of a folder's, where every odd byte takes three characters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +37,10 @@ class Source:
         if not folder.is_dir():
             raise UsageError(f"not a folder: {path}. Give the folder that holds the files.")
         folder = folder.resolve()
-        return cls(name or printable(folder.name) or "root", folder)
+        name = name or printable(folder.name) or "root"
+        if len(quote(name)) > _LONGEST_NAME:
+            raise UsageError(f"the source's name is too long: {name}. Give another: NAME=PATH.")
+        return cls(name, folder)
 
 
 @dataclass(frozen=True, slots=True)

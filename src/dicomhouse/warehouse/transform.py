@@ -61,7 +61,8 @@ class DbtProcess:
         order = {
             "folder": str(folder),
             "arguments": ["build", "--project-dir", project, "--profiles-dir", project,
-                          "--target-path", str(self.target), "--log-path", str(self._log)],
+                          "--target-path", str(self.target), "--log-path", str(self._log),
+                          "--log-level-file", "none"],
         }  # fmt: skip
         self._process.communicate(json.dumps(order))
         results = _read_results(results_file)
