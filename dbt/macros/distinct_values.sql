@@ -1,3 +1,3 @@
 {% macro distinct_values(column) -%}
-    list_sort(list(distinct {{ column }}) filter (where {{ column }} is not null))
+list_sort(list(distinct {{ column }}) filter (where {{ column }} is not null))
 {%- endmacro %}
