@@ -5,13 +5,14 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint serve schedule-test bench clean
+.PHONY: help demo test lint serve schedule-test bench-reader clean
 
 help:
 	@echo "make demo           build a warehouse from the studies that ship inside pydicom"
 	@echo "make test           lint, types, import contracts, SQL lint, all tests"
 	@echo "make serve          a local Prefect server and the nightly build of SOURCES into WAREHOUSE"
 	@echo "make schedule-test  let a short schedule fire and look at the warehouse it built"
+	@echo "make bench-reader   files a second: the reader, to Parquet, and a loop over pydicom"
 
 $(INSTALLED): pyproject.toml constraints.txt
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is not here: install Python 3.11, 3.12 or 3.13, or say which: make PYTHON=python3.11"; exit 2; }
@@ -41,6 +42,9 @@ serve: $(INSTALLED)
 
 schedule-test: $(INSTALLED)
 	$(BIN)/python -m pytest tests/test_flow.py -k schedule
+
+bench-reader: $(INSTALLED)
+	$(BIN)/python bench/reader.py $(OPTIONS)
 
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache dist

@@ -337,6 +337,43 @@ def test_deflated_bomb_ends_at_its_bound() -> None:
     assert (header.reason or "").startswith("inflates_too_far")
 
 
+def encode_undefined_length(syntax: str) -> bytes:
+    """A file that ends with a sequence of undefined length."""
+    dataset = Dataset()
+    dataset.SOPInstanceUID = "1.2.3"
+    dataset.RequestAttributesSequence = Sequence([Dataset()])
+    dataset["RequestAttributesSequence"].is_undefined_length = True
+    return encode_dataset(dataset, syntax)
+
+
+def test_vr_in_the_file_is_empty_for_implicit_vr_whatever_a_sequences_length() -> None:
+    data = encode_undefined_length(ImplicitVRLittleEndian)
+    assert b"\x40\x00\x75\x02\xff\xff\xff\xff" in data
+    assert top(data, "RequestAttributesSequence").vr_file == ""
+
+
+def test_value_that_pydicom_cannot_convert_keeps_its_vr_and_text() -> None:
+    data = encode(ImplicitVRLittleEndian, StudyID="1234").replace(
+        b"\x20\x00\x10\x00", b"\x20\x00\x13\x00"
+    )
+    element = top(data.replace(b"1234", b"1.5 "), "InstanceNumber")
+    assert (element.vr, element.value, element.problem) == ("IS", "1.5", "number_invalid")
+
+
+def test_sequence_that_lacks_its_next_item_is_truncated() -> None:
+    data = encode_undefined_length(ExplicitVRLittleEndian)
+    assert read(data[:-8])[0].status == "truncated"
+
+
+@pytest.mark.parametrize("value", [b"", b"1234"])
+def test_un_of_a_known_tag_keeps_what_stood_in_the_file(value: bytes) -> None:
+    length = len(value).to_bytes(4, "little")
+    data = encode() + b"\x08\x00\x50\x00UN\0\0" + length + value
+    element = top(data, "AccessionNumber")
+    assert (element.vr_file, element.vr, element.n_bytes) == ("UN", "SH", len(value))
+    assert (element.value or "") == value.decode()
+
+
 @settings(max_examples=300, deadline=None)
 @given(st.data())
 def test_no_bytes_make_the_reader_raise(data: st.DataObject) -> None:

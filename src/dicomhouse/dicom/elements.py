@@ -63,17 +63,23 @@ class Headers:
 
     `elements[codes[i]]` is the i-th occurrence, `items[item_codes[i]]` its item numbers from the
     outermost (`""` at top level, `"0"`, `"137.0"`). `counts[f]` occurrences belong to file f.
+
+    Inside, a file is a list of references: the code of one element at top level, or the complement
+    (`~n`, so below 0) of block n, a stretch of occurrences that is kept once.
     """
 
     def __init__(self) -> None:
         self.elements: list[Element] = []
         self.items: list[str] = [""]
         self.files: list[FileHeader] = []
-        self._codes = array("i")
-        self._item_codes = array("i")
-        self._counts = array("i")
         self._element_code: dict[Element, int] = {}
         self._item_code: dict[str, int] = {"": 0}
+        self._references = array("i")
+        self._references_of_file = array("i")
+        self._block_codes = array("i")
+        self._block_item_codes = array("i")
+        self._block_ends = array("q", [0])
+        self._expanded: _Expanded | None = None
 
     def code(self, element: Element) -> int:
         """The code of a distinct element, new or known."""
@@ -88,30 +94,99 @@ class Headers:
             self.items.append(item)
         return code
 
+    def block(self, codes: Sequence[int], item_codes: Sequence[int]) -> int:
+        """A reference to these occurrences, for `add_references`."""
+        self._block_codes.extend(codes)
+        self._block_item_codes.extend(item_codes)
+        self._block_ends.append(len(self._block_codes))
+        return ~(len(self._block_ends) - 2)
+
+    def joined(self, references: Sequence[int]) -> int:
+        """One reference for several in a row."""
+        codes, item_codes = array("i"), array("i")
+        for reference in references:
+            if reference >= 0:
+                codes.append(reference)
+                item_codes.append(0)
+            else:
+                start, end = self._block_ends[~reference], self._block_ends[~reference + 1]
+                codes.extend(self._block_codes[start:end])
+                item_codes.extend(self._block_item_codes[start:end])
+        return self.block(codes, item_codes)
+
+    def count(self, references: Sequence[int]) -> int:
+        """How many occurrences the references stand for."""
+        ends = self._block_ends
+        return sum(1 if r >= 0 else ends[~r + 1] - ends[~r] for r in references)
+
     def add(self, header: FileHeader, codes: Sequence[int], item_codes: Sequence[int]) -> None:
         """Close one file: its header and its occurrences, in the order of the file."""
+        self.add_references(header, [self.block(codes, item_codes)] if codes else [])
+
+    def add_references(self, header: FileHeader, references: Sequence[int]) -> None:
+        """Close one file whose occurrences are given by references."""
         self.files.append(header)
-        self._codes.extend(codes)
-        self._item_codes.extend(item_codes)
-        self._counts.append(len(codes))
+        self._references.extend(references)
+        self._references_of_file.append(len(references))
+
+    def _expand(self) -> _Expanded:
+        if self._expanded is None or len(self._expanded.counts) != len(self.files):
+            references = np.array(self._references, dtype=np.int64)
+            is_block = references < 0
+            ends = np.array(self._block_ends, dtype=np.int64)
+            blocks = ~references[is_block]
+            lengths = np.ones(len(references), dtype=np.int64)
+            lengths[is_block] = ends[blocks + 1] - ends[blocks]
+            # Elements of their own stand behind the blocks, so that one index finds both.
+            sources = np.array(references)
+            sources[is_block] = ends[blocks]
+            sources[~is_block] += len(self._block_codes)
+            stops = np.cumsum(lengths)
+            within = np.arange(stops[-1] if len(stops) else 0) - np.repeat(stops - lengths, lengths)
+            at = np.repeat(sources, lengths) + within
+            alone = np.arange(len(self.elements), dtype=np.int32)
+            codes = np.concatenate((np.array(self._block_codes, dtype=np.int32), alone))
+            item_codes = np.concatenate(
+                (np.array(self._block_item_codes, dtype=np.int32), np.zeros_like(alone))
+            )
+            per_file = np.cumsum(np.array(self._references_of_file, dtype=np.int64))
+            totals = np.concatenate(([0], stops))[np.concatenate(([0], per_file))]
+            self._expanded = _Expanded(
+                codes[at], item_codes[at], np.diff(totals).astype(np.int32), totals
+            )
+        return self._expanded
 
     @property
     def codes(self) -> NDArray[np.int32]:
-        return np.array(self._codes, dtype=np.int32)
+        return self._expand().codes
 
     @property
     def item_codes(self) -> NDArray[np.int32]:
-        return np.array(self._item_codes, dtype=np.int32)
+        return self._expand().item_codes
 
     @property
     def counts(self) -> NDArray[np.int32]:
-        return np.array(self._counts, dtype=np.int32)
+        return self._expand().counts
 
     def __len__(self) -> int:
         return len(self.files)
 
     def occurrences(self, file: int) -> Iterator[tuple[Element, str]]:
         """The elements of one file with their item numbers, in the order of the file."""
-        start = sum(self._counts[:file])
-        for i in range(start, start + self._counts[file]):
-            yield self.elements[self._codes[i]], self.items[self._item_codes[i]]
+        expanded = self._expand()
+        file %= len(self)
+        where = slice(int(expanded.starts[file]), int(expanded.starts[file + 1]))
+        for code, item in zip(
+            expanded.codes[where].tolist(), expanded.item_codes[where].tolist(), strict=True
+        ):
+            yield self.elements[code], self.items[item]
+
+
+@dataclass(frozen=True, slots=True)
+class _Expanded:
+    """All references of a `Headers` written out."""
+
+    codes: NDArray[np.int32]
+    item_codes: NDArray[np.int32]
+    counts: NDArray[np.int32]
+    starts: NDArray[np.int64]

@@ -12,12 +12,14 @@ import os
 import struct
 import warnings
 import zlib
+from contextlib import suppress
 from typing import Any, BinaryIO
 
 import pydicom
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.filereader import data_element_generator, read_dataset, read_partial
+from pydicom.hooks import hooks
 from pydicom.tag import BaseTag
 
 from dicomhouse.dicom.bounds import Bounds
@@ -26,7 +28,7 @@ from dicomhouse.dicom.elements import FileHeader, Headers
 from dicomhouse.dicom.sniff import kind_of
 from dicomhouse.dicom.tree import PIXEL_DATA, element, is_creator, is_private
 
-_DEFLATED = frozenset({"1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.8.1"})
+DEFLATED = frozenset({"1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.8.1"})
 _UNDEFINED = 0xFFFFFFFF
 _HEADER_ENDS = "header_ends: the file ends within its header"
 
@@ -94,8 +96,11 @@ class _Reader:
             return FileHeader("truncated", _HEADER_ENDS)
         except RecursionError:
             return FileHeader("unreadable", "too_deep: sequences nest deeper than pydicom follows")
-        except OSError:
-            raise
+        except OSError as error:
+            if error.errno is not None:
+                raise
+            # pydicom's own, where a sequence lacks its next item
+            return FileHeader("truncated", _HEADER_ENDS)
         except Exception as error:  # whatever pydicom raises on such bytes
             return FileHeader("unreadable", f"parse_failed: pydicom raised {type(error).__name__}")
 
@@ -186,18 +191,19 @@ class _Reader:
             raise _Exceeded(f"too_deep: sequences nest deeper than {self.bounds.max_depth} levels")
         creators: dict[int, str] = {}
         item_code = self.headers.item_code(item)
+        implicit = bool(dataset.original_encoding[0])
         for tag, raw in _raw_elements(dataset) if raws is None else raws:
             if not depth and self._came_before(tag):
                 continue
             # An element ggggBBee belongs to the block that gggg00BB reserves (PS3.5 7.8.1).
             creator = creators.get(tag >> 8) if is_private(tag) and tag & 0xF000 else None
-            vr_file = "" if getattr(raw, "is_implicit_VR", False) else (raw.VR or "")
+            vr_file = "" if getattr(raw, "is_implicit_VR", implicit) else (raw.VR or "")
             data = raw.value if isinstance(raw, RawDataElement) else b""
             data = b"" if data is None else data
             n_bytes = len(data)
             if isinstance(raw, RawDataElement) and raw.length not in (n_bytes, _UNDEFINED):
                 self.ends_early = True
-            elem = _converted(dataset, tag, raw)
+            elem = converted(dataset, tag, raw)
             if elem.VR == "SQ":
                 self._sequence(
                     elem, raw, vr_file, parent, item, item_code, depth, creator, chars, little
@@ -271,7 +277,7 @@ class _Reader:
                 (length,) = struct.unpack(end + "H", head[6:8])
                 value_start = start + 8
         if length == _UNDEFINED:
-            length, truncated = self._fragments(value_start, end)
+            length, truncated = measure_fragments(self.stream, value_start, self.size, end)
         else:
             truncated = value_start + length > self.size
             length = min(length, self.size - value_start)
@@ -287,26 +293,34 @@ class _Reader:
         self.top_tags.add(tag)
         return known
 
-    def _fragments(self, position: int, end: str) -> tuple[int, bool]:
-        """Bytes of the fragments behind the offset table, and whether their end is missing."""
-        total = 0
-        is_first = True
-        while True:
-            self.stream.seek(position)
-            head = self.stream.read(8)
-            if len(head) < 8:
-                return total, True
-            group, number, length = struct.unpack(end + "HHL", head)
-            position += 8
-            if (group, number) == (0xFFFE, 0xE0DD):
-                return total, False
-            if (group, number) != (0xFFFE, 0xE000):
-                return total, True
-            if position + length > self.size:
-                return total + (0 if is_first else self.size - position), True
-            position += length
-            total += 0 if is_first else length
-            is_first = False
+
+def measure_fragments(stream: BinaryIO, position: int, size: int, end: str) -> tuple[int, bool]:
+    """Bytes of the fragments behind the offset table, and whether their end is missing.
+
+    Args:
+        stream: stands behind the sequence's delimiter afterwards, where there is one.
+        position: of the first item, the offset table.
+        size: of the whole stream.
+        end: the byte order, `<` or `>`.
+    """
+    total = 0
+    is_first = True
+    while True:
+        stream.seek(position)
+        head = stream.read(8)
+        if len(head) < 8:
+            return total, True
+        group, number, length = struct.unpack(end + "HHL", head)
+        position += 8
+        if (group, number) == (0xFFFE, 0xE0DD):
+            return total, False
+        if (group, number) != (0xFFFE, 0xE000):
+            return total, True
+        if position + length > size:
+            return total + (0 if is_first else size - position), True
+        position += length
+        total += 0 if is_first else length
+        is_first = False
 
 
 def _at_pixel_data(tag: BaseTag, vr: str | None, length: int) -> bool:
@@ -318,7 +332,7 @@ def _raw_elements(dataset: Dataset) -> list[tuple[int, Any]]:
 
     All at once: pydicom converts some of them while it converts others.
     """
-    return [(int(tag), dataset.get_item(tag)) for tag in dataset._dict]
+    return [(int(tag), dataset.get_item(tag, keep_deferred=True)) for tag in dataset._dict]
 
 
 def _top_elements(
@@ -332,13 +346,20 @@ def _top_elements(
     elements = []
     for tag, raw in _raw_elements(dataset):
         if isinstance(raw, DataElement) and raw.VR != "SQ" and raw.file_tell:
-            header = 12 if not implicit and raw.VR in _LONG_VRS else 8
-            stream.seek(raw.file_tell - header)
-            again = next(data_element_generator(stream, implicit, little), raw)
-            raw = again if again.tag == tag else raw
+            for header in (8, 12):  # by the VR in the file, which is not always the converted one
+                stream.seek(raw.file_tell - header)
+                if _tag(stream.read(4), little) == tag:
+                    stream.seek(raw.file_tell - header)
+                    raw = next(data_element_generator(stream, implicit, little), raw)
+                    break
         elements.append((tag, raw))
     stream.seek(here)
     return elements
+
+
+def _tag(data: bytes, little: bool) -> int:
+    group, number = struct.unpack("<HH" if little else ">HH", data)
+    return int(group) << 16 | int(number)
 
 
 class _Unconverted:
@@ -349,7 +370,7 @@ class _Unconverted:
         self.value: list[Dataset] = []
 
 
-def _converted(dataset: Dataset, tag: int, raw: Any) -> Any:
+def converted(dataset: Dataset, tag: int, raw: Any) -> Any:
     """pydicom's own element, of which the VR counts (and the items of a sequence)."""
     if isinstance(raw, DataElement):
         return raw
@@ -358,7 +379,11 @@ def _converted(dataset: Dataset, tag: int, raw: Any) -> Any:
     except (RecursionError, MemoryError):
         raise
     except Exception:
-        return _Unconverted(raw.VR if raw.VR and raw.VR != "SQ" else "UN")
+        found: dict[str, Any] = {}
+        with suppress(Exception):
+            hooks.raw_element_vr(raw, found, ds=dataset)
+        vr = str(found.get("VR") or raw.VR or "UN")
+        return _Unconverted(vr if vr != "SQ" else "UN")
 
 
 def _deflated_meta(stream: BinaryIO) -> tuple[FileMetaDataset, int] | None:
@@ -370,7 +395,7 @@ def _deflated_meta(stream: BinaryIO) -> tuple[FileMetaDataset, int] | None:
     except Exception:
         return None
     uid = str(meta.get("TransferSyntaxUID", ""))
-    return (meta, stream.tell()) if uid in _DEFLATED else None
+    return (meta, stream.tell()) if uid in DEFLATED else None
 
 
 def _inflate(data: bytes, limit: int) -> bytes:

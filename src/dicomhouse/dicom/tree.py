@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from typing import NamedTuple
+
 from dicomhouse.dicom.decode import Value
 from dicomhouse.dicom.elements import Element
 from dicomhouse.dicom.problems import PROBLEM_CLASS
@@ -41,6 +44,33 @@ def step(tag: int, creator: str | None) -> str:
     return entry.keyword if entry and entry.keyword else f"{tag:08X}"
 
 
+def below(parent: str, tag: int, creator: str | None) -> str:
+    """The path of an element within the path of its sequence."""
+    own = step(tag, creator)
+    return f"{parent}.{own}" if parent else own
+
+
+class _Name(NamedTuple):
+    """What an element's place and VR decide, whatever its value."""
+
+    path: str
+    keyword: str | None
+    private_creator: str | None
+    problem: str | None
+    structural: bool
+
+
+@lru_cache(1 << 14)
+def _name(parent: str, tag: int, creator: str | None, vr: str, vr_file: str) -> _Name:
+    return _Name(
+        path=below(parent, tag, creator),
+        keyword=keyword_of(tag),
+        private_creator=creator if is_private(tag) and not is_creator(tag) else None,
+        problem=_vr_problem(tag, vr, vr_file),
+        structural=tag >> 16 == 2 or not tag & 0xFFFF or is_creator(tag),
+    )
+
+
 def element(
     parent: str,
     depth: int,
@@ -52,24 +82,24 @@ def element(
     value: Value,
 ) -> Element:
     """The record of one element below the path `parent`."""
-    own = step(tag, creator)
-    problem = value.problem or _vr_problem(tag, vr, vr_file)
+    name = _name(parent, tag, creator, vr, vr_file)
+    problem = value.problem or name.problem
     return Element(
-        path=f"{parent}.{own}" if parent else own,
-        tag=tag,
-        keyword=keyword_of(tag),
-        private_creator=creator if is_private(tag) and not is_creator(tag) else None,
-        depth=depth,
-        vr=vr,
-        vr_file=vr_file,
-        vm=value.vm,
-        value=value.text,
-        number=value.number,
-        n_bytes=n_bytes,
-        digest=value.digest,
-        problem=problem,
-        problem_class=PROBLEM_CLASS[problem] if problem else None,
-        structural=tag >> 16 == 2 or not tag & 0xFFFF or is_creator(tag),
+        name.path,
+        tag,
+        name.keyword,
+        name.private_creator,
+        depth,
+        vr,
+        vr_file,
+        value.vm,
+        value.text,
+        value.number,
+        n_bytes,
+        value.digest,
+        problem,
+        PROBLEM_CLASS[problem] if problem else None,
+        name.structural,
     )
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from io import FileIO
 from pathlib import Path
 
 from dicomhouse.dicom.elements import FileHeader, Headers
-from dicomhouse.dicom.reference import read_header
+from dicomhouse.dicom.walk import Walker
 from dicomhouse.lake.parts import FileFacts, PartSummary, write_part
 
 
@@ -54,13 +55,14 @@ def extract_batch(work: Path, lake: Path) -> PartSummary:
     """
     batch = Batch.load(work)
     headers = Headers()
+    walker = Walker(headers)
     for entry in batch.entries:
         if entry.problem is not None:
             headers.add(FileHeader("unreadable", entry.problem), (), ())
             continue
         try:
-            with Path(entry.os_path).open("rb") as stream:
-                read_header(stream, headers)
+            with FileIO(entry.os_path) as stream:  # the walker reads a header at once
+                walker.read(stream)
         except OSError as error:
             reason = error.strerror or type(error).__name__
             headers.add(FileHeader("unreadable", f"file_unreadable: {reason}"), (), ())
