@@ -39,7 +39,7 @@ listed as (
         string_agg(coalesce(value, ''), chr(31) order by position) as value,
         min(number) as number_min,
         max(number) as number_max,
-        favg(number) as number_mean,
+        avg(number order by position) as number_mean,
         string_agg(coalesce(n_bytes, 0), chr(31) order by position)
         filter (vm > 0 and value is null and vr <> 'SQ') as bulk_bytes,
         string_agg(coalesce(digest, ''), chr(31) order by position)

@@ -24,7 +24,9 @@ summaries as (
         path,
         -- Commonest first, then by text, so that a tie is settled alike in every build.
         min(struct_pack(fewer := -images, value := value), 5) as commonest,
-        fsum(number_mean * images) / sum(images) filter (number_mean is not null) as number_mean
+        -- In a fixed order, so that the last digit is always the same.
+        sum(number_mean * images order by number_mean, images)
+        / sum(images) filter (number_mean is not null) as number_mean
     from path_values
     group by source, path
 ),
