@@ -33,7 +33,6 @@ _MAX_CHARACTERS = {
     "UI": 64, "DT": 26, "TM": 16,
 }  # fmt: skip
 _TEXT = _CHARSET | _BACKSLASH_IS_TEXT | {"AE", "AS", "CS", "DA", "DS", "DT", "IS", "TM", "UI"}
-VRS = _TEXT | set(NUMBERS) | BULK | {"AT", "SQ"}
 
 DEFAULT_REPERTOIRE = ("iso8859",)
 """pydicom's name for ISO-IR 6, read as Latin-1 so that no byte is lost."""
