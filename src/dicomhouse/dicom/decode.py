@@ -37,9 +37,9 @@ _TEXT = _CHARSET | _BACKSLASH_IS_TEXT | {"AE", "AS", "CS", "DA", "DS", "DT", "IS
 DEFAULT_REPERTOIRE = ("iso8859",)
 """pydicom's name for ISO-IR 6, read as Latin-1 so that no byte is lost."""
 
-_DS = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_DS = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 _IS = re.compile(r"[+-]?\d+")
-_UID = re.compile(r"(0|[1-9]\d*)(\.(0|[1-9]\d*))*")
+_UID = re.compile(r"(?:0|[1-9]\d*)(?:\.(?:0|[1-9]\d*))*")
 _CS = re.compile(r"[A-Z0-9 _]*")
 _AGE = re.compile(r"\d{3}[DWMY]")
 _DA = re.compile(r"(\d{4})(\d{2})?(\d{2})?")
@@ -161,7 +161,7 @@ def _text(raw: bytes, vr: str, tag: int, chars: Charset) -> Value:
     if not any(values):
         # Blanks alone are an empty value; two empty values still are two (PS3.5 6.4).
         return Value(0) if len(values) == 1 else Value(len(values), "\\" * (len(values) - 1))
-    problem = problem or _worst(check_value(value, vr) for value in values if value)
+    problem = problem or _worst_problem(values, vr)
     problem = problem or _vm_problem(tag, len(values))
     if tag == 0x00080005 and not charset("\\".join(values)).is_known:
         problem = "charset_unknown"
@@ -250,7 +250,7 @@ def check_value(value: str, vr: str) -> str | None:
         case "DS" | "IS":
             if not _DS.fullmatch(value):
                 return "number_invalid"
-            if parse_number(value) is None:
+            if not math.isfinite(float(value)):
                 return "number_nonfinite"
             if vr == "IS" and not _IS.fullmatch(value):
                 return "is_decimal" if float(value).is_integer() else "number_invalid"
@@ -287,9 +287,15 @@ def check_value(value: str, vr: str) -> str | None:
     return "too_long" if limit is not None and len(value) > limit else None
 
 
-def _worst(problems: Iterable[str | None]) -> str | None:
-    found = [problem for problem in problems if problem]
-    return next((p for p in found if PROBLEM_CLASS[p] == "value"), found[0] if found else None)
+def _worst_problem(values: Iterable[str], vr: str) -> str | None:
+    """The first problem that makes a value useless, else the first one."""
+    worst = None
+    for value in values:
+        problem = check_value(value, vr) if value else None
+        if problem and PROBLEM_CLASS[problem] == "value":
+            return problem
+        worst = worst or problem
+    return worst
 
 
 @cache

@@ -14,7 +14,7 @@ from __future__ import annotations
 import io
 import os
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from struct import Struct, calcsize
 from typing import BinaryIO, NamedTuple
@@ -126,15 +126,12 @@ class _Context:
         """By the tag before."""
 
 
-@dataclass(slots=True)
-class _State:
-    """Between two elements of a file's own dataset."""
+_Head = tuple[int, str, int, int]
+"""Tag, VR (empty when implicit), length of the head, length of the value."""
 
-    pos: int
-    tag: int
-    """Of the element before."""
-    context: _Context
-    creators: _Creators
+_State = tuple[int, int, _Context, _Creators]
+"""Between two elements of a file's own dataset: the position, the tag of the element before, the
+context and the creators in force."""
 
 
 @dataclass(slots=True)
@@ -144,7 +141,7 @@ class _Run:
     data: bytes
     reference: int
     after: _State
-    """Its position counts from the run's begin."""
+    """Its position is the run's length."""
 
 
 class Walker:
@@ -166,6 +163,8 @@ class Walker:
         """Files that the reference reader read."""
         self._contexts: dict[_Place, _Context] = {}
         self._start = self._context(_Place("meta"))
+        self._heads: tuple[dict[bytes, _Head], dict[bytes, _Head]] = ({}, {})
+        """By its 8 bytes where those are all, explicit and implicit."""
         self._sequences: dict[tuple[_Place, int, str | None, str, int], int] = {}
         self._pixels: dict[tuple[int, str, str, int], int] = {}
         self._last: set[int] = set()
@@ -203,13 +202,20 @@ class Walker:
             context = self._contexts[place] = _Context(place)
         return context
 
-    def _learn(self, data: bytes, states: Sequence[_State], references: Sequence[int]) -> None:
+    def _learn(
+        self,
+        data: bytes,
+        states: Sequence[_State],
+        references: Sequence[int],
+        alone: Collection[int],
+    ) -> None:
         """Make runs of the steps that the file before had too.
 
         Args:
             data: what the positions of the states refer to.
             states: before each step, and after the last one.
             references: one less, what each step gave.
+            alone: the steps that were no run.
         """
         start = 0
         for i, reference in enumerate((*references, None)):
@@ -218,32 +224,28 @@ class Walker:
             # Within a private block the meaning depends on elements before the run.
             while start < i and _within_block(data, states[start]):
                 start += 1
-            if i - start > 1:
+            if i - start > 1 or (i - start == 1 and start in alone):
                 self._learn_run(data, states[start], states[i], references[start:i])
             start = i + 1
 
     def _learn_run(
         self, data: bytes, before: _State, after: _State, references: Sequence[int]
     ) -> None:
-        size = after.pos - before.pos
+        begin, tag, context, _ = before
+        end, tag_after, context_after, creators = after
+        size = end - begin
         if size > _MAX_RUN or self._learned > _MAX_LEARNED:
             return
         self._learned += size
-        runs = before.context.runs.setdefault(before.tag, [])
-        runs.insert(
-            0,
-            _Run(
-                data[before.pos : after.pos],
-                self.headers.joined(references),
-                _State(size, after.tag, after.context, after.creators),
-            ),
-        )
+        reference = references[0] if len(references) == 1 else self.headers.joined(references)
+        runs = context.runs.setdefault(tag, [])
+        runs.insert(0, _Run(data[begin:end], reference, (size, tag_after, context_after, creators)))
         del runs[_RUNS_PER_PLACE:]
 
 
 def _within_block(data: bytes, state: _State) -> bool:
-    group = state.tag >> 16
-    return bool(group & 1) and group == int.from_bytes(data[state.pos : state.pos + 2], "little")
+    pos, tag, _, _ = state
+    return bool(tag & 0x10000) and tag >> 16 == int.from_bytes(data[pos : pos + 2], "little")
 
 
 class _File:
@@ -272,18 +274,18 @@ class _File:
         states: list[_State] = []
         learned = 0
         """References before the states."""
+        alone: list[int] = []
         pixel_bytes: int | None = None
         limit = walker.bounds.max_value_bytes
         while True:
-            states.append(_State(pos, tag, context, creators))
+            states.append((pos, tag, context, creators))
             runs = context.runs.get(tag)
             if runs is not None:
                 for run in runs:
                     if data.startswith(run.data, pos):
                         references.append(run.reference)
-                        after = run.after
-                        pos += after.pos
-                        tag, context, creators = after.tag, after.context, after.creators
+                        length, tag, context, creators = run.after
+                        pos += length
                         break
                 else:
                     runs = None
@@ -297,7 +299,8 @@ class _File:
                     states.pop()
                     continue
                 tag_before = tag
-                tag, vr, start, length = self._head(pos, context.implicit)
+                tag, vr, size, length = self._head(pos, context.implicit)
+                start = pos + size
                 if tag <= tag_before or tag == _DIRECTORY:
                     raise _Unusual
                 if tag in PIXEL_DATA:
@@ -306,10 +309,13 @@ class _File:
                         raise _Unusual
                     reference, n_bytes, end = self._pixel_data(tag, vr, start, length)
                     pixel_bytes = n_bytes + (pixel_bytes or 0)
-                    walker._learn(data, states, references[learned:])
+                    walker._learn(data, states, references[learned:], alone)
                     references.append(reference)
+                    if end == self.size:
+                        return self._finished(references, pixel_bytes)
                     learned = len(references)
                     states.clear()
+                    alone.clear()
                     self._jump(end)
                     data, pos, creators = self.data, 0, _NO_CREATORS
                     place = context.place
@@ -318,21 +324,30 @@ class _File:
                     )
                     self._check_first(context, pos)
                     continue
-                if limit < length != _UNDEFINED and vr != "SQ":
+                found = None
+                if length <= _MAX_KEY and not tag & 0x10000:
+                    end = start + length
+                    found = context.known.get(data[pos:end])
+                if found is not None:
+                    reference = found
+                elif limit < length != _UNDEFINED and vr != "SQ":
                     reference = self._not_read(context, creators, tag, vr, length)
-                    walker._learn(data, states, references[learned:])
+                    walker._learn(data, states, references[learned:], alone)
                     references.append(reference)
                     learned = len(references)
                     states.clear()
+                    alone.clear()
                     self._jump(self.base + start + length)
                     data, pos = self.data, 0
                     continue
-                reference, end = self._element(pos, context, creators, tag, vr, start, length)
+                else:
+                    reference, end = self._element(pos, context, creators, tag, vr, start, length)
             except _More as more:
-                tag = states.pop().tag
+                tag = states.pop()[1]
                 self._need(more.end)
                 data = self.data
                 continue
+            alone.append(len(states) - 1)
             references.append(reference)
             pos = end
             if tag in _TURNS:
@@ -341,9 +356,14 @@ class _File:
                 creators = self._with_creator(context, creators, tag, reference, start, end)
         if tag >> 16 <= 2:
             raise _Unusual
-        walker._learn(data, states, references[learned:])
-        most = walker.bounds.max_elements
-        if self.size > 8 * most and walker.headers.count(references) > most:
+        walker._learn(data, states, references[learned:], alone)
+        return self._finished(references, pixel_bytes)
+
+    def _finished(
+        self, references: list[int], pixel_bytes: int | None
+    ) -> tuple[FileHeader, list[int]]:
+        most = self.walker.bounds.max_elements
+        if self.size > 8 * most and self.walker.headers.count(references) > most:
             raise _Unusual
         return FileHeader("ok", None, pixel_bytes), references
 
@@ -376,27 +396,33 @@ class _File:
 
     # Elements
 
-    def _head(self, pos: int, implicit: bool) -> tuple[int, str, int, int]:
-        """Tag, VR (empty when implicit), begin and length of the value."""
+    def _head(self, pos: int, implicit: bool) -> _Head:
+        """What stands before the value of the element at `pos`."""
         data = self.data
+        known = self.walker._heads[implicit]
+        head = known.get(data[pos : pos + 8])
+        if head is not None:
+            return head
         if pos + 8 > len(data):
             raise _More(pos + 8)
         if implicit:
             group, number, length = _IMPLICIT(data, pos)
-            name, start = "", pos + 8
+            vr, size = "", 8
         else:
-            group, number, vr, length = _EXPLICIT(data, pos)
-            name, start = _HEADS.get(vr, ("", 0))
-            if not name:
+            group, number, in_file, length = _EXPLICIT(data, pos)
+            vr, size = _HEADS.get(in_file, ("", 0))
+            if not vr:
                 raise _Unusual
-            if start == 12:
-                if pos + 12 > len(data):
-                    raise _More(pos + 12)
-                (length,) = _LONG(data, pos + 8)
-            start += pos
         if group >= 0xFFFE:
             raise _Unusual
-        return group << 16 | number, name, start, length
+        tag = group << 16 | number
+        if size == 8:
+            head = known[data[pos : pos + 8]] = (tag, vr, 8, length)
+            return head
+        if pos + 12 > len(data):
+            raise _More(pos + 12)
+        (length,) = _LONG(data, pos + 8)
+        return tag, vr, 12, length
 
     def _element(
         self,
@@ -701,7 +727,8 @@ class _File:
             if end is None and data.startswith(_ITEM_END, pos):
                 return pos + 8
             tag_before = tag
-            tag, vr_file, start, length = self._head(pos, context.implicit)
+            tag, vr_file, head, length = self._head(pos, context.implicit)
+            start = pos + head
             if tag <= tag_before or len(codes) > limit:
                 raise _Unusual
             creator = creators.get(tag >> 8) if tag & 0x10000 and tag & 0xF000 else None
