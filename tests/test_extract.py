@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 
+from dicomhouse.lake import extract
 from dicomhouse.lake.extract import Batch, Entry, extract_batch
 from dicomhouse.lake.parts import FileFacts
 from dicomhouse.testing import write_image
@@ -34,15 +36,14 @@ def test_vanished_refused_and_unread_files_are_rows_and_the_rest_goes_on(
         Entry(FileFacts(name, 1, 1), str(tmp_path / name), told) for name, told in names.items()
     ]
     work = Batch("part-1", "s", "run", entries).save(tmp_path)
-    really_open = Path.open
 
-    def faulty_open(path: Path, *how: str, **more: Any) -> Any:
-        if path.name == "locked":
+    def faulty_file(os_path: str) -> Any:
+        if os_path.endswith("locked"):
             raise PermissionError(13, "Permission denied")
-        opened = really_open(path, *how, **more)
-        return BadDisk(opened.read()) if path.name == "bad_disk" else opened
+        opened = FileIO(os_path)
+        return BadDisk(opened.read()) if os_path.endswith("bad_disk") else opened
 
-    monkeypatch.setattr(Path, "open", faulty_open)
+    monkeypatch.setattr(extract, "FileIO", faulty_file)
     summary = extract_batch(work, tmp_path / "lake")
     monkeypatch.undo()
     assert summary.statuses == {"ok": 1, "unreadable": 4}
