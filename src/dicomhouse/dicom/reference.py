@@ -164,7 +164,7 @@ class _Reader:
         for tag, raw in _raw_elements(dataset) if raws is None else raws:
             # An element ggggBBee belongs to the block that gggg00BB reserves (PS3.5 7.8.1).
             creator = creators.get(tag >> 8) if is_private(tag) and tag & 0xF000 else None
-            vr_file = "" if getattr(raw, "is_implicit_VR", implicit) else (raw.VR or "")
+            vr_file = "" if getattr(raw, "is_implicit_VR", implicit) else str(raw.VR or "")
             elem = converted(dataset, tag, raw)
             if elem.VR == "SQ":
                 self._sequence(
