@@ -302,6 +302,99 @@ def test_every_cut_of_a_header_is_read_as_the_reference_reads_it(syntax: str) ->
     assert_equal([whole, whole, *(whole[:cut] for cut in range(len(whole)))])
 
 
+def item(*elements: bytes) -> bytes:
+    data = b"".join(elements)
+    return b"\xfe\xff\x00\xe0" + struct.pack("<L", len(data)) + data
+
+
+def traps() -> dict[str, tuple[str, bytes, bool]]:
+    """By name: the syntax, a dataset, and whether the walker reads it itself."""
+    explicit, implicit = str(ExplicitVRLittleEndian), str(ImplicitVRLittleEndian)
+    uid = {vr: raw_element(0x00080018, "UI", b"1.2\0", vr) for vr in (False, True)}
+    signed = raw_element(0x00280103, "US", b"\1\0", True)
+    padding = raw_element(0x00280120, "US", b"\xff\xff", True)
+    lut = raw_element(0x00283002, "US", b"\0\1\xff\xff\x10\0", True)
+    siemens = b"SIEMENS CSA HEADER"
+    known_sequence = raw_element(0x20010010, "LO", b"Philips Imaging DD 001", False) + raw_element(
+        0x2001105F, "UN", item(raw_element(0x2001102D, "SS", b"\1\0", True)), False
+    )
+    pixels = raw_element(0x7FE00010, "OW", bytes(8), False)
+    return {
+        "private UN": (
+            explicit,
+            uid[False]
+            + raw_element(0x00290010, "LO", siemens, False)
+            + raw_element(0x00291008, "UN", b"IMAGE NUM 4 ", False),
+            True,
+        ),
+        "private UN that is a sequence": (explicit, uid[False] + known_sequence, True),
+        "creator in two blocks": (
+            explicit,
+            uid[False]
+            + raw_element(0x00290010, "LO", siemens, False)
+            + raw_element(0x00290011, "LO", siemens, False)
+            + raw_element(0x00291008, "UN", b"IMAGE NUM 4 ", False)
+            + raw_element(0x00291108, "UN", b"IMAGE NUM 4 ", False),
+            True,
+        ),
+        "US or SS after its representation": (implicit, uid[True] + signed + padding, True),
+        "US or SS without representation": (implicit, uid[True] + padding, True),
+        "US or SS below its representation": (
+            implicit, uid[True] + signed + raw_element(0x00283000, "SQ", item(lut), True), True,
+        ),
+        "US or SS beside its own representation": (
+            implicit,
+            uid[True]
+            + raw_element(0x00283000, "SQ", item(signed, lut) + item(lut), True),
+            False,
+        ),
+        "US or SS before its representation": (
+            implicit, raw_element(0x00189810, "US", b"\xff\xff", True) + signed, False,
+        ),
+        "group length of the pixels": (
+            explicit, uid[False] + raw_element(0x7FE00000, "UL", bytes(4), False) + pixels, True,
+        ),
+        "elements after the pixels": (
+            explicit,
+            uid[False] + pixels
+            + raw_element(0x7FE10010, "LO", b"ACME", False)
+            + raw_element(0x7FE11001, "LO", b"x ", False)
+            + raw_element(0xFFFCFFFC, "OB", bytes(4), False),
+            True,
+        ),
+        "leading blanks": (
+            explicit, uid[False] + raw_element(0x00180050, "DS", b" 1", False), True,
+        ),
+        "out of order": (explicit, pixels + uid[False], False),
+        "twice": (explicit, uid[False] + uid[False], False),
+        "UN of undefined length": (
+            explicit,
+            uid[False]
+            + raw_element(0x00400275, "UN", b"\xfe\xff\xdd\xe0\0\0\0\0", False, True),
+            False,
+        ),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", traps())
+@pytest.mark.parametrize("first_read", [*SIZES, 8192])
+def test_known_traps_are_read_as_the_reference_reads_them(name: str, first_read: int) -> None:
+    syntax, dataset, is_walked = traps()[name]
+    data = part10(syntax, dataset)
+    walker = assert_equal([data, data, data], first_read)
+    assert walker.fallbacks == (0 if is_walked else 3)
+
+
+def test_unbuffered_file_falls_back_too(tmp_path: Path) -> None:
+    path = tmp_path / "1"
+    path.write_bytes(encode(ExplicitVRLittleEndian)[132:])
+    headers = Headers()
+    with path.open("rb", buffering=0) as stream:
+        Walker(headers).read(stream)
+        assert not stream.closed
+    assert_same((headers.files[0], list(headers.occurrences(0))), by_reference(path.read_bytes()))
+
+
 @pytest.mark.parametrize(
     "bounds",
     [Bounds(max_elements=10), Bounds(max_depth=1), Bounds(max_value_bytes=20)],

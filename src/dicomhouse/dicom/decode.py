@@ -145,9 +145,10 @@ def _tags(raw: bytes, tag: int, little_endian: bool) -> Value:
 
 def _text(raw: bytes, vr: str, tag: int, chars: Charset) -> Value:
     problem = None
-    if vr not in _CHARSET or (raw.isascii() and b"\x1b" not in raw):
-        text = raw.decode("ascii" if raw.isascii() else "latin-1")
-        if not raw.isascii():
+    is_ascii = raw.isascii()
+    if vr not in _CHARSET or (is_ascii and b"\x1b" not in raw):
+        text = raw.decode("ascii" if is_ascii else "latin-1")
+        if not is_ascii:
             problem = "characters"
     else:
         text, problem = _decode_charset(raw, vr, chars)
@@ -248,12 +249,11 @@ def check_value(value: str, vr: str) -> str | None:
     """The problem of one value of a text VR, if it has one."""
     match vr:
         case "DS" | "IS":
-            if not _DS.fullmatch(value):
-                return "number_invalid"
-            if not math.isfinite(float(value)):
-                return "number_nonfinite"
+            number = parse_number(value)
+            if number is None:
+                return "number_nonfinite" if _DS.fullmatch(value) else "number_invalid"
             if vr == "IS" and not _IS.fullmatch(value):
-                return "is_decimal" if float(value).is_integer() else "number_invalid"
+                return "is_decimal" if number.is_integer() else "number_invalid"
         case "DA":
             if parse_date(value) is None:
                 return "date_invalid"

@@ -197,7 +197,7 @@ class _Reader:
                 continue
             # An element ggggBBee belongs to the block that gggg00BB reserves (PS3.5 7.8.1).
             creator = creators.get(tag >> 8) if is_private(tag) and tag & 0xF000 else None
-            vr_file = "" if getattr(raw, "is_implicit_VR", implicit) else (raw.VR or "")
+            vr_file = "" if getattr(raw, "is_implicit_VR", implicit) else str(raw.VR or "")
             data = raw.value if isinstance(raw, RawDataElement) else b""
             data = b"" if data is None else data
             n_bytes = len(data)

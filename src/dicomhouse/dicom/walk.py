@@ -62,6 +62,7 @@ _MAX_DEPTH = 32
 _MAX_KEY = 4096
 """Longer elements are decoded each time: their bytes would fill the memory."""
 _MAX_BLOCK_KEY = 1 << 16
+_MAX_HEADS = 1 << 16
 _MAX_RUN = 1 << 15
 _MAX_LEARNED = 64 << 20
 _RUNS_PER_PLACE = 6
@@ -218,8 +219,12 @@ class Walker:
             alone: the steps that were no run.
         """
         start = 0
+        last = self._last
         for i, reference in enumerate((*references, None)):
-            if reference in self._last:
+            if reference in last:
+                continue
+            if start == i:
+                start = i + 1
                 continue
             # Within a private block the meaning depends on elements before the run.
             while start < i and _within_block(data, states[start]):
@@ -417,7 +422,9 @@ class _File:
             raise _Unusual
         tag = group << 16 | number
         if size == 8:
-            head = known[data[pos : pos + 8]] = (tag, vr, 8, length)
+            head = (tag, vr, 8, length)
+            if len(known) < _MAX_HEADS:
+                known[data[pos : pos + 8]] = head
             return head
         if pos + 12 > len(data):
             raise _More(pos + 12)
@@ -565,6 +572,8 @@ class _File:
 
     def _undefined_vr(self, tag: int, vr_file: str, start: int) -> str:
         """Only sequences of undefined length are followed."""
+        if tag & 0x10000 and not tag & 0xFF00:
+            raise _Unusual
         if vr_file:
             if vr_file == "SQ":
                 return "SQ"
@@ -580,6 +589,8 @@ class _File:
         self, place: _Place, creator: _Creator | None, tag: int, vr_file: str, raw: bytes
     ) -> str:
         """The VR that pydicom gives an element of defined length."""
+        if tag & 0x10000 and not _begins_group_plainly(tag, vr_file, raw):
+            raise _Unusual
         if vr_file and vr_file != "UN":
             size = _NUMBER_SIZES.get(vr_file)
             if size is None or not len(raw) % size:
@@ -797,6 +808,18 @@ class _File:
             record = element("", 0, tag, None, vr, vr_file, n_bytes, Value(1 if n_bytes else 0))
             code = self.walker._pixels[key] = self.walker.headers.code(record)
         return code, n_bytes, end
+
+
+def _begins_group_plainly(tag: int, vr_file: str, raw: bytes) -> bool:
+    """False for a private group length or creator that pydicom might not convert.
+
+    Converting any element of the group converts these too, and fails with them.
+    """
+    if tag & 0xFF00:
+        return True
+    if is_creator(tag):
+        return vr_file in ("", "LO", "SH", "UN")
+    return not tag & 0xFFFF and vr_file in ("", "UL") and len(raw) == 4
 
 
 def _looks_explicit(data: bytes, pos: int) -> bool:
