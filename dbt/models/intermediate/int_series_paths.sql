@@ -66,8 +66,6 @@ nested_files as (
         iod,
         file_id,
         path,
-        regexp_replace(path, '\.[^.]+$', '') as parent_path,
-        min(keyword) as keyword,
         count(*) as elements,
         count(*) filter (vm = 0) as empty_elements,
         count(*) filter (problem_class = 'value') as invalid_elements,
@@ -83,8 +81,7 @@ nested as (
         series_key,
         iod,
         path,
-        parent_path,
-        min(keyword) as keyword,
+        regexp_replace(path, '\.[^.]+$', '') as parent_path,
         count(*) as images,
         sum(elements) as elements,
         count(*) filter (empty_elements > 0) as empty_images,
@@ -92,7 +89,7 @@ nested as (
         count(*) filter (items > 0) as images_with_items,
         sum(items) as items
     from nested_files
-    group by source, series_key, iod, path, parent_path
+    group by source, series_key, iod, path
 ),
 
 parents as (
@@ -134,7 +131,11 @@ items_of_files as (
         path,
         sum(items) as items
     from elements
-    where items > 0 and (source, series_key, path) in (select (source, series_key, parent_path) from uneven)
+    where
+        items > 0
+        and (source, series_key, path) in (
+            select (uneven.source, uneven.series_key, uneven.parent_path) from uneven
+        )
     group by file_id, path
 ),
 
@@ -156,7 +157,7 @@ short as (
     inner join items_of_files
         on
             nested_files.file_id = items_of_files.file_id
-            and nested_files.parent_path = items_of_files.path
+            and uneven.parent_path = items_of_files.path
     where nested_files.elements < items_of_files.items
     group by nested_files.source, nested_files.series_key, nested_files.iod, nested_files.path
 ),
@@ -173,7 +174,7 @@ counted as (
         nested.iod,
         nested.path,
         nested.parent_path,
-        nested.keyword,
+        null as keyword,
         nested.images,
         coalesce(short.images, 0) as short_images,
         nested.empty_images - coalesce(short.empty_images, 0) as empty_images,
@@ -197,7 +198,8 @@ select
     counted.parent_path,
     -- Tags of a repeating group (60xx) are one attribute in the standard's tables.
     case
-        when regexp_full_match(counted.path, '[0-9A-F]{8}') then coalesce(counted.keyword, counted.path)
+        when regexp_full_match(counted.path, '[0-9A-F]{8}')
+            then coalesce(counted.keyword, counted.path)
         else counted.path
     end as standard_path,
     counted.images,
