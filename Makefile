@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint serve schedule-test bench-reader clean
+.PHONY: help demo test lint serve schedule-test bench-reader bench-models clean
 
 help:
 	@echo "make demo           build a warehouse from the studies that ship inside pydicom"
@@ -13,6 +13,7 @@ help:
 	@echo "make serve          a local Prefect server and the nightly build of SOURCES into WAREHOUSE"
 	@echo "make schedule-test  let a short schedule fire and look at the warehouse it built"
 	@echo "make bench-reader   files a second: the reader, to Parquet, and a loop over pydicom"
+	@echo "make bench-models   seconds and memory of the models: OPTIONS='--images 1000000'"
 
 $(INSTALLED): pyproject.toml constraints.txt
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is not here: install Python 3.11, 3.12 or 3.13, or say which: make PYTHON=python3.11"; exit 2; }
@@ -45,6 +46,9 @@ schedule-test: $(INSTALLED)
 
 bench-reader: $(INSTALLED)
 	$(BIN)/python bench/reader.py $(OPTIONS)
+
+bench-models: $(INSTALLED)
+	$(BIN)/python bench/models.py $(OPTIONS)
 
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache dist
