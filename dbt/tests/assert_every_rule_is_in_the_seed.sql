@@ -7,6 +7,8 @@ checks as (
     union
     select rule from {{ ref('int_checks_geometry') }}
     union
+    select rule from {{ ref('int_checks_planes') }}
+    union
     select rule from {{ ref('int_checks_numbering') }}
     union
     select rule from {{ ref('int_checks_conformance') }}

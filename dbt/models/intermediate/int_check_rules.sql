@@ -4,6 +4,10 @@ rules as (
     select * from {{ ref('check_rules') }}
 ),
 
+limits as (
+    select * from {{ ref('check_limits') }}
+),
+
 tolerances as (
     select * from {{ source('run', 'tolerances') }}
 )
@@ -16,3 +20,14 @@ select
     rules.description
 from rules
 left join tolerances on rules.rule = tolerances.rule
+
+union all
+
+select
+    limits.name as rule,
+    'limit' as level,
+    null as severity,
+    coalesce(tolerances.tolerance, limits.tolerance) as tolerance,
+    limits.description
+from limits
+left join tolerances on limits.name = tolerances.rule

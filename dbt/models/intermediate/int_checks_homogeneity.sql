@@ -5,10 +5,6 @@ images as (
     where not is_set_aside
 ),
 
-geometry as (
-    select * from {{ ref('series_geometry') }}
-),
-
 -- Errors only where a series ought to be a volume.
 volumes as (
     select
@@ -129,29 +125,6 @@ spacings as (
     group by source, series_key
 ),
 
-orientations as (
-    select
-        source,
-        series_key,
-        count(*) as stacks,
-        (count(*) > 1 and (min(images) >= 3 or max(images) = 1)) as is_stacks,
-        sum(images) filter (stack > 1) as n_offenders,
-        string_agg(plane || ' (' || images || ')', ', ' order by stack) filter (stack <= 5)
-            as found
-    from geometry
-    group by source, series_key
-),
-
-side_slices as (
-    select
-        source,
-        series_key,
-        min(path, 20) as paths
-    from {{ ref('int_slices') }}
-    where stack > 1
-    group by source, series_key
-),
-
 checks as (
     select
         source,
@@ -177,25 +150,6 @@ checks as (
         {{ count_of('n_offenders', 'image') }} || ' off the commonest pixel spacing, by up to '
         || round(100 * deviation, 3) || ' %' as message
     from spacings
-
-    union all
-
-    select
-        orientations.source,
-        orientations.series_key,
-        rules.rule,
-        orientations.stacks > 1
-        and orientations.is_stacks = (rules.rule = 'multiple_stacks') as is_failed,
-        orientations.stacks::double as measured,
-        coalesce(orientations.n_offenders, 0)::bigint as n_offenders,
-        side_slices.paths as offenders,
-        orientations.stacks || ' orientations in one series: ' || orientations.found as message
-    from orientations
-    cross join (values ('mixed_orientation'), ('multiple_stacks')) as rules (rule)
-    left join side_slices
-        on
-            orientations.source = side_slices.source
-            and orientations.series_key = side_slices.series_key
 )
 
 select

@@ -1,106 +1,43 @@
 with
 
-images as (
+localizers as (
+    select
+        file_id,
+        frame
+    from {{ ref('int_localizers') }}
+),
+
+kept as (
     select
         *,
-        -- Rounding far below the tolerance leaves few distinct orientations to compare.
-        [round(x, 5) + 0.0 for x in ImageOrientationPatient] as orientation
-    from {{ ref('int_series_images') }}
-    where
-        is_slice
-        and list_dot_product(ImageOrientationPatient[1:3], ImageOrientationPatient[1:3]) > 0
-        and list_dot_product(ImageOrientationPatient[4:6], ImageOrientationPatient[4:6]) > 0
-),
-
-orientations as (
-    select
-        source,
-        series_key,
-        orientation,
-        row_number() over (
-            partition by source, series_key order by count(*) desc, orientation
-        ) as rank
-    from images
-    group by source, series_key, orientation
-),
-
--- An orientation belongs to the stack of the commonest one that it agrees with.
-stacks as (
-    select
-        orientations.source,
-        orientations.series_key,
-        orientations.orientation,
-        min(leaders.rank) as stack
-    from orientations
-    inner join orientations as leaders
-        on
-            orientations.source = leaders.source
-            and orientations.series_key = leaders.series_key
-            and orientations.rank >= leaders.rank
-    where
-        orientations.rank = leaders.rank
-        or (
-            list_cosine_similarity(orientations.orientation[1:3], leaders.orientation[1:3])
-            >= 1 - {{ tolerance('mixed_orientation') }}
-            and list_cosine_similarity(orientations.orientation[4:6], leaders.orientation[4:6])
-            >= 1 - {{ tolerance('mixed_orientation') }}
-        )
-    group by orientations.source, orientations.series_key, orientations.orientation
-),
-
-crossed as (
-    select
-        source,
-        series_key,
-        rank as stack,
-        [
-            orientation[2] * orientation[6] - orientation[3] * orientation[5],
-            orientation[3] * orientation[4] - orientation[1] * orientation[6],
-            orientation[1] * orientation[5] - orientation[2] * orientation[4]
-        ] as normal
-    from orientations
+        count(*) over (partition by source, series_key, stack) as stack_size
+    from {{ ref('int_stack_frames') }}
+    where (file_id, frame) not in (select (localizers.file_id, localizers.frame) from localizers)
 ),
 
 placed as (
     select
-        images.source,
-        images.series_key,
-        images.file_id,
-        images.path,
-        stacks.stack,
-        crossed.normal,
-        images.ImagePositionPatient,
-        images.InstanceNumber,
-        hash(
-            images.AcquisitionNumber,
-            images.EchoTime,
-            images.DiffusionBValue,
-            images.TriggerTime,
-            images.TemporalPositionIdentifier,
-            images.ImageType
-        ) as dimension,
-        list_dot_product(images.ImagePositionPatient, crossed.normal)
-        / sqrt(list_dot_product(crossed.normal, crossed.normal)) as position
-    from images
-    inner join stacks
+        kept.* exclude (stack),
+        dense_rank() over (
+            partition by kept.source, kept.series_key order by kept.stack_size desc, kept.stack
+        ) as stack,
+        kept.along_row - lines.row_start - lines.row_slope * kept.position as off_row,
+        kept.along_column - lines.column_start - lines.column_slope * kept.position as off_column,
+        lines.row_slope,
+        lines.column_slope
+    from kept
+    left join {{ ref('int_stack_lines') }} as lines
         on
-            images.source = stacks.source
-            and images.series_key = stacks.series_key
-            and images.orientation = stacks.orientation
-    inner join crossed
-        on
-            stacks.source = crossed.source
-            and stacks.series_key = crossed.series_key
-            and stacks.stack = crossed.stack
-    -- Directions that are zero or parallel span no plane.
-    where list_dot_product(crossed.normal, crossed.normal) > 0
+            kept.source = lines.source
+            and kept.series_key = lines.series_key
+            and kept.stack = lines.stack
 ),
 
 stepped as (
     select
         *,
         position - lag(position) over (
-            partition by source, series_key, stack order by position, path
+            partition by source, series_key, stack order by position, path, frame
         ) as step
     from placed
 ),
@@ -117,7 +54,7 @@ scales as (
                 quantile_disc(step, 0.5) filter (step > {{ tolerance('duplicate_position') }}),
                 quantile_disc(step, 0.5) filter (step > 1e-6),
                 1
-            ) / 10
+            ) * {{ tolerance('duplicate_position.share') }}
         ) as one_position
     from stepped
     group by source, series_key, stack
@@ -129,18 +66,39 @@ select
     stepped.stack,
     count(*) filter (coalesce(stepped.step > scales.one_position, true)) over (
         partition by stepped.source, stepped.series_key, stepped.stack
-        order by stepped.position, stepped.path
+        order by stepped.position, stepped.path, stepped.frame
     ) as slot,
     stepped.file_id,
+    stepped.frame,
     stepped.path,
+    frames.label,
+    frames.frames > 1 as is_multiframe,
+    frames.Modality,
     stepped.position,
     stepped.normal,
-    stepped.ImagePositionPatient,
-    stepped.InstanceNumber,
-    stepped.dimension
+    degrees(atan(sqrt(stepped.row_slope ** 2 + stepped.column_slope ** 2))) as line_degrees,
+    sqrt(stepped.off_row ** 2 + stepped.off_column ** 2) as off_line_mm,
+    frames.ImagePositionPatient,
+    frames.SliceThickness,
+    frames.SpacingBetweenSlices,
+    frames.SliceLocation,
+    frames.GantryDetectorTilt,
+    frames.InstanceNumber,
+    hash(
+        frames.AcquisitionNumber,
+        frames.EchoTime,
+        frames.DiffusionBValue,
+        frames.TriggerTime,
+        frames.TemporalPositionIdentifier,
+        frames.ImageType,
+        frames.dimension_indices,
+        frames.ReferencedSegmentNumber
+    ) as dimension
 from stepped
 inner join scales
     on
         stepped.source = scales.source
         and stepped.series_key = scales.series_key
         and stepped.stack = scales.stack
+inner join {{ ref('frames') }} as frames
+    on stepped.file_id = frames.file_id and stepped.frame = frames.frame

@@ -1,60 +1,20 @@
+-- The lower median: with two steps the usual one is their mean and hides a gap.
 with
 
-slices as (
-    select * from {{ ref('int_slices') }}
-),
-
-positions as (
-    select
-        source,
-        series_key,
-        stack,
-        slot,
-        min(position) as position,
-        count(*) as images,
-        count(distinct struct_pack(number := InstanceNumber, dimension := dimension))
-            as images_told_apart,
-        count(distinct dimension) as dimensions,
-        min(path) as path
-    from slices
-    group by source, series_key, stack, slot
-),
-
-stepped as (
-    select
-        *,
-        position - lag(position) over (
-            partition by source, series_key, stack order by slot
-        ) as step
-    from positions
-),
-
--- The lower median: with two steps the usual one is their mean and hides a gap.
 spaced as (
     select
-        *,
-        quantile_disc(step, 0.5) over (partition by source, series_key, stack) as spacing
-    from stepped
-),
-
-compared as (
-    select
-        *,
-        coalesce(
-            abs(step - lag(step) over (partition by source, series_key, stack order by slot))
-            > greatest({{ tolerance('mixed_spacing') }} * step, 0.02),
-            true
-        ) as starts_run
-    from spaced
-),
-
-numbered as (
-    select
-        *,
-        count(*) filter (starts_run) over (
-            partition by source, series_key, stack order by slot
-        ) as run
-    from compared
+        steps.*,
+        runs.run,
+        quantile_disc(steps.step, 0.5) over (
+            partition by steps.source, steps.series_key, steps.stack
+        ) as spacing
+    from {{ ref('int_stack_steps') }} as steps
+    left join {{ ref('int_spacing_runs') }} as runs
+        on
+            steps.source = runs.source
+            and steps.series_key = runs.series_key
+            and steps.stack = runs.stack
+            and steps.slot = runs.slot
 ),
 
 sized as (
@@ -66,7 +26,7 @@ sized as (
                 then quantile_disc(step, 0.5) over (partition by source, series_key, stack, run)
         end as run_spacing,
         step / spacing as spacings
-    from numbered
+    from spaced
 ),
 
 -- One step between two groups of different spacing belongs to the change of it.
@@ -78,7 +38,9 @@ neighboured as (
             and abs(
                 lag(run_spacing) over (partition by source, series_key, stack order by slot)
                 - lead(run_spacing) over (partition by source, series_key, stack order by slot)
-            ) > greatest({{ tolerance('mixed_spacing') }} * spacing, 0.1),
+            ) > greatest(
+                {{ tolerance('mixed_spacing') }} * spacing, {{ tolerance('mixed_spacing.mm') }}
+            ),
             false
         ) as is_change
     from sized
@@ -99,7 +61,8 @@ judged as (
             not is_change
             and abs(step - coalesce(run_spacing, spacing))
             > greatest(
-                {{ tolerance('irregular_spacing') }} * coalesce(run_spacing, spacing), 0.02
+                {{ tolerance('irregular_spacing') }} * coalesce(run_spacing, spacing),
+                {{ tolerance('irregular_spacing.mm') }}
             ),
             false
         ) as is_off_spacing
@@ -113,12 +76,17 @@ select
     slot,
     position,
     path,
+    label,
+    path_before,
+    label_before,
     images,
     images_told_apart,
     dimensions,
     step,
+    slice_location_step,
     spacing,
     run,
+    run_spacing,
     is_in_group,
     is_gap,
     case when is_gap then round(spacings)::bigint - 1 else 0 end as missing_slices,

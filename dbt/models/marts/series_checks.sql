@@ -19,6 +19,8 @@ checks as (
     union all
     select * from {{ ref('int_checks_geometry') }}
     union all
+    select * from {{ ref('int_checks_planes') }}
+    union all
     select * from {{ ref('int_checks_numbering') }}
     union all
     select * from {{ ref('int_checks_conformance') }}

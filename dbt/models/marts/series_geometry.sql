@@ -8,14 +8,22 @@ slices as (
     select * from {{ ref('int_slices') }}
 ),
 
+spacings as (
+    select * from {{ ref('int_stack_spacings') }}
+),
+
 stacks as (
     select
         source,
         series_key,
         stack,
         any_value(normal) as normal,
-        arg_min(ImagePositionPatient, (position, path)) as first_position,
-        arg_max(ImagePositionPatient, (position, path)) as last_position
+        any_value(line_degrees) as line_degrees,
+        max(off_line_mm) as drift_mm,
+        min(Modality) as Modality,
+        quantile_disc(SliceThickness, 0.5) as slice_thickness_mm,
+        quantile_disc(abs(SpacingBetweenSlices), 0.5) as spacing_between_slices_mm,
+        quantile_disc(abs(GantryDetectorTilt), 0.5) as gantry_tilt_degrees
     from slices
     group by source, series_key, stack
 ),
@@ -25,22 +33,12 @@ runs as (
         source,
         series_key,
         stack,
-        run,
-        quantile_disc(step, 0.5) as spacing
+        count(distinct run) as spacing_runs,
+        min(run_spacing) as run_spacing_min,
+        max(run_spacing) as run_spacing_max,
+        list(distinct round(run_spacing, 4)) as run_spacings
     from positions
     where is_in_group
-    group by source, series_key, stack, run
-),
-
-run_spacings as (
-    select
-        source,
-        series_key,
-        stack,
-        count(*) as spacing_runs,
-        min(spacing) as run_spacing_min,
-        max(spacing) as run_spacing_max
-    from runs
     group by source, series_key, stack
 ),
 
@@ -67,18 +65,28 @@ measured as (
         count(*) as positions,
         min(position) as position_min,
         max(position) as position_max,
-        min(spacing) as spacing_median,
-        min(step) as spacing_min,
-        max(step) as spacing_max,
-        (max(position) - min(position)) / nullif(count(*) - 1, 0) as spacing_mean,
         count(*) filter (is_gap) as gaps,
         sum(missing_slices)::bigint as missing_slices,
+        min((slot, label_before || ' - ' || label), 20) filter (is_gap) as gap_labels,
         count(*) filter (is_irregular) as irregular_steps,
+        count(*) filter (images > 1) as repeated_positions,
         min(images) as repetition_min,
         max(images) as repetition_max,
         sum(images - images_told_apart)::bigint as images_not_told_apart,
-        max(dimensions) as dimensions
+        max(dimensions) as dimensions,
+        quantile_disc(slice_location_step, 0.5) as slice_location_spacing
     from positions
+    group by source, series_key, stack
+),
+
+verdicts as (
+    select
+        source,
+        series_key,
+        stack,
+        list_sort(list(program) filter (passes)) as passing,
+        list_sort(list(program) filter (not passes)) as failing
+    from {{ ref('series_tolerances') }}
     group by source, series_key, stack
 )
 
@@ -86,6 +94,7 @@ select
     measured.source,
     measured.series_key,
     measured.stack,
+    stacks.Modality,
     stacks.normal,
     case
         when abs(stacks.normal[3]) > 0.8 then 'axial'
@@ -93,45 +102,52 @@ select
         when abs(stacks.normal[1]) > 0.8 then 'sagittal'
         else 'oblique'
     end as plane,
+    degrees(acos(least(1, list_max([abs(x) for x in stacks.normal])))) as oblique_degrees,
     measured.images,
     measured.positions,
     measured.position_min,
     measured.position_max,
-    measured.spacing_median,
-    measured.spacing_min,
-    measured.spacing_max,
-    measured.spacing_mean,
-    coalesce(run_spacings.spacing_runs, 0) as spacing_runs,
-    run_spacings.run_spacing_min,
-    run_spacings.run_spacing_max,
+    measured.position_max - measured.position_min as extent_mm,
+    spacings.spacing_median,
+    spacings.spacing_mode,
+    spacings.spacing_min,
+    spacings.spacing_max,
+    spacings.spacing_mean,
+    spacings.largest_deviation / spacings.spacing_median as spacing_deviation,
+    coalesce(runs.spacing_runs, 0) as spacing_runs,
+    runs.run_spacing_min,
+    runs.run_spacing_max,
+    list_sort(coalesce(runs.run_spacings, [])) as run_spacings,
     measured.gaps,
     measured.missing_slices,
+    coalesce([gap[2] for gap in measured.gap_labels], []) as gaps_between,
     measured.irregular_steps,
     repetitions.repetition,
     measured.repetition_min,
     measured.repetition_max,
+    measured.repeated_positions,
     measured.images_not_told_apart,
     measured.dimensions,
+    case when measured.positions > 1 then stacks.line_degrees end as shear_degrees,
     case
         when measured.positions > 1
-            then degrees(
-                acos(
-                    least(
-                        1,
-                        abs(
-                            list_cosine_similarity(
-                                stacks.normal,
-                                [
-                                    stacks.last_position[1] - stacks.first_position[1],
-                                    stacks.last_position[2] - stacks.first_position[2],
-                                    stacks.last_position[3] - stacks.first_position[3]
-                                ]
-                            )
-                        )
-                    )
-                )
-            )
-    end as shear_degrees
+            then tan(radians(stacks.line_degrees)) * (measured.position_max - measured.position_min)
+    end as shear_mm,
+    case when measured.positions > 1 then stacks.drift_mm end as drift_mm,
+    stacks.gantry_tilt_degrees,
+    stacks.slice_thickness_mm,
+    stacks.spacing_between_slices_mm,
+    measured.slice_location_spacing,
+    measured.repetition_min = measured.repetition_max
+    and spacings.largest_deviation <= greatest(
+        {{ tolerance('irregular_spacing') }} * spacings.spacing_median,
+        {{ tolerance('irregular_spacing.mm') }}
+    ) as is_regular,
+    concat_ws(
+        '; ',
+        'passes in ' || nullif(array_to_string(verdicts.passing, ', '), ''),
+        'fails in ' || nullif(array_to_string(verdicts.failing, ', '), '')
+    ) as verdicts
 from measured
 inner join stacks
     on
@@ -143,8 +159,18 @@ inner join repetitions
         measured.source = repetitions.source
         and measured.series_key = repetitions.series_key
         and measured.stack = repetitions.stack
-left join run_spacings
+left join spacings
     on
-        measured.source = run_spacings.source
-        and measured.series_key = run_spacings.series_key
-        and measured.stack = run_spacings.stack
+        measured.source = spacings.source
+        and measured.series_key = spacings.series_key
+        and measured.stack = spacings.stack
+left join runs
+    on
+        measured.source = runs.source
+        and measured.series_key = runs.series_key
+        and measured.stack = runs.stack
+left join verdicts
+    on
+        measured.source = verdicts.source
+        and measured.series_key = verdicts.series_key
+        and measured.stack = verdicts.stack

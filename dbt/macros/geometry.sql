@@ -1,0 +1,28 @@
+{# Row direction x column direction, of the orientation's six cosines: one component of three. #}
+{% macro crossed(orientation, first, second) -%}
+({{ orientation }}[{{ first }}] * {{ orientation }}[{{ second + 3 }}]
+- {{ orientation }}[{{ second }}] * {{ orientation }}[{{ first + 3 }}])
+{%- endmacro %}
+
+{# The unit normal of a plane; nulls where its directions span none. #}
+{% macro unit_normal(orientation) -%}
+[
+    x / nullif(
+        sqrt(
+            {{ crossed(orientation, 2, 3) }} ** 2
+            + {{ crossed(orientation, 3, 1) }} ** 2
+            + {{ crossed(orientation, 1, 2) }} ** 2
+        ),
+        0
+    ) for x in [
+        {{ crossed(orientation, 2, 3) }},
+        {{ crossed(orientation, 3, 1) }},
+        {{ crossed(orientation, 1, 2) }}
+    ]
+]
+{%- endmacro %}
+
+{# Whether a list holds this many numbers, all of them present. #}
+{% macro is_complete(numbers, length) -%}
+coalesce(len({{ numbers }}) = {{ length }} and list_count({{ numbers }}) = {{ length }}, false)
+{%- endmacro %}

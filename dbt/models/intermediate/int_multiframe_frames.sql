@@ -1,0 +1,231 @@
+{# Attributes of the functional groups' macros; each keyword stands in one macro for a kind of object. #}
+{% set keywords = [
+    'ImagePositionPatient', 'ImageOrientationPatient', 'PixelSpacing', 'SliceThickness',
+    'SpacingBetweenSlices', 'RescaleSlope', 'RescaleIntercept', 'FrameType', 'StackID',
+    'InStackPositionNumber', 'TemporalPositionIndex', 'DimensionIndexValues',
+    'FrameAcquisitionNumber', 'EffectiveEchoTime', 'DiffusionBValue',
+    'NominalCardiacTriggerDelayTime', 'ReferencedSegmentNumber',
+] %}
+{# The vectors of nuclear medicine, in order of tag: each frame's place along a dimension. #}
+{% set vectors = [
+    'EnergyWindowVector', 'DetectorVector', 'PhaseVector', 'RotationVector', 'RRIntervalVector',
+    'TimeSlotVector', 'SliceVector', 'AngularViewVector', 'TimeSliceVector',
+] %}
+
+with
+
+images as (
+    select
+        file_id,
+        NumberOfFrames,
+        size_bytes,
+        ImagePositionPatient,
+        ImageOrientationPatient,
+        SpacingBetweenSlices
+    from {{ ref('stg_images') }}
+),
+
+elements as (
+    select
+        file_id,
+        path,
+        item,
+        depth,
+        keyword,
+        value,
+        number
+    from {{ ref('stg_elements') }}
+    where
+        path like 'PerFrameFunctionalGroupsSequence%'
+        or path like 'SharedFunctionalGroupsSequence%'
+        or path like 'DetectorInformationSequence.Image%Patient'
+        or path in ('GridFrameOffsetVector'{% for vector in vectors %}, '{{ vector }}'{% endfor %})
+),
+
+-- Attributes within the macros of the standard: private groups repeat their keywords.
+attributes as (
+    select
+        file_id,
+        path like 'PerFrame%' as is_per_frame,
+        try_cast(split_part(item, '.', 1) as bigint) + 1 as frame,
+        keyword,
+        value
+    from elements
+    where
+        path like '%FunctionalGroupsSequence.%'
+        and depth = 2
+        and not contains(path, '(')
+        and keyword in ({% for keyword in keywords %}{{ ", " if not loop.first }}'{{ keyword }}'{% endfor %})
+),
+
+per_frame as (
+    select
+        file_id,
+        frame,
+        {% for keyword in keywords %}
+        min(value) filter (keyword = '{{ keyword }}') as {{ keyword }}{{ "," if not loop.last }}
+        {% endfor %}
+    from attributes
+    where is_per_frame
+    group by file_id, frame
+),
+
+shared as (
+    select
+        file_id,
+        {% for keyword in keywords %}
+        min(value) filter (keyword = '{{ keyword }}') as {{ keyword }}{{ "," if not loop.last }}
+        {% endfor %}
+    from attributes
+    where not is_per_frame
+    group by file_id
+),
+
+vectors as (
+    select
+        file_id,
+        min(value) filter (path = 'GridFrameOffsetVector') as GridFrameOffsetVector,
+        {% for vector in vectors %}
+        {{ numbers_of("min(value) filter (path = '" ~ vector ~ "')", 'bigint') }} as {{ vector }}{{ "," if not loop.last }}
+        {% endfor %}
+    from elements
+    where depth = 0 and not path like '%FunctionalGroupsSequence'
+    group by file_id
+),
+
+detectors as (
+    select
+        file_id,
+        try_cast(item as bigint) + 1 as detector,
+        {{ numbers_of("min(value) filter (keyword = 'ImagePositionPatient')") }}
+            as ImagePositionPatient,
+        {{ numbers_of("min(value) filter (keyword = 'ImageOrientationPatient')") }}
+            as ImageOrientationPatient
+    from elements
+    where path like 'DetectorInformationSequence.%'
+    group by file_id, item
+),
+
+groups as (
+    select
+        file_id,
+        number::bigint as items
+    from elements
+    where path = 'PerFrameFunctionalGroupsSequence' and number > 0
+),
+
+-- A number of frames is only a claim: no file holds more frames than bytes, and frames without
+-- a plane are not worth a million rows.
+counted as (
+    select
+        images.file_id,
+        groups.file_id is not null as has_groups,
+        images.ImagePositionPatient,
+        images.ImageOrientationPatient,
+        images.SpacingBetweenSlices,
+        coalesce(
+            groups.items, greatest(1, least(images.NumberOfFrames, images.size_bytes, 65536))
+        ) as frames
+    from images
+    left join groups on images.file_id = groups.file_id
+    where
+        images.NumberOfFrames > 1
+        or groups.file_id is not null
+        or images.file_id in (select detectors.file_id from detectors)
+),
+
+numbered as (
+    select
+        *,
+        unnest(range(1, frames + 1)) as frame
+    from counted
+),
+
+placed as (
+    select
+        numbered.file_id,
+        numbered.frame,
+        numbered.frames,
+        numbered.has_groups,
+        {% for keyword in keywords %}
+        coalesce(per_frame.{{ keyword }}, shared.{{ keyword }}) as {{ keyword }},
+        {% endfor %}
+        coalesce(detectors.ImagePositionPatient, numbered.ImagePositionPatient) as corner,
+        coalesce(detectors.ImageOrientationPatient, numbered.ImageOrientationPatient)
+            as orientation,
+        {{ numbers_of('vectors.GridFrameOffsetVector') }} as grid,
+        detectors.file_id is not null
+        and (vectors.SliceVector is not null or numbered.frames = 1) as is_detector_plane,
+        coalesce(vectors.SliceVector[numbered.frame] - 1, 0)
+        * case when numbered.frames = 1 then 0 else numbered.SpacingBetweenSlices end
+            as slice_offset,
+        case
+            when detectors.file_id is not null
+                then [{% for vector in vectors %}{{ ", " if not loop.first }}vectors.{{ vector }}[numbered.frame]{% endfor %}]
+        end as vector_values
+    from numbered
+    left join per_frame
+        on numbered.file_id = per_frame.file_id and numbered.frame = per_frame.frame
+    left join shared on numbered.file_id = shared.file_id
+    left join vectors on numbered.file_id = vectors.file_id
+    left join detectors
+        on
+            numbered.file_id = detectors.file_id
+            and coalesce(vectors.DetectorVector[numbered.frame], 1) = detectors.detector
+),
+
+-- Frames of one corner lie along the normal: dose planes by their offsets from the first one,
+-- nuclear medicine's by number and signed spacing of the slices (PS3.3 C.8.8.3.2, C.8.4.15).
+shifted as (
+    select
+        *,
+        case
+            when has_groups then null
+            when grid is not null then grid[frame] - grid[1]
+            when is_detector_plane then slice_offset
+        end as shift,
+        {{ unit_normal('orientation') }} as normal
+    from placed
+)
+
+select
+    file_id,
+    frame,
+    frames,
+    case
+        when has_groups then 'functional_groups'
+        when shift is null then 'none'
+        when grid is not null then 'grid_frame_offset_vector'
+        else 'detector'
+    end as geometry_source,
+    case
+        when has_groups then {{ numbers_of('ImagePositionPatient') }}
+        when shift is not null
+            then
+                [
+                    corner[1] + shift * normal[1],
+                    corner[2] + shift * normal[2],
+                    corner[3] + shift * normal[3]
+                ]
+    end as ImagePositionPatient,
+    case
+        when has_groups then {{ numbers_of('ImageOrientationPatient') }}
+        when shift is not null then orientation
+    end as ImageOrientationPatient,
+    {{ numbers_of('PixelSpacing') }} as PixelSpacing,
+    try_cast(SliceThickness as double) as SliceThickness,
+    try_cast(SpacingBetweenSlices as double) as SpacingBetweenSlices,
+    try_cast(RescaleSlope as double) as RescaleSlope,
+    try_cast(RescaleIntercept as double) as RescaleIntercept,
+    string_split(FrameType, chr(92)) as FrameType,
+    try_cast(FrameAcquisitionNumber as bigint) as FrameAcquisitionNumber,
+    try_cast(EffectiveEchoTime as double) as EffectiveEchoTime,
+    try_cast(DiffusionBValue as double) as DiffusionBValue,
+    try_cast(NominalCardiacTriggerDelayTime as double) as NominalCardiacTriggerDelayTime,
+    try_cast(TemporalPositionIndex as bigint) as TemporalPositionIndex,
+    StackID,
+    try_cast(InStackPositionNumber as bigint) as InStackPositionNumber,
+    coalesce({{ numbers_of('DimensionIndexValues', 'bigint') }}, vector_values)
+        as dimension_indices,
+    try_cast(ReferencedSegmentNumber as bigint) as ReferencedSegmentNumber
+from shifted

@@ -1,0 +1,69 @@
+with
+
+slices as (
+    select
+        source,
+        series_key,
+        stack,
+        list_sort(
+            list(distinct path) filter (off_line_mm > {{ tolerance('in_plane_drift') }})
+        ) as drifting_files,
+        arg_max(label, (off_line_mm, path)) as farthest
+    from {{ ref('int_slices') }}
+    group by source, series_key, stack
+),
+
+-- Angles count only where they move the stack: on a short one rounding alone makes some degrees.
+geometry as (
+    select
+        geometry.*,
+        slices.drifting_files,
+        slices.farthest,
+        coalesce(geometry.gantry_tilt_degrees, 0) as tilt_degrees,
+        geometry.shear_degrees > {{ tolerance('sheared_stack') }}
+        and geometry.shear_mm > {{ tolerance('sheared_stack.mm') }} as is_sheared,
+        abs(geometry.shear_degrees - tilt_degrees) as tilt_deviation,
+        tilt_deviation > {{ tolerance('tilt_tag_mismatch') }}
+        and abs(geometry.shear_mm - tan(radians(tilt_degrees)) * geometry.extent_mm)
+        > {{ tolerance('sheared_stack.mm') }} as is_tagged_wrong
+    from {{ ref('series_geometry') }} as geometry
+    inner join slices
+        on
+            geometry.source = slices.source
+            and geometry.series_key = slices.series_key
+            and geometry.stack = slices.stack
+    where geometry.positions > 2
+)
+
+{{ stack_check(
+    rule='sheared_stack', relation='geometry', applies='true',
+    fails='is_sheared',
+    severity="case when tilt_degrees > 0 and not is_tagged_wrong then 'I' end",
+    measured='shear_degrees',
+    message="'The line through the slices leaves the normal by ' || "
+        ~ plain_number('round(shear_degrees, 2)') ~ " || ' degrees: '"
+        ~ " || " ~ plain_number('round(shear_mm, 1)') ~ " || ' mm sideways over the stack'",
+) }}
+
+union all
+
+{{ stack_check(
+    rule='tilt_tag_mismatch', relation='geometry', applies="Modality = 'CT'",
+    fails='is_tagged_wrong',
+    measured='tilt_deviation',
+    message="'The stack is tilted by ' || " ~ plain_number('round(shear_degrees, 2)')
+        ~ " || ' degrees, GantryDetectorTilt says '"
+        ~ " || coalesce(" ~ plain_number('gantry_tilt_degrees') ~ ", 'nothing')",
+) }}
+
+union all
+
+{{ stack_check(
+    rule='in_plane_drift', relation='geometry', applies='drift_mm is not null',
+    fails='drift_mm > ' ~ tolerance('in_plane_drift'),
+    measured='drift_mm',
+    files='drifting_files',
+    message="farthest || ' lies ' || " ~ plain_number('round(drift_mm, 2)')
+        ~ " || ' mm off the line through the slices' || "
+        ~ and_more('len(drifting_files)', 'file'),
+) }}

@@ -1,0 +1,157 @@
+with
+
+geometry as (
+    select * from {{ ref('series_geometry') }}
+),
+
+-- A slice between two irregular steps is the one that lies wrong.
+positions as (
+    select
+        *,
+        case
+            when lead(is_irregular) over in_stack then [path]
+            when lag(is_irregular) over in_stack then [path_before]
+            else [path_before, path]
+        end as irregular_paths
+    from {{ ref('int_stack_positions') }}
+    window in_stack as (partition by source, series_key, stack order by slot)
+),
+
+steps as (
+    select
+        source,
+        series_key,
+        stack,
+        list_sort(list_distinct(flatten(list([path_before, path]) filter (is_gap)))) as gap_files,
+        arg_min(
+            {'before': label_before, 'after': label, 'step': step, 'missing': missing_slices}, slot
+        ) filter (is_gap) as first_gap,
+        list_sort(list_distinct(flatten(list(irregular_paths) filter (is_irregular))))
+            as irregular_files,
+        arg_min({'before': label_before, 'after': label, 'step': step}, slot)
+            filter (is_irregular) as first_irregular
+    from positions
+    group by source, series_key, stack
+),
+
+runs as (
+    select
+        source,
+        series_key,
+        stack,
+        run,
+        arg_min(path_before, slot) as path,
+        {{ count_of('count(*)', 'step') }} || ' of '
+        || {{ plain_number('any_value(run_spacing)') }} || ' mm from '
+        || arg_min(label_before, slot) || ' to ' || arg_max(label, slot) as words
+    from positions
+    where is_in_group
+    group by source, series_key, stack, run
+),
+
+groups as (
+    select
+        source,
+        series_key,
+        stack,
+        list_sort(list(path order by run)[2:]) as run_files,
+        string_agg(words, ', ' order by run) filter (run <= 20) as runs
+    from runs
+    group by source, series_key, stack
+),
+
+stacks as (
+    select
+        geometry.*,
+        steps.gap_files,
+        steps.first_gap,
+        steps.irregular_files,
+        steps.first_irregular,
+        groups.run_files,
+        groups.runs,
+        {{ plain_number('geometry.spacing_median') }} || ' mm' as spacing,
+        geometry.slice_thickness_mm / geometry.spacing_median - 1 as thickness_deviation,
+        greatest(
+            abs(geometry.spacing_between_slices_mm - geometry.spacing_median),
+            abs(geometry.slice_location_spacing - geometry.spacing_median)
+        ) as tag_deviation_mm
+    from geometry
+    inner join steps
+        on
+            geometry.source = steps.source
+            and geometry.series_key = steps.series_key
+            and geometry.stack = steps.stack
+    left join groups
+        on
+            geometry.source = groups.source
+            and geometry.series_key = groups.series_key
+            and geometry.stack = groups.stack
+)
+
+{{ stack_check(
+    rule='missing_slices', relation='stacks', applies='positions > 2',
+    fails='missing_slices > 0',
+    measured='missing_slices',
+    files='gap_files',
+    message=count_of('first_gap.missing', 'slice')
+        ~ " || ' missing between ' || first_gap.before || ' and ' || first_gap.after || ': step '"
+        ~ " || " ~ plain_number('first_gap.step') ~ " || ' mm where the spacing is ' || spacing || "
+        ~ and_more('gaps', 'gap'),
+) }}
+
+union all
+
+{{ stack_check(
+    rule='mixed_spacing', relation='stacks', applies='spacing_runs > 0',
+    fails='run_spacing_max - run_spacing_min > greatest('
+        ~ tolerance('mixed_spacing') ~ ' * run_spacing_min, ' ~ tolerance('mixed_spacing.mm') ~ ')',
+    measured='run_spacing_max / run_spacing_min - 1',
+    files='run_files',
+    message="'The slice spacing changes: ' || runs",
+) }}
+
+union all
+
+{{ stack_check(
+    rule='irregular_spacing', relation='stacks', applies='positions > 2',
+    fails='irregular_steps > 0',
+    measured='irregular_steps',
+    files='irregular_files',
+    message="'Step ' || " ~ plain_number('first_irregular.step')
+        ~ " || ' mm between ' || first_irregular.before || ' and ' || first_irregular.after"
+        ~ " || ' where the spacing is ' || spacing || " ~ and_more('irregular_steps', 'step'),
+) }}
+
+union all
+
+{{ stack_check(
+    rule='slice_overlap', relation='stacks', applies='slice_thickness_mm > 0 and positions > 1',
+    fails='thickness_deviation > ' ~ tolerance('slice_overlap') ~ ' + 1e-9',
+    measured='thickness_deviation',
+    message="'Slices of ' || " ~ plain_number('slice_thickness_mm')
+        ~ " || ' mm lie ' || spacing || ' apart and overlap'",
+) }}
+
+union all
+
+{{ stack_check(
+    rule='slice_gap', relation='stacks', applies='slice_thickness_mm > 0 and positions > 1',
+    fails='thickness_deviation < -' ~ tolerance('slice_gap') ~ ' - 1e-9',
+    measured='thickness_deviation',
+    message="'Slices of ' || " ~ plain_number('slice_thickness_mm')
+        ~ " || ' mm lie ' || spacing || ' apart and leave gaps'",
+) }}
+
+union all
+
+{{ stack_check(
+    rule='spacing_tag_mismatch', relation='stacks',
+    applies='positions > 1 and tag_deviation_mm is not null',
+    fails='tag_deviation_mm > greatest('
+        ~ tolerance('spacing_tag_mismatch') ~ ' * spacing_median, '
+        ~ tolerance('spacing_tag_mismatch.mm') ~ ')',
+    measured='tag_deviation_mm / spacing_median',
+    message="concat('The slices lie ', spacing, ' apart'"
+        ~ ", ', SpacingBetweenSlices says ' || " ~ plain_number('spacing_between_slices_mm') ~ " || ' mm'"
+        ~ ", ', SliceLocation goes by ' || " ~ plain_number('slice_location_spacing') ~ " || ' mm')",
+) }}

@@ -1,0 +1,89 @@
+with
+
+kinds as (
+    select file_id from {{ ref('int_image_kinds') }}
+    where not is_copy and not (is_non_volume and series_has_slices)
+),
+
+frames as (
+    select
+        frames.source,
+        frames.series_key,
+        frames.file_id,
+        frames.frame,
+        frames.path,
+        frames.ImagePositionPatient,
+        -- Rounding far below the tolerance leaves few distinct orientations to compare.
+        [round(x, 5) + 0.0 for x in frames.ImageOrientationPatient] as orientation
+    from {{ ref('frames') }} as frames
+    inner join kinds on frames.file_id = kinds.file_id
+    where frames.geometry_source not in ('none', 'mosaic')
+),
+
+orientations as (
+    select
+        source,
+        series_key,
+        orientation,
+        row_number() over (
+            partition by source, series_key order by count(*) desc, orientation
+        ) as rank,
+        {{ unit_normal('orientation') }} as normal
+    from frames
+    where
+        list_dot_product(orientation[1:3], orientation[1:3]) > 0
+        and list_dot_product(orientation[4:6], orientation[4:6]) > 0
+    group by source, series_key, orientation
+),
+
+-- An orientation belongs to the stack of the commonest one that it agrees with. A series of
+-- thousands of orientations is no volume: beyond the first hundreds each is a stack of its own.
+stacks as (
+    select
+        orientations.source,
+        orientations.series_key,
+        orientations.orientation,
+        min(leaders.rank) as stack
+    from orientations
+    inner join orientations as leaders
+        on
+            orientations.source = leaders.source
+            and orientations.series_key = leaders.series_key
+            and orientations.rank >= leaders.rank
+            and (leaders.rank <= 500 or orientations.rank = leaders.rank)
+    where
+        orientations.rank = leaders.rank
+        or (
+            list_cosine_similarity(orientations.orientation[1:3], leaders.orientation[1:3])
+            >= 1 - {{ tolerance('mixed_orientation') }}
+            and list_cosine_similarity(orientations.orientation[4:6], leaders.orientation[4:6])
+            >= 1 - {{ tolerance('mixed_orientation') }}
+        )
+    group by orientations.source, orientations.series_key, orientations.orientation
+)
+
+select
+    frames.source,
+    frames.series_key,
+    stacks.stack,
+    frames.file_id,
+    frames.frame,
+    frames.path,
+    leaders.normal,
+    list_dot_product(frames.ImagePositionPatient, leaders.normal) as position,
+    -- Place across the normal, along the rows and the columns of the stack's orientation.
+    list_dot_product(frames.ImagePositionPatient, leaders.orientation[1:3]) as along_row,
+    list_dot_product(frames.ImagePositionPatient, leaders.orientation[4:6]) as along_column
+from frames
+inner join stacks
+    on
+        frames.source = stacks.source
+        and frames.series_key = stacks.series_key
+        and frames.orientation = stacks.orientation
+inner join orientations as leaders
+    on
+        stacks.source = leaders.source
+        and stacks.series_key = leaders.series_key
+        and stacks.stack = leaders.rank
+-- Directions that are parallel span no plane.
+where leaders.normal[1] is not null
