@@ -1,6 +1,3 @@
-{#- What refers to images that it cannot be used without. -#}
-{%- set dependent_modalities = ['RTSTRUCT', 'RTPLAN', 'RTDOSE', 'SEG', 'PR', 'SR'] -%}
-
 with
 
 images as (
@@ -61,7 +58,8 @@ referred as (
         elements.sequence,
         elements.value as uid,
         images.path,
-        images.Modality in ('{{ dependent_modalities | join("', '") }}') as is_dependent,
+        -- What cannot be used without the images that it refers to.
+        images.Modality in ('RTSTRUCT', 'RTPLAN', 'RTDOSE', 'SEG', 'PR', 'SR') as is_dependent,
         instances.uid is not null as is_here
     from elements
     inner join images on elements.file_id = images.file_id
