@@ -61,7 +61,8 @@ class FileHeader:
 class Headers:
     """The elements of many files as integer codes, in the order of the files.
 
-    `elements[codes[i]]` is the i-th occurrence, `items[item_codes[i]]` its item numbers from the
+    `elements[codes[i]]` is the i-th occurrence (equal ones mostly have one code) and
+    `items[item_codes[i]]` its item numbers from the
     outermost (`""` at top level, `"0"`, `"137.0"`). `counts[f]` occurrences belong to file f.
 
     Inside, a file is a list of references: the code of one element at top level, or the complement
@@ -83,10 +84,15 @@ class Headers:
 
     def code(self, element: Element) -> int:
         """The code of a distinct element, new or known."""
-        code = self._element_code.setdefault(element, len(self.elements))
-        if code == len(self.elements):
-            self.elements.append(element)
+        code = self._element_code.get(element)
+        if code is None:
+            code = self._element_code[element] = self.new(element)
         return code
+
+    def new(self, element: Element) -> int:
+        """A code for an element that is most likely new: not looked up, it may get a second one."""
+        self.elements.append(element)
+        return len(self.elements) - 1
 
     def item_code(self, item: str) -> int:
         code = self._item_code.setdefault(item, len(self.items))
