@@ -27,30 +27,30 @@ BULK = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN", "OB or OW", "US or O
 NUMBERS = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "FL": "f", "FD": "d", "UV": "Q", "SV": "q"}
 _BACKSLASH_IS_TEXT = frozenset({"ST", "LT", "UT", "UR"})
 _CHARSET = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
-_STRIP_BOTH = frozenset({"AE", "CS", "DS", "IS", "LO", "SH"})
 _MAX_CHARACTERS = {
     "AE": 16, "CS": 16, "DS": 16, "IS": 12, "LO": 64, "SH": 16, "ST": 1024, "LT": 10240,
     "UI": 64, "DT": 26, "TM": 16,
 }  # fmt: skip
-_TEXT = _CHARSET | _BACKSLASH_IS_TEXT | {"AE", "AS", "CS", "DA", "DS", "DT", "IS", "TM", "UI"}
+TEXT = _CHARSET | _BACKSLASH_IS_TEXT | {"AE", "AS", "CS", "DA", "DS", "DT", "IS", "TM", "UI"}
+"""Value representations whose value is text."""
 
 DEFAULT_REPERTOIRE = ("iso8859",)
 """pydicom's name for ISO-IR 6, read as Latin-1 so that no byte is lost."""
 
-_DS = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
-_IS = re.compile(r"[+-]?\d+")
-_UID = re.compile(r"(?:0|[1-9]\d*)(?:\.(?:0|[1-9]\d*))*")
+_DS = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_IS = re.compile(r"[+-]?[0-9]+")
+_UID = re.compile(r"(?:0|[1-9][0-9]*)(?:\.(?:0|[1-9][0-9]*))*")
 _CS = re.compile(r"[A-Z0-9 _]*")
-_AGE = re.compile(r"\d{3}[DWMY]")
-_DA = re.compile(r"(\d{4})(\d{2})?(\d{2})?")
-_DA_LEGACY = re.compile(r"(\d{4})\.(\d{2})\.(\d{2})")
-_TM = re.compile(r"(\d{2})(?:(\d{2})(?:(\d{2})(?:\.(\d{1,6}))?)?)?")
-_TM_LEGACY = re.compile(r"(\d{2}):(\d{2})(?::(\d{2})(?:\.(\d{1,6}))?)?")
+_AGE = re.compile(r"[0-9]{3}[DWMY]")
+_DA = re.compile(r"([0-9]{4})([0-9]{2})?([0-9]{2})?")
+_DA_LEGACY = re.compile(r"([0-9]{4})\.([0-9]{2})\.([0-9]{2})")
+_TM = re.compile(r"([0-9]{2})(?:([0-9]{2})(?:([0-9]{2})(?:\.([0-9]{1,6}))?)?)?")
+_TM_LEGACY = re.compile(r"([0-9]{2}):([0-9]{2})(?::([0-9]{2})(?:\.([0-9]{1,6}))?)?")
 _DT = re.compile(
-    r"(\d{4})(?:(\d{2})(?:(\d{2})(?:(\d{2})(?:(\d{2})(?:(\d{2})(?:\.(\d{1,6}))?)?)?)?)?)?"
-    r"([+-]\d{4})?"
+    r"([0-9]{4})(?:([0-9]{2})(?:([0-9]{2})(?:([0-9]{2})(?:([0-9]{2})(?:([0-9]{2})(?:\.([0-9]{1,6}))?)?)?)?)?)?"
+    r"([+-][0-9]{4})?"
 )
-_RANGE_VM = re.compile(r"(\d+)(?:-(\d*)(n?))?")
+_RANGE_VM = re.compile(r"([0-9]+)(?:-([0-9]*)(n?))?")
 
 
 class Value(NamedTuple):
@@ -102,7 +102,7 @@ def decode(
         return Value(0)
     if vr in NUMBERS:
         return _numbers(raw, vr, tag, little_endian)
-    if vr in _TEXT:
+    if vr in TEXT:
         return _text(raw, vr, tag, chars)
     if vr == "AT":
         return _tags(raw, tag, little_endian)
@@ -152,27 +152,41 @@ def _text(raw: bytes, vr: str, tag: int, chars: Charset) -> Value:
             problem = "characters"
     else:
         text, problem = _decode_charset(raw, vr, chars)
-    values = [text] if vr in _BACKSLASH_IS_TEXT else text.split("\\")
-    if vr in _STRIP_BOTH:
-        values = [value.strip(" \0") for value in values]
-    elif vr == "PN":
-        values = [_trim_name(value) for value in values]
+    trim = _TRIM.get(vr, _trim_end)
+    if vr in _BACKSLASH_IS_TEXT or "\\" not in text:
+        text = trim(text)
+        if not text:
+            return Value(0)  # blanks alone are an empty value
+        first, count = text, 1
+        problem = problem or check_value(text, vr)
     else:
-        values = [value.rstrip(" \0") for value in values]
-    if not any(values):
-        # Blanks alone are an empty value; two empty values still are two (PS3.5 6.4).
-        return Value(0) if len(values) == 1 else Value(len(values), "\\" * (len(values) - 1))
-    problem = problem or _worst_problem(values, vr)
-    problem = problem or _vm_problem(tag, len(values))
-    if tag == 0x00080005 and not charset("\\".join(values)).is_known:
+        values = [trim(value) for value in text.split("\\")]
+        text, first, count = "\\".join(values), values[0], len(values)
+        if not any(values):
+            return Value(count, text)  # two empty values still are two (PS3.5 6.4)
+        problem = problem or _worst_problem(values, vr)
+    problem = problem or _vm_problem(tag, count)
+    if tag == 0x00080005 and not charset(text).is_known:
         problem = "charset_unknown"
-    number = parse_number(values[0]) if vr in ("DS", "IS") else None
-    return Value(len(values), "\\".join(values), number, problem=problem)
+    number = parse_number(first) if vr in ("DS", "IS") else None
+    return Value(count, text, number, None, problem)
+
+
+def _trim_end(text: str) -> str:
+    return text.rstrip(" \0")
+
+
+def _trim_both(text: str) -> str:
+    return text.strip(" \0")
 
 
 def _trim_name(name: str) -> str:
     """A person name without the blanks and the delimiters that end it (PS3.5 6.2.1)."""
     return "=".join(group.rstrip(" \0") for group in name.split("=")).rstrip("=")
+
+
+_TRIM = {**dict.fromkeys(("AE", "CS", "DS", "IS", "LO", "SH"), _trim_both), "PN": _trim_name}
+"""Blanks that are no part of a value; those behind it in all other VRs (PS3.5 6.2)."""
 
 
 def _decode_charset(raw: bytes, vr: str, chars: Charset) -> tuple[str, str | None]:
@@ -247,44 +261,69 @@ def parse_datetime(text: str) -> datetime | None:
 
 def check_value(value: str, vr: str) -> str | None:
     """The problem of one value of a text VR, if it has one."""
-    match vr:
-        case "DS" | "IS":
-            number = parse_number(value)
-            if number is None:
-                return "number_nonfinite" if _DS.fullmatch(value) else "number_invalid"
-            if vr == "IS" and not _IS.fullmatch(value):
-                return "is_decimal" if number.is_integer() else "number_invalid"
-        case "DA":
-            if parse_date(value) is None:
-                return "date_invalid"
-            if len(value) < 8:
-                return "date_partial"
-            if "." in value:
-                return "date_legacy"
-        case "TM":
-            if parse_time(value) is None:
-                is_leap = _TM.fullmatch(value) and value[4:6] == "60"
-                return "time_leap_second" if is_leap else "time_invalid"
-            if ":" in value:
-                return "time_legacy"
-        case "DT":
-            if parse_datetime(value) is None:
-                is_leap = _DT.fullmatch(value) and value[12:14] == "60"
-                return "time_leap_second" if is_leap else "datetime_invalid"
-        case "UI":
-            if len(value) > 64 or not _UID.fullmatch(value):
-                return "uid_invalid"
-        case "CS":
-            if not _CS.fullmatch(value):
-                return "characters"
-        case "AS":
-            if not _AGE.fullmatch(value):
-                return "age_invalid"
-        case "PN":
-            if any(len(group) > 64 for group in value.split("=")):
-                return "too_long"
-    limit = _MAX_CHARACTERS.get(vr)
-    return "too_long" if limit is not None and len(value) > limit else None
+    check = _CHECKS.get(vr)
+    problem = check(value) if check is not None else None
+    if problem is None and len(value) > _MAX_CHARACTERS.get(vr, len(value)):
+        return "too_long"
+    return problem
+
+
+def _check_decimal(value: str) -> str | None:
+    if parse_number(value) is None:
+        return "number_nonfinite" if _DS.fullmatch(value) else "number_invalid"
+    return None
+
+
+def _check_integer(value: str) -> str | None:
+    problem = _check_decimal(value)
+    if problem or _IS.fullmatch(value):
+        return problem
+    return "is_decimal" if float(value).is_integer() else "number_invalid"
+
+
+def _check_date(value: str) -> str | None:
+    if parse_date(value) is None:
+        return "date_invalid"
+    if len(value) < 8:
+        return "date_partial"
+    return "date_legacy" if "." in value else None
+
+
+def _check_time(value: str) -> str | None:
+    if parse_time(value) is None:
+        is_leap = _TM.fullmatch(value) and value[4:6] == "60"
+        return "time_leap_second" if is_leap else "time_invalid"
+    return "time_legacy" if ":" in value else None
+
+
+def _check_datetime(value: str) -> str | None:
+    if parse_datetime(value) is None:
+        is_leap = _DT.fullmatch(value) and value[12:14] == "60"
+        return "time_leap_second" if is_leap else "datetime_invalid"
+    return None
+
+
+def _check_uid(value: str) -> str | None:
+    return None if len(value) <= 64 and _UID.fullmatch(value) else "uid_invalid"
+
+
+def _check_code(value: str) -> str | None:
+    return None if _CS.fullmatch(value) else "characters"
+
+
+def _check_age(value: str) -> str | None:
+    return None if _AGE.fullmatch(value) else "age_invalid"
+
+
+def _check_name(value: str) -> str | None:
+    return "too_long" if any(len(group) > 64 for group in value.split("=")) else None
+
+
+_CHECKS = {
+    "DS": _check_decimal, "IS": _check_integer, "DA": _check_date, "TM": _check_time,
+    "DT": _check_datetime, "UI": _check_uid, "CS": _check_code, "AS": _check_age,
+    "PN": _check_name,
+}  # fmt: skip
 
 
 def _worst_problem(values: Iterable[str], vr: str) -> str | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from typing import NamedTuple
 
 import numpy as np
@@ -61,8 +62,9 @@ class FileHeader:
 class Headers:
     """The elements of many files as integer codes, in the order of the files.
 
-    `elements[codes[i]]` is the i-th occurrence, `items[item_codes[i]]` its item numbers from the
-    outermost (`""` at top level, `"0"`, `"137.0"`). `counts[f]` occurrences belong to file f.
+    `elements[codes[i]]` is the i-th occurrence (equal ones mostly have one code) and
+    `items[item_codes[i]]` its item numbers from the outermost (`""` at top level, `"0"`,
+    `"137.0"`). `counts[f]` occurrences belong to file f, `n_occurrences` to all of them.
 
     Inside, a file is a list of references: the code of one element at top level, or the complement
     (`~n`, so below 0) of block n, a stretch of occurrences that is kept once.
@@ -72,6 +74,7 @@ class Headers:
         self.elements: list[Element] = []
         self.items: list[str] = [""]
         self.files: list[FileHeader] = []
+        self.n_occurrences = 0
         self._element_code: dict[Element, int] = {}
         self._item_code: dict[str, int] = {"": 0}
         self._references = array("i")
@@ -79,14 +82,20 @@ class Headers:
         self._block_codes = array("i")
         self._block_item_codes = array("i")
         self._block_ends = array("q", [0])
+        self._block_lengths: dict[int, int] = {}
         self._expanded: _Expanded | None = None
 
     def code(self, element: Element) -> int:
         """The code of a distinct element, new or known."""
-        code = self._element_code.setdefault(element, len(self.elements))
-        if code == len(self.elements):
-            self.elements.append(element)
+        code = self._element_code.get(element)
+        if code is None:
+            code = self._element_code[element] = self.new(element)
         return code
+
+    def new(self, element: Element) -> int:
+        """A code for an element that is most likely new: not looked up, it may get a second one."""
+        self.elements.append(element)
+        return len(self.elements) - 1
 
     def item_code(self, item: str) -> int:
         code = self._item_code.setdefault(item, len(self.items))
@@ -98,8 +107,10 @@ class Headers:
         """A reference to these occurrences, for `add_references`."""
         self._block_codes.extend(codes)
         self._block_item_codes.extend(item_codes)
+        reference = ~len(self._block_lengths)
+        self._block_lengths[reference] = len(codes)
         self._block_ends.append(len(self._block_codes))
-        return ~(len(self._block_ends) - 2)
+        return reference
 
     def joined(self, references: Sequence[int]) -> int:
         """One reference for several in a row."""
@@ -116,8 +127,7 @@ class Headers:
 
     def count(self, references: Sequence[int]) -> int:
         """How many occurrences the references stand for."""
-        ends = self._block_ends
-        return sum(1 if r >= 0 else ends[~r + 1] - ends[~r] for r in references)
+        return sum(map(self._block_lengths.get, references, repeat(1)))
 
     def add(self, header: FileHeader, codes: Sequence[int], item_codes: Sequence[int]) -> None:
         """Close one file: its header and its occurrences, in the order of the file."""
@@ -128,6 +138,7 @@ class Headers:
         self.files.append(header)
         self._references.extend(references)
         self._references_of_file.append(len(references))
+        self.n_occurrences += self.count(references)
 
     def _expand(self) -> _Expanded:
         if self._expanded is None or len(self._expanded.counts) != len(self.files):

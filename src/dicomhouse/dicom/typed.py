@@ -61,6 +61,8 @@ def column_value(attribute: Attribute, element: Element) -> Any:
     if element.value is None:
         return None
     convert = _CONVERTERS.get(attribute.vr, str)
+    if convert is parse_number and element.vr == "DS" and element.problem is None:
+        convert = float  # each of its values is a number
     if attribute.vm != "1":
         return [convert(text) if text else None for text in element.value.split("\\")]
     if element.vm > 1:

@@ -15,7 +15,6 @@ import io
 import os
 import warnings
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from struct import Struct, calcsize
 from typing import BinaryIO, NamedTuple
 
@@ -27,7 +26,7 @@ from pydicom.tag import BaseTag
 from pydicom.valuerep import EXPLICIT_VR_LENGTH_16, EXPLICIT_VR_LENGTH_32
 
 from dicomhouse.dicom.bounds import Bounds
-from dicomhouse.dicom.decode import DEFAULT_CHARSET, NUMBERS, Charset, Value, charset, decode
+from dicomhouse.dicom.decode import DEFAULT_CHARSET, NUMBERS, TEXT, Charset, Value, charset, decode
 from dicomhouse.dicom.elements import FileHeader, Headers
 from dicomhouse.dicom.reference import DEFLATED, converted, measure_fragments, read_header
 from dicomhouse.dicom.tree import PIXEL_DATA, below, element, is_creator
@@ -135,14 +134,9 @@ _State = tuple[int, int, _Context, _Creators]
 context and the creators in force."""
 
 
-@dataclass(slots=True)
-class _Run:
-    """Consecutive elements seen before, and the state they lead to."""
-
-    data: bytes
-    reference: int
-    after: _State
-    """Its position is the run's length."""
+_Run = tuple[bytes, int, _State]
+"""The bytes of consecutive elements seen before, their reference, and the state they lead to, whose
+position is the run's length."""
 
 
 class Walker:
@@ -226,11 +220,12 @@ class Walker:
             if start == i:
                 start = i + 1
                 continue
-            # Within a private block the meaning depends on elements before the run.
-            while start < i and _within_block(data, states[start]):
-                start += 1
-            if i - start > 1 or (i - start == 1 and start in alone):
-                self._learn_run(data, states[start], states[i], references[start:i])
+            if i - start > 1 or start in alone:
+                # Within a private block the meaning depends on elements before the run.
+                while start < i and _within_block(data, states[start]):
+                    start += 1
+                if i - start > 1 or (i > start and start in alone):
+                    self._learn_run(data, states[start], states[i], references[start:i])
             start = i + 1
 
     def _learn_run(
@@ -244,7 +239,7 @@ class Walker:
         self._learned += size
         reference = references[0] if len(references) == 1 else self.headers.joined(references)
         runs = context.runs.setdefault(tag, [])
-        runs.insert(0, _Run(data[begin:end], reference, (size, tag_after, context_after, creators)))
+        runs.insert(0, (data[begin:end], reference, (size, tag_after, context_after, creators)))
         del runs[_RUNS_PER_PLACE:]
 
 
@@ -282,14 +277,15 @@ class _File:
         alone: list[int] = []
         pixel_bytes: int | None = None
         limit = walker.bounds.max_value_bytes
+        heads = walker._heads
         while True:
             states.append((pos, tag, context, creators))
             runs = context.runs.get(tag)
             if runs is not None:
-                for run in runs:
-                    if data.startswith(run.data, pos):
-                        references.append(run.reference)
-                        length, tag, context, creators = run.after
+                for run, reference, after in runs:
+                    if data.startswith(run, pos):
+                        references.append(reference)
+                        length, tag, context, creators = after
                         pos += length
                         break
                 else:
@@ -304,7 +300,9 @@ class _File:
                     states.pop()
                     continue
                 tag_before = tag
-                tag, vr, size, length = self._head(pos, context.implicit)
+                tag, vr, size, length = heads[context.implicit].get(
+                    data[pos : pos + 8]
+                ) or self._head(pos, context.implicit)
                 start = pos + size
                 if tag <= tag_before or tag == _DIRECTORY:
                     raise _Unusual
@@ -332,7 +330,12 @@ class _File:
                 found = None
                 if length <= _MAX_KEY and not tag & 0x10000:
                     end = start + length
-                    found = context.known.get(data[pos:end])
+                    key = data[pos:end]
+                    found = context.known.get(key)
+                    if found is None and vr in TEXT and end <= len(data):
+                        raw = data[start:end]
+                        found = self._code(context.place, None, tag, vr, vr, raw)
+                        context.known[key] = found
                 if found is not None:
                     reference = found
                 elif limit < length != _UNDEFINED and vr != "SQ":
@@ -485,7 +488,10 @@ class _File:
         else:
             text = creator.text if creator is not None else None
         record = element(place.path, place.depth, tag, text, vr, vr_file, len(raw), value)
-        return self.walker.headers.code(record)
+        headers = self.walker.headers
+        if len(raw) > _MAX_KEY - 12 or tag in _AMBIGUOUS_US_SS_TAGS:
+            return headers.code(record)
+        return headers.new(record)  # bytes that their place did not know
 
     def _not_read(
         self, context: _Context, creators: _Creators, tag: int, vr: str, length: int

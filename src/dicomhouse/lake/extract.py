@@ -10,7 +10,11 @@ from pathlib import Path
 
 from dicomhouse.dicom.elements import FileHeader, Headers
 from dicomhouse.dicom.walk import Walker
-from dicomhouse.lake.parts import FileFacts, PartSummary, write_part
+from dicomhouse.lake.parts import FileFacts, Part, PartSummary
+
+_MOST_ROWS = 750_000
+_MOST_DISTINCT = 100_000
+"""Elements, and distinct ones, that are in memory before they are written."""
 
 
 @dataclass(frozen=True)
@@ -54,9 +58,12 @@ def extract_batch(work: Path, lake: Path) -> PartSummary:
     cannot be written (OSError).
     """
     batch = Batch.load(work)
+    part = Part(lake, batch.name, batch.source, batch.run_id)
+    facts: list[FileFacts] = []
     headers = Headers()
     walker = Walker(headers)
     for entry in batch.entries:
+        facts.append(entry.facts)
         if entry.problem is not None:
             headers.add(FileHeader("unreadable", entry.problem), (), ())
             continue
@@ -66,5 +73,10 @@ def extract_batch(work: Path, lake: Path) -> PartSummary:
         except OSError as error:
             reason = error.strerror or type(error).__name__
             headers.add(FileHeader("unreadable", f"file_unreadable: {reason}"), (), ())
-    facts = [entry.facts for entry in batch.entries]
-    return write_part(lake, batch.name, batch.source, batch.run_id, facts, headers)
+        if headers.n_occurrences >= _MOST_ROWS or len(headers.elements) >= _MOST_DISTINCT:
+            part.add(facts, headers)
+            facts, headers = [], Headers()
+            walker = Walker(headers)
+    if facts:
+        part.add(facts, headers)
+    return part.close()

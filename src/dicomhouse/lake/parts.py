@@ -10,7 +10,6 @@ import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,14 @@ from pydicom.uid import UID
 from dicomhouse.dicom.elements import Element, Headers
 from dicomhouse.dicom.typed import column_value, sequence_json
 from dicomhouse.lake import keys, layout
-from dicomhouse.lake.schema import ELEMENTS, FILES, IMAGE_LINEAGE, image_type, named_by_models
+from dicomhouse.lake.schema import (
+    ELEMENTS,
+    FILES,
+    IMAGE_LINEAGE,
+    KEYS,
+    image_type,
+    named_by_models,
+)
 from dicomhouse.standard.dictionary import Attribute, attribute, attribute_of_keyword
 
 Codes = NDArray[np.int32]
@@ -31,6 +37,11 @@ Codes = NDArray[np.int32]
 _FUNCTIONAL_GROUPS = frozenset({0x52009229, 0x52009230})
 _ROW_GROUP_IMAGES = 65_536
 _ROW_GROUP_ELEMENTS = 1 << 20
+_PAGE_BYTES = 16 << 20
+_WRITE_ROWS = 1 << 16
+_ZSTD_LEVEL = 1
+_SORTED_BY = ["path", "tag", "keyword"]
+"""Columns of `elements` whose least and greatest values tell its row groups apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,24 +92,64 @@ def write_part(
         files: one entry a file, in the order of `headers`.
         headers: the elements of these files.
     """
-    batch = _Batch(source, files, headers)
-    summary = PartSummary(name, len(files), int(batch.is_image.sum()), len(batch.codes))
-    summary.statuses.update(header.status for header in headers.files)
-    summary.n_bytes += _write(
-        batch.files_table(run_id), layout.source_folder(lake, "files", source), name, 1 << 20
-    )
-    for modality in sorted(set(batch.modalities), key=lambda value: (value is not None, value)):
-        chosen = np.array([value == modality for value in batch.modalities])
-        elements = batch.elements_table(chosen)
-        if elements.num_rows:
-            folder = layout.partition_folder(lake, "elements", source, modality)
-            summary.n_bytes += _write(elements, folder, name, _ROW_GROUP_ELEMENTS)
-        if (chosen & batch.is_image).any():
-            images = batch.images_table(chosen & batch.is_image)
-            summary.image_columns.update(images.column_names)
-            folder = layout.partition_folder(lake, "images", source, modality)
-            summary.n_bytes += _write(images, folder, name, _ROW_GROUP_IMAGES)
-    return summary
+    part = Part(lake, name, source, run_id)
+    part.add(files, headers)
+    return part.close()
+
+
+class Part:
+    """A part that is being written: the file `name`.parquet in each partition of the tables.
+
+    One `add` holds a whole batch; where its elements would fill the memory, several follow each
+    other, and each begins row groups of its own.
+    """
+
+    def __init__(self, lake: Path, name: str, source: str, run_id: str) -> None:
+        self.lake = lake
+        self.source = source
+        self.run_id = run_id
+        self.summary = PartSummary(name)
+        self._writers: dict[Path, _Writer] = {}
+        self._images: dict[str | None, list[pa.Table]] = {}
+
+    def add(self, files: Sequence[FileFacts], headers: Headers) -> None:
+        """Write the rows of some files, one entry a file in the order of `headers`."""
+        batch = _Batch(self.source, files, headers)
+        self.summary.files += len(files)
+        self.summary.images += int(batch.is_image.sum())
+        self.summary.elements += len(batch.codes)
+        self.summary.statuses.update(header.status for header in headers.files)
+        files_table = batch.files_table(self.run_id)
+        self._write("files", None, files_table)
+        for modality, chosen in batch.modalities().items():
+            rows = batch.rows_of(chosen)
+            for start in range(0, len(rows), _ROW_GROUP_ELEMENTS):
+                table = batch.elements_table(rows[start : start + _ROW_GROUP_ELEMENTS])
+                self._write("elements", modality, table, statistics=_SORTED_BY)
+            images = np.flatnonzero(chosen & batch.is_image)
+            if len(images):
+                table = batch.images_table(files_table, images)
+                self._images.setdefault(modality, []).append(table)
+
+    def close(self) -> PartSummary:
+        """Give the written files their names."""
+        for modality, tables in self._images.items():
+            images = pa.concat_tables(tables, promote_options="default")
+            self.summary.image_columns.update(images.column_names)
+            for start in range(0, len(images), _ROW_GROUP_IMAGES):
+                self._write("images", modality, images.slice(start, _ROW_GROUP_IMAGES))
+        self.summary.n_bytes = sum(writer.close() for writer in self._writers.values())
+        return self.summary
+
+    def _write(
+        self, table: str, modality: str | None, rows: pa.Table, statistics: Any = True
+    ) -> None:
+        folder = layout.partition_folder(self.lake, table, self.source, modality)
+        writer = self._writers.get(folder)
+        if writer is None:
+            writer = _Writer(folder, self.summary.name, rows.schema, statistics)
+            self._writers[folder] = writer
+        writer.write(rows)
 
 
 def write_columns_parts(lake: Path, sources: Sequence[str], image_columns: set[str]) -> None:
@@ -115,7 +166,9 @@ def write_columns_parts(lake: Path, sources: Sequence[str], image_columns: set[s
         folder = partitions[0] if partitions else layout.partition_folder(
             lake, table, min(sources), None
         )  # fmt: skip
-        _write(schema.empty_table(), folder, layout.COLUMNS_PART.removesuffix(".parquet"), 1)
+        writer = _Writer(folder, layout.COLUMNS_PART.removesuffix(".parquet"), schema)
+        writer.write(schema.empty_table())
+        writer.close()
 
 
 def image_schema(columns: set[str]) -> pa.Schema:
@@ -128,19 +181,44 @@ def image_schema(columns: set[str]) -> pa.Schema:
     return pa.schema(list(fields.values()))
 
 
-def _write(table: pa.Table, folder: Path, name: str, row_group: int) -> int:
-    """Write a Parquet file under a private name, then give it its own. Returns its bytes."""
-    folder.mkdir(parents=True, exist_ok=True)
-    private = folder / f".{name}.{os.getpid()}.tmp"
-    # Without Arrow's own schema the types are Parquet's plain ones for every reader.
-    pq.write_table(table, private, compression="zstd", row_group_size=row_group, store_schema=False)
-    size = private.stat().st_size
-    private.rename(folder / f"{name}.parquet")
-    return size
+class _Writer:
+    """A Parquet file under a private name, until it is whole."""
+
+    def __init__(self, folder: Path, name: str, schema: pa.Schema, statistics: Any = True) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._private = folder / f".{name}.{os.getpid()}.tmp"
+        self._path = folder / f"{name}.parquet"
+        self._writer = pq.ParquetWriter(
+            self._private,
+            schema,
+            compression="zstd",
+            compression_level=_ZSTD_LEVEL,
+            write_statistics=statistics,
+            # Without Arrow's own schema the types are Parquet's plain ones for every reader.
+            store_schema=False,
+            # The same files follow each other at every path: zstd sees it where a page holds many.
+            max_rows_per_page=_ROW_GROUP_ELEMENTS,
+            data_page_size=_PAGE_BYTES,
+            write_batch_size=_WRITE_ROWS,
+        )
+
+    def write(self, table: pa.Table) -> None:
+        """Add the rows as one row group."""
+        self._writer.write_table(table, row_group_size=max(1, len(table)))
+
+    def close(self) -> int:
+        """Give the file its own name. Returns its bytes."""
+        self._writer.close()
+        size = self._private.stat().st_size
+        self._private.rename(self._path)
+        return size
 
 
 class _Batch:
-    """The columns of one batch, derived once from the codes."""
+    """The columns of one batch, derived once from the codes.
+
+    A row is the occurrence of an element; rows are numbered in the order of the files.
+    """
 
     def __init__(self, source: str, files: Sequence[FileFacts], headers: Headers) -> None:
         if len(files) != len(headers):
@@ -151,63 +229,109 @@ class _Batch:
         self.elements = headers.elements
         self.codes = headers.codes
         self.file_of = np.repeat(np.arange(len(files), dtype=np.int32), headers.counts)
-        self.starts = np.concatenate(([0], np.cumsum(headers.counts)))
-        self.file_ids = np.array(
-            [keys.file_id(source, file.path) for file in files], dtype=np.int64
-        )
+        self.starts = np.cumsum(headers.counts, dtype=np.int32) - headers.counts
         self.is_image = np.array([h.status in ("ok", "truncated") for h in headers.files])
-        self.depths = self._of_element(lambda e: e.depth, np.int32)
-        self.top = self._top_level()
+        self.file_ids = np.array([keys.file_id(source, f.path) for f in files], dtype=np.int64)
+        self._typed: dict[int, pa.Array] = {}
+        self._set_kinds()
+        self._set_order()
         self._set_keys()
 
-    def _of_element(self, get: Callable[[Element], Any], dtype: Any) -> NDArray[Any]:
-        return np.fromiter((get(e) for e in self.elements), dtype, len(self.elements))
+    def _set_kinds(self) -> None:
+        """Tell the elements apart by all but their values: there are few such kinds."""
+        columns = (
+            zip(*self.elements, strict=True) if self.elements else ((),) * len(Element._fields)
+        )
+        of: Any = Element._make(columns)
+        kinds: dict[tuple[Any, ...], int] = {}
+        names = zip(
+            of.path, of.tag, of.private_creator, of.depth, of.vr, of.vr_file, of.vm, of.problem,
+            strict=True,
+        )  # fmt: skip
+        self.kind_of = np.fromiter(
+            (kinds.setdefault(name, len(kinds)) for name in names), np.int32, len(self.elements)
+        )
+        self.kinds = [self.elements[code] for code in np.unique(self.kind_of, return_index=True)[1]]
+        self.values = pa.array(of.value, pa.string())
+        self.digests = pa.array(of.digest, pa.string())
+        self.numbers = np.array(of.number, dtype=np.float64)  # None becomes NaN
+        self.sizes = np.array([-1 if size is None else size for size in of.n_bytes], dtype=np.int64)
 
-    def _top_level(self) -> dict[int, Codes]:
-        """By tag, the code of each file's top-level element of the dictionary; -1 where absent."""
-        tags = self._of_element(lambda e: e.tag, np.int64)
-        chosen = np.flatnonzero(self.depths[self.codes] == 0)
-        chosen = chosen[np.argsort(tags[self.codes[chosen]], kind="stable")]
-        sorted_tags = tags[self.codes[chosen]]
-        bounds = np.flatnonzero(np.diff(sorted_tags, prepend=-1, append=-1))
-        top: dict[int, Codes] = {}
-        for start, end in pairwise(bounds.tolist()):
-            column = np.full(len(self.files), -1, dtype=np.int32)
-            column[self.file_of[chosen[start:end]]] = self.codes[chosen[start:end]]
-            top[int(sorted_tags[start])] = column
-        return top
+    def _set_order(self) -> None:
+        """Sort the rows by path, and find each file's top-level attributes on the way."""
+        paths = sorted({kind.path for kind in self.kinds})
+        rank_of = {path: rank for rank, path in enumerate(paths)}
+        # Narrow ranks are sorted by their digits.
+        narrow = np.uint16 if len(paths) <= 1 << 16 else np.int32
+        ranks = np.array([rank_of[kind.path] for kind in self.kinds], dtype=narrow)[self.kind_of]
+        of_rows = ranks[self.codes]
+        self.order = np.argsort(of_rows, kind="stable").astype(np.int32)
+        depths = np.array([kind.depth for kind in self.kinds], dtype=np.int32)
+        self.is_top = (depths == 0)[self.kind_of][self.codes]
+        ends = [0, *np.cumsum(np.bincount(of_rows, minlength=len(paths))).tolist()]
+        members = np.argsort(ranks, kind="stable").astype(np.int32)
+        stops = [0, *np.cumsum(np.bincount(ranks, minlength=len(paths))).tolist()]
+        self.top: dict[int, Codes] = {}
+        """By tag, the row of each file's top-level attribute of the dictionary; -1 where absent."""
+        self.members: dict[int, Codes] = {}
+        """By tag, the codes of all elements of that attribute, rising."""
+        for kind in self.kinds:
+            if kind.depth or kind.tag in self.top or attribute(kind.tag) is None:
+                continue
+            rank = rank_of[kind.path]
+            found = self.order[ends[rank] : ends[rank + 1]]
+            rows = np.full(len(self.files), -1, dtype=np.int32)
+            rows[self.file_of[found]] = found
+            self.top[kind.tag] = rows
+            self.members[kind.tag] = members[stops[rank] : stops[rank + 1]]
 
-    def _values(self, keyword: str) -> list[str | None]:
-        """The canonical text of one top-level attribute for each file."""
+    def _codes_of(self, keyword: str) -> list[int]:
+        """The code of one top-level attribute for each file; -1 where absent."""
         entry = attribute_of_keyword(keyword)
         assert entry is not None
-        column = self.top.get(entry.tag)
-        if column is None:
-            return [None] * len(self.files)
-        return [None if code < 0 else self.elements[code].value for code in column.tolist()]
+        rows = self.top.get(entry.tag)
+        if rows is None:
+            return [-1] * len(self.files)
+        codes: list[int] = np.where(rows < 0, -1, self.codes[rows]).tolist()
+        return codes
+
+    def _text(self, code: int) -> str | None:
+        return None if code < 0 else self.elements[code].value
 
     def _set_keys(self) -> None:
-        ids, issuers = self._values("PatientID"), self._values("IssuerOfPatientID")
-        studies, series = self._values("StudyInstanceUID"), self._values("SeriesInstanceUID")
-        known: dict[tuple[str | None, ...], tuple[str, str, str]] = {}
+        identities = zip(
+            *map(self._codes_of, ("PatientID", "IssuerOfPatientID", "StudyInstanceUID",
+                                  "SeriesInstanceUID", "Modality")),
+            strict=True,
+        )  # fmt: skip
+        known: dict[tuple[Any, ...], tuple[tuple[str, str, str], str | None]] = {}
         self.keys: list[tuple[str | None, str | None, str | None]] = []
-        for i, file in enumerate(self.files):
-            if not self.is_image[i]:
+        self.modality_of: list[str | None] = []
+        for file, is_image, codes in zip(self.files, self.is_image, identities, strict=True):
+            if not is_image:
                 self.keys.append((None, None, None))
+                self.modality_of.append(None)
                 continue
-            identity = (ids[i], issuers[i], studies[i], series[i], file.folder)
-            if identity not in known:
-                known[identity] = (
-                    keys.patient_key(self.source, ids[i], issuers[i], file.patient_folder),
-                    keys.uid_key("study", self.source, studies[i], file.folder),
-                    keys.uid_key("series", self.source, series[i], file.folder),
+            folder = file.folder
+            found = known.get((folder, *codes))
+            if found is None:
+                patient, issuer, study, series, modality = map(self._text, codes)
+                entities = (
+                    keys.patient_key(self.source, patient, issuer, file.patient_folder),
+                    keys.uid_key("study", self.source, study, folder),
+                    keys.uid_key("series", self.source, series, folder),
                 )
-            self.keys.append(known[identity])
-        values = self._values("Modality")
-        self.modalities = [
-            layout.partition_value(value) if is_image else None
-            for value, is_image in zip(values, self.is_image, strict=True)
-        ]
+                found = known[folder, *codes] = entities, layout.partition_value(modality)
+            self.keys.append(found[0])
+            self.modality_of.append(found[1])
+
+    def modalities(self) -> dict[str | None, NDArray[np.bool_]]:
+        """Which files are filed under each Modality."""
+        found = sorted(set(self.modality_of), key=lambda value: (value is not None, value))
+        return {
+            modality: np.array([value == modality for value in self.modality_of])
+            for modality in found
+        }
 
     def files_table(self, run_id: str) -> pa.Table:
         headers, files = self.headers.files, self.files
@@ -221,68 +345,72 @@ class _Batch:
             "file_id": self.file_ids,
             "status": [h.status for h in headers],
             "reason": [h.reason for h in headers],
-            "SOPInstanceUID": self._values("SOPInstanceUID"),
-            "TransferSyntaxUID": self._values("TransferSyntaxUID"),
+            "SOPInstanceUID": [self._text(code) for code in self._codes_of("SOPInstanceUID")],
+            "TransferSyntaxUID": [self._text(code) for code in self._codes_of("TransferSyntaxUID")],
             "run_id": [run_id] * len(files),
         }
         return pa.table(columns, schema=FILES)
 
-    def images_table(self, chosen: NDArray[np.bool_]) -> pa.Table:
-        """The images among the files of `chosen`, one typed column per attribute seen in them."""
-        rows: NDArray[np.intp] = np.flatnonzero(chosen)
-        files = [self.files[i] for i in rows.tolist()]
-        headers = [self.headers.files[i] for i in rows.tolist()]
+    def images_table(self, files: pa.Table, images: NDArray[np.intp]) -> pa.Table:
+        """The rows of some files' images, with one typed column per attribute seen in them.
+
+        Args:
+            files: the table of all files of the batch.
+            images: which of them.
+        """
+        chosen = files.take(pa.array(images))
+        numbers = images.tolist()
         expected = self._expected_pixel_bytes()
-        columns: dict[str, Any] = {
-            "file_id": self.file_ids[rows],
-            "path": [f.path for f in files],
-            "folder": [f.folder for f in files],
-            "patient_folder": [f.patient_folder for f in files],
-            "image_name": [f.image_name for f in files],
-            "size_bytes": [f.size_bytes for f in files],
-            "modified_at": pa.array([_microseconds(f) for f in files], pa.timestamp("us")),
-            "status": [h.status for h in headers],
-            "patient_key": [self.keys[i][0] for i in rows],
-            "study_key": [self.keys[i][1] for i in rows],
-            "series_key": [self.keys[i][2] for i in rows],
-            "pixel_bytes": [h.pixel_bytes for h in headers],
-            "expected_pixel_bytes": [expected[i] for i in rows],
+        own: dict[str, Any] = {
+            f.name: [self.keys[i][place] for i in numbers] for place, f in enumerate(KEYS)
         }
-        table = pa.table(columns, schema=IMAGE_LINEAGE)
-        for tag, codes in self.top.items():
+        own["pixel_bytes"] = [self.headers.files[i].pixel_bytes for i in numbers]
+        own["expected_pixel_bytes"] = [expected[i] for i in numbers]
+        columns = {
+            f: pa.array(own[f.name], f.type) if f.name in own else chosen.column(f.name)
+            for f in IMAGE_LINEAGE
+        }
+        for tag, rows_of_files in sorted(self.top.items()):
             entry = attribute(tag)
             if entry is None or not entry.keyword or entry.keyword == "Modality":
                 continue
-            type_ = image_type(entry)
-            if type_ is None or tag in _FUNCTIONAL_GROUPS or (codes[rows] < 0).all():
+            rows = rows_of_files[images]
+            if tag in _FUNCTIONAL_GROUPS or image_type(entry) is None or rows.max() < 0:
                 continue
             make = self._sequence_column if entry.vr == "SQ" else self._typed_column
-            table = table.append_column(pa.field(entry.keyword, type_), make(entry, codes, rows))
-        return table
+            column = make(entry, rows)
+            columns[pa.field(entry.keyword, column.type)] = column
+        return pa.table(list(columns.values()), schema=pa.schema(list(columns)))
 
-    def _typed_column(self, entry: Attribute, codes: Codes, rows: NDArray[np.intp]) -> pa.Array:
-        distinct, inverse = np.unique(codes[rows], return_inverse=True)
-        values = [None if c < 0 else column_value(entry, self.elements[c]) for c in distinct]
-        return pa.array(values, image_type(entry)).take(pa.array(inverse))
+    def _typed_column(self, entry: Attribute, rows: Codes) -> pa.Array:
+        members = self.members[entry.tag]
+        values = self._typed.get(entry.tag)
+        if values is None:
+            converted = [column_value(entry, self.elements[code]) for code in members.tolist()]
+            values = self._typed[entry.tag] = pa.array(converted, image_type(entry))
+        places = np.searchsorted(members, self.codes[rows]).astype(np.int32)
+        if values.type == pa.string():
+            places[rows < 0] = -1
+            return _dictionary(values, places)
+        return values.take(pa.array(places, mask=rows < 0))
 
-    def _sequence_column(self, entry: Attribute, codes: Codes, rows: NDArray[np.intp]) -> pa.Array:
+    def _sequence_column(self, entry: Attribute, rows: Codes) -> pa.Array:
+        tops = np.append(np.flatnonzero(self.is_top), len(self.codes))
+        stops = tops[np.searchsorted(tops, rows, side="right")].tolist()
+        codes, items = self.codes, self.headers.item_codes
         known: dict[tuple[bytes, bytes], str] = {}
         texts: list[str | None] = []
-        items = self.headers.item_codes
-        for row in rows.tolist():
-            if codes[row] < 0 or self.elements[codes[row]].vr != "SQ":
+        for row, stop in zip(rows.tolist(), stops, strict=True):
+            if row < 0 or self.elements[codes[row]].vr != "SQ":
                 texts.append(None)
                 continue
-            start, end = int(self.starts[row]), int(self.starts[row + 1])
-            at = start + int(np.flatnonzero(self.codes[start:end] == codes[row])[0])
-            deeper = self.depths[self.codes[at + 1 : end]] > 0
-            stop = at + 1 + (int(np.argmin(deeper)) if not deeper.all() else len(deeper))
-            below = self.codes[at:stop], items[at + 1 : stop]
-            key = (below[0].tobytes(), below[1].tobytes())
+            key = (codes[row:stop].tobytes(), items[row:stop].tobytes())
             if key not in known:
                 occurrences = [
-                    (self.elements[c], self.headers.items[i])
-                    for c, i in zip(below[0][1:].tolist(), below[1].tolist(), strict=True)
+                    (self.elements[code], self.headers.items[item])
+                    for code, item in zip(
+                        codes[row + 1 : stop].tolist(), items[row + 1 : stop].tolist(), strict=True
+                    )
                 ]
                 count = int(self.elements[codes[row]].number or 0)
                 known[key] = sequence_json(count, occurrences)
@@ -293,68 +421,74 @@ class _Batch:
         """Bytes of native pixel data by the image's own attributes (PS3.5 8.1); None if unknown."""
         wanted = ("Rows", "Columns", "SamplesPerPixel", "BitsAllocated", "NumberOfFrames",
                   "PhotometricInterpretation", "TransferSyntaxUID")  # fmt: skip
-        columns = zip(*(self._values(keyword) for keyword in wanted), strict=True)
-        known: dict[tuple[str | None, ...], int | None] = {}
-        return [known.setdefault(row, _pixel_bytes(*row)) for row in columns]
+        known: dict[tuple[int, ...], int | None] = {}
+        expected = []
+        for codes in zip(*map(self._codes_of, wanted), strict=True):
+            if codes not in known:
+                known[codes] = _pixel_bytes(*map(self._text, codes))
+            expected.append(known[codes])
+        return expected
 
-    def elements_table(self, chosen: NDArray[np.bool_]) -> pa.Table:
-        """The elements of the files of `chosen`: by path, then by file, then by position."""
-        at = np.flatnonzero(chosen[self.file_of])
-        paths = sorted({e.path for e in self.elements})
-        rank_of = {path: rank for rank, path in enumerate(paths)}
-        ranks = self._of_element(lambda e: rank_of[e.path], np.int32)
-        at = at[np.argsort(ranks[self.codes[at]], kind="stable")]
-        codes, file_of = self.codes[at], self.file_of[at]
-        position = (np.arange(len(self.codes)) - self.starts[self.file_of])[at]
+    def rows_of(self, chosen: NDArray[np.bool_]) -> Codes:
+        """The rows of the files of `chosen`: by path, then by file, then by position."""
+        return self.order if chosen.all() else self.order[chosen[self.file_of[self.order]]]
 
-        def text(get: Callable[[Element], str | None]) -> pa.Array:
-            return _dictionary([get(e) for e in self.elements], codes)
+    def elements_table(self, rows: Codes) -> pa.Table:
+        """Some rows of `elements`."""
+        codes, file_of = self.codes[rows], self.file_of[rows]
+        kinds = self.kind_of[codes]
+        numbers, sizes = self.numbers[codes], self.sizes[codes]
 
-        numbers = self._of_element(lambda e: np.nan if e.number is None else e.number, np.float64)
-        sizes = self._of_element(lambda e: -1 if e.n_bytes is None else e.n_bytes, np.int64)
+        def of_kind(get: Callable[[Element], str | None]) -> pa.Array:
+            return _dictionary(pa.array(map(get, self.kinds), pa.string()), kinds)
+
+        def number_of_kind(get: Callable[[Element], int], dtype: Any) -> pa.Array:
+            return pa.array(np.array([get(kind) for kind in self.kinds], dtype)[kinds])
+
+        items = pa.array(self.headers.items, pa.string())
         columns = {
-            "file_id": self.file_ids[file_of],
+            "file_id": pa.array(self.file_ids[file_of]),
             **{
-                f"{entity}_key": _dictionary([key[i] for key in self.keys], file_of)
-                for i, entity in enumerate(("patient", "study", "series"))
+                f.name: _dictionary(pa.array([key[place] for key in self.keys], f.type), file_of)
+                for place, f in enumerate(KEYS)
             },
-            "position": position.astype(np.int32),
-            "path": text(lambda e: e.path),
-            "item": _dictionary(self.headers.items, self.headers.item_codes[at]),
-            "tag": text(lambda e: f"{e.tag:08X}"),
-            "keyword": text(lambda e: e.keyword),
-            "private_creator": text(lambda e: e.private_creator),
-            "depth": self.depths[codes],
-            "vr": text(lambda e: e.vr),
-            "vr_file": text(lambda e: e.vr_file),
-            "vm": self._of_element(lambda e: e.vm, np.int32)[codes],
-            "value": text(lambda e: e.value),
-            "number": pa.array(numbers[codes], mask=np.isnan(numbers)[codes]),
-            "n_bytes": pa.array(sizes[codes], mask=(sizes < 0)[codes]),
-            "digest": text(lambda e: e.digest),
-            "problem": text(lambda e: e.problem),
-            "problem_class": text(lambda e: e.problem_class),
-            "structural": pa.array(self._of_element(lambda e: e.structural, np.bool_)[codes]),
+            "position": pa.array(rows - self.starts[file_of]),
+            "path": of_kind(lambda e: e.path),
+            "item": _dictionary(items, self.headers.item_codes[rows]),
+            "tag": of_kind(lambda e: f"{e.tag:08X}"),
+            "keyword": of_kind(lambda e: e.keyword),
+            "private_creator": of_kind(lambda e: e.private_creator),
+            "depth": number_of_kind(lambda e: e.depth, np.int32),
+            "vr": of_kind(lambda e: e.vr),
+            "vr_file": of_kind(lambda e: e.vr_file),
+            "vm": number_of_kind(lambda e: e.vm, np.int32),
+            "value": _dictionary(self.values, codes),
+            "number": pa.array(numbers, mask=np.isnan(numbers)),
+            "n_bytes": pa.array(sizes, mask=sizes < 0),
+            "digest": _dictionary(self.digests, codes),
+            "problem": of_kind(lambda e: e.problem),
+            "problem_class": of_kind(lambda e: e.problem_class),
+            "structural": number_of_kind(lambda e: e.structural, np.bool_),
         }
-        arrays = [columns[name] for name in ELEMENTS.names]
-        return pa.table(arrays, names=ELEMENTS.names)
+        fields = [f.with_type(columns[f.name].type) for f in ELEMENTS]
+        return pa.table([columns[f.name] for f in ELEMENTS], schema=pa.schema(fields))
 
 
-def _dictionary(values: Sequence[str | None], codes: Codes) -> pa.DictionaryArray:
-    """Texts chosen by code, as a dictionary of just those that occur.
+def _dictionary(values: pa.StringArray, codes: Codes) -> pa.DictionaryArray:
+    """Texts chosen by code (none where it is below 0), as a dictionary of just those that occur.
 
     A dictionary cannot hold a null, so the indices are masked instead.
     """
-    used = np.flatnonzero(np.bincount(codes, minlength=len(values)))
-    label: dict[str, int] = {}
-    compact = np.full(len(values), -1, dtype=np.int32)
-    for code in used.tolist():
-        value = values[code]
-        if value is not None:
-            compact[code] = label.setdefault(value, len(label))
-    indices = compact[codes]
+    is_used = np.zeros(len(values) + 1, dtype=np.bool_)  # the last one for no code at all
+    is_used[codes] = True
+    used = np.flatnonzero(is_used[:-1])
+    distinct = values.take(pa.array(used)).dictionary_encode()
+    places = np.full(len(values) + 1, -1, dtype=np.int32)
+    places[used] = distinct.indices.fill_null(-1).to_numpy()
+    indices = places[codes]
+    has_null = len(indices) and indices.min() < 0
     return pa.DictionaryArray.from_arrays(
-        pa.array(indices, pa.int32(), mask=indices < 0), pa.array(list(label), pa.string())
+        pa.array(indices, mask=indices < 0 if has_null else None), distinct.dictionary
     )
 
 
