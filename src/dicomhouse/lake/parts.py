@@ -23,12 +23,18 @@ from pydicom.uid import UID
 from dicomhouse.dicom.elements import Element, Headers
 from dicomhouse.dicom.typed import column_value, sequence_json
 from dicomhouse.lake import keys, layout
-from dicomhouse.lake.schema import ELEMENTS, FILES, IMAGE_LINEAGE, image_type, named_by_models
-from dicomhouse.standard.dictionary import Attribute, attribute, attribute_of_keyword
+from dicomhouse.lake.schema import (
+    ELEMENTS,
+    FILES,
+    IMAGE_LINEAGE,
+    image_column,
+    image_type,
+    named_by_models,
+)
+from dicomhouse.standard.dictionary import Attribute, attribute_of_keyword
 
 Codes = NDArray[np.int32]
 
-_FUNCTIONAL_GROUPS = frozenset({0x52009229, 0x52009230})
 _ROW_GROUP_IMAGES = 65_536
 _ROW_GROUP_ELEMENTS = 1 << 20
 
@@ -250,12 +256,10 @@ class _Batch:
         }
         table = pa.table(columns, schema=IMAGE_LINEAGE)
         for tag, codes in self.top.items():
-            entry = attribute(tag)
-            if entry is None or not entry.keyword or entry.keyword == "Modality":
+            entry = image_column(tag)
+            if entry is None or (codes[rows] < 0).all():
                 continue
             type_ = image_type(entry)
-            if type_ is None or tag in _FUNCTIONAL_GROUPS or (codes[rows] < 0).all():
-                continue
             make = self._sequence_column if entry.vr == "SQ" else self._typed_column
             table = table.append_column(pa.field(entry.keyword, type_), make(entry, codes, rows))
         return table
