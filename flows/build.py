@@ -9,29 +9,30 @@ from typing import Any
 from prefect import flow, get_run_logger, task
 from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
+from prefect.states import Completed
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from dicomhouse import pipeline
-from dicomhouse.lake.extract import extract_batch
-from dicomhouse.lake.parts import PartSummary
+from dicomhouse import pipeline, versions
+from dicomhouse.increment import Work
+from dicomhouse.lake import jobs
+from dicomhouse.lake.records import PartRecord
 from dicomhouse.pipeline import Run
-from dicomhouse.processes import light_pool
 from dicomhouse.settings import Settings
 
 
 @task(cache_policy=NO_CACHE)
-def scan(run: Run) -> list[Path]:
-    return pipeline.plan(run)
+def prepare(run: Run) -> Work | None:
+    return pipeline.prepare(run)
 
 
-@task(task_run_name="extract {work.stem}", cache_policy=NO_CACHE)
-def extract(pool: Executor, work: Path, lake: Path) -> PartSummary:
-    return pipeline.checked(pool.submit(extract_batch, work, lake).result)
+@task(task_run_name="{work.parent.name} {work.stem}", cache_policy=NO_CACHE)
+def carry_out(pool: Executor, work: Path) -> PartRecord:
+    return pipeline.checked(pool.submit(jobs.carry_out, work, versions.extractor()).result)
 
 
 @task(cache_policy=NO_CACHE)
-def finish_lake(run: Run, summaries: list[PartSummary]) -> None:
-    pipeline.finish_lake(run, summaries)
+def finish_lake(run: Run, made: list[PartRecord]) -> None:
+    pipeline.finish_lake(run, made)
 
 
 @task(cache_policy=NO_CACHE)
@@ -73,15 +74,28 @@ def build(
     jobs: int | None = None,
     keep_generations: int = 2,
     tolerances: dict[str, float] | None = None,
-) -> dict[str, Any]:
+    forget: list[str] | None = None,
+    full_refresh: bool = False,
+    retry: bool = False,
+    verify: bool = False,
+    allow_empty: bool = False,
+) -> Any:
     """Folders of DICOM files in, a published generation of the warehouse out.
 
     Args:
-        sources: folders, each `PATH` or `NAME=PATH`.
+        sources: folders, each `PATH` or `NAME=PATH`; none: those that the warehouse has.
         warehouse: the folder of the warehouse.
         jobs: worker processes; as many as there are cores if not given.
         keep_generations: how many published generations stay.
         tolerances: by rule, what this run allows instead of the default.
+        forget: names of sources whose files leave the warehouse.
+        full_refresh: read every file of the sources again.
+        retry: read again what could not be read in full.
+        verify: compare what the files hold, not only their sizes and times.
+        allow_empty: believe that a source which had files has none any more.
+
+    Returns:
+        The record of the generation that stands (`run.json`).
     """
     chosen = {} if jobs is None else {"jobs": jobs}
     settings = Settings(
@@ -89,17 +103,25 @@ def build(
         warehouse=Path(warehouse),
         keep_generations=keep_generations,
         tolerances=tolerances or {},
+        forget=tuple(forget or ()),
+        full_refresh=full_refresh,
+        retry=retry,
+        verify=verify,
+        allow_empty=allow_empty,
         **chosen,
     )
     with pipeline.begin(settings, get_run_logger().info) as run:
-        work = scan(run)
-        with run.step("extract"), light_pool(min(settings.jobs, len(work))) as pool:
-            futures = [extract.submit(pool, path, run.generation.lake) for path in work]
-            summaries = []
-            for future in futures:
-                summaries.append(future.result())
-                pipeline.extracted(run, len(summaries), len(work), sum(s.files for s in summaries))
-        finish_lake(run, summaries)
+        if prepare(run) is None:
+            record = pipeline.unchanged(run)
+            told = f"nothing changed since generation {record['generation']}"
+            return Completed(message=told, data=record)
+        made: list[PartRecord] = []
+        with run.step("extract"), pipeline.workers(run) as pool:
+            for stage in (run.work.first, run.work.then):
+                for future in [carry_out.submit(pool, work) for work in stage]:
+                    made.append(future.result())
+                    pipeline.carried_out(run, made)
+        finish_lake(run, made)
         register(run)
         transform(run)
         report(run)

@@ -35,7 +35,7 @@ def test_vanished_refused_and_unread_files_are_rows_and_the_rest_goes_on(
     entries = [
         Entry(FileFacts(name, 1, 1), str(tmp_path / name), told) for name, told in names.items()
     ]
-    work = Batch("part-1", "s", "run", entries).save(tmp_path)
+    batch = Batch.load(Batch("part-1", "s", "run", entries).save(tmp_path))
 
     def faulty_file(os_path: str) -> Any:
         if os_path.endswith("locked"):
@@ -44,7 +44,7 @@ def test_vanished_refused_and_unread_files_are_rows_and_the_rest_goes_on(
         return BadDisk(opened.read()) if os_path.endswith("bad_disk") else opened
 
     monkeypatch.setattr(extract, "FileIO", faulty_file)
-    summary = extract_batch(work, tmp_path / "lake")
+    summary = extract_batch(batch, tmp_path / "lake")
     monkeypatch.undo()
     assert summary.statuses == {"ok": 1, "unreadable": 4}
     (part,) = (tmp_path / "lake" / "files").rglob("*.parquet")

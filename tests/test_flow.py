@@ -82,7 +82,7 @@ def test_killed_build_leaves_no_process_and_the_next_one_is_fine(tmp_path: Path)
     build = subprocess.Popen(
         [sys.executable, "-m", "dicomhouse", *words], env={**os.environ, "DICOMHOUSE_MARK": mark}
     )
-    while not list((tmp_path / "w").rglob("batches")):
+    while not list((tmp_path / "w").rglob("work")):
         assert build.poll() is None
         time.sleep(0.02)
     build.kill()

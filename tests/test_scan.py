@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dicomhouse.errors import UsageError
-from dicomhouse.pipeline import batches
+from dicomhouse.increment import batches
 from dicomhouse.scan import Source, scan, sources_of
 
 

@@ -85,7 +85,19 @@ def _parser() -> argparse.ArgumentParser:
         return sub
 
     build = command("build", _build, "Read folders of DICOM files and publish a warehouse.")
-    build.add_argument("source", nargs="+", help="a folder, or NAME=PATH")
+    build.add_argument(
+        "source", nargs="*",
+        help="a folder, or NAME=PATH; none: the sources that the warehouse has, where they were. "
+        "A source that is not named stays as it is",
+    )  # fmt: skip
+    build.add_argument(
+        "--forget", action="append", default=[], metavar="NAME",
+        help="take the files of a source out of the warehouse",
+    )  # fmt: skip
+    build.add_argument(
+        "--allow-empty", action="store_true",
+        help="believe that a source which had files has none any more",
+    )  # fmt: skip
     demo = command("demo", _demo, "Build a warehouse from the studies that ship inside pydicom.")
     for sub in (build, demo):
         sub.add_argument(
@@ -93,6 +105,21 @@ def _parser() -> argparse.ArgumentParser:
         )
         sub.add_argument(
             "--jobs", type=int, metavar="N", help="worker processes (default: one a core)"
+        )
+        sub.add_argument(
+            "--full-refresh", action="store_true",
+            help="read every file of the sources again, whatever is known of it",
+        )  # fmt: skip
+        sub.add_argument(
+            "--retry", action="store_true",
+            help="read again what could not be read in full, though it looks unchanged",
+        )  # fmt: skip
+        sub.add_argument(
+            "--verify", action="store_true",
+            help="compare what the files hold, not only their sizes and times",
+        )  # fmt: skip
+        sub.add_argument(
+            "--keep", type=int, default=2, metavar="N", help="generations to keep (default: 2)"
         )
         sub.add_argument(
             "--tolerance", action="append", default=[], metavar="RULE=NUMBER",
@@ -150,6 +177,12 @@ def _run(chosen: argparse.Namespace, sources: Sequence[str]) -> int:
         sources=tuple(sources),
         warehouse=chosen.warehouse,
         tolerances=tolerances,
+        keep_generations=chosen.keep,
+        forget=tuple(getattr(chosen, "forget", ())),
+        full_refresh=chosen.full_refresh,
+        retry=chosen.retry,
+        verify=chosen.verify,
+        allow_empty=getattr(chosen, "allow_empty", False),
         **({} if chosen.jobs is None else {"jobs": chosen.jobs}),
     )
     if chosen.direct:
@@ -188,6 +221,11 @@ def _flow_run(settings: Settings) -> dict[str, Any]:
         jobs=settings.jobs,
         keep_generations=settings.keep_generations,
         tolerances=dict(settings.tolerances),
+        forget=list(settings.forget),
+        full_refresh=settings.full_refresh,
+        retry=settings.retry,
+        verify=settings.verify,
+        allow_empty=settings.allow_empty,
     )
     return record
 

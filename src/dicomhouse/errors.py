@@ -29,6 +29,12 @@ class WarehouseNotFound(DicomhouseError):
     exit_code = 3
 
 
+class WarehouseTooNew(DicomhouseError):
+    """The warehouse has a form that a later dicomhouse introduced."""
+
+    exit_code = 3
+
+
 class WarehouseBusy(DicomhouseError):
     """Another run is building the same warehouse."""
 
@@ -45,6 +51,12 @@ class QueryError(DicomhouseError):
     """A query that DuckDB does not accept, or that would write."""
 
     exit_code = 6
+
+
+class SourceLost(DicomhouseError):
+    """A source that the warehouse has files of is gone, or holds none any more."""
+
+    exit_code = 8
 
 
 class ExtractionFailed(DicomhouseError):

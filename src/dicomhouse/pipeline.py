@@ -2,34 +2,40 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from importlib.metadata import version
-from itertools import groupby
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from dicomhouse.errors import ExtractionFailed, StorageError, UsageError
+from dicomhouse import increment, versions
+from dicomhouse.errors import ExtractionFailed, SourceLost, StorageError, UsageError
+from dicomhouse.increment import Work
 from dicomhouse.lake import generations
-from dicomhouse.lake.extract import Batch, Entry, extract_batch
 from dicomhouse.lake.generations import Generation
-from dicomhouse.lake.parts import FileFacts, PartSummary, write_columns_parts
+from dicomhouse.lake.jobs import carry_out
+from dicomhouse.lake.parts import write_columns_parts
+from dicomhouse.lake.plan import Files
+from dicomhouse.lake.records import PartRecord, remove, total
 from dicomhouse.lake.schema import IMAGE_LINEAGE
 from dicomhouse.processes import light_pool
 from dicomhouse.report import render
-from dicomhouse.scan import Found, Source, scan, sources_of
+from dicomhouse.scan import Found, Source, identity, scan_all, sources_of, still_there
 from dicomhouse.settings import Settings
 from dicomhouse.warehouse import database
 from dicomhouse.warehouse.transform import DbtProcess, NodeResult
 
 Say = Callable[[str], None]
+_CANNOT_WRITE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES,
+                             errno.EPERM, errno.EIO})  # fmt: skip
 
 
 @dataclass
@@ -38,13 +44,26 @@ class Run:
 
     settings: Settings
     sources: Sequence[Source]
+    published: Generation | None
     generation: Generation
     say: Say
-    dbt: DbtProcess
     run_id: str
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     seconds: dict[str, float] = field(default_factory=dict)
-    summaries: list[PartSummary] = field(default_factory=list)
+    places: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """By source, which folder it is: an unmounted one is another."""
+    reasons: list[str] = field(default_factory=list)
+    """Why there is something to do."""
+    drift: Mapping[str, int] = field(default_factory=dict)
+    work: Work = field(default_factory=lambda: Work([]))
+    parts: list[PartRecord] = field(default_factory=list)
+    """All of the new lake."""
+    dbt: DbtProcess | None = None
+
+    @cached_property
+    def before(self) -> dict[str, Any]:
+        """The record of the published generation; empty where there is none."""
+        return {} if self.published is None else self.published.run()
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
@@ -58,19 +77,30 @@ class Run:
 def begin(settings: Settings, say: Say) -> Iterator[Run]:
     """Check the sources, take the warehouse, and clean up whatever way the run ends.
 
+    What a run has read stays where the next one finds it, should this one not be published.
+
     Raises:
-        UsageError, WarehouseBusy, StorageError: before anything was read.
+        UsageError, WarehouseBusy, WarehouseTooNew, StorageError: before anything was read.
     """
     os.umask(0o077)  # names and identifiers: readable by their owner alone
-    sources = sources_of(list(settings.sources))
+    sources_of(list(settings.sources))
     with generations.building(settings.warehouse) as generation:
+        published = generations.current(settings.warehouse)
         run_id = f"{generation.number:06d}-{uuid4().hex[:8]}"
-        # dbt's process starts early: its import overlaps the reading of the files.
-        dbt = DbtProcess(settings.warehouse / "dbt")
+        run = Run(settings, (), published, generation, say, run_id)
         try:
-            yield Run(settings, sources, generation, say, dbt, run_id)
+            run.sources = increment.sources(settings, run.before, versions.extractor())
+            yield run
+        except OSError as error:
+            if error.errno not in _CANNOT_WRITE:
+                raise
+            raise StorageError(
+                f"cannot write {settings.warehouse}: {error.strerror}. Free space or rights, "
+                "then build again; the published warehouse is unchanged, what was read is kept."
+            ) from error
         finally:
-            dbt.close()
+            if run.dbt is not None:
+                run.dbt.close()
 
 
 def check_settings(settings: Settings) -> None:
@@ -82,55 +112,141 @@ def check_settings(settings: Settings) -> None:
     sources_of(list(settings.sources))
 
 
-def plan(run: Run) -> list[Path]:
-    """Scan the sources and save their files as batches; the paths of these work lists.
+def prepare(run: Run) -> Work | None:
+    """Scan the sources and lay out what is to be done; None when nothing changed.
 
     Raises:
         UsageError: no source holds a single file.
+        SourceLost: a source is gone, or suddenly empty.
+        StorageError: the published lake cannot be read, or the new one not written.
     """
+    found = scan(run)
+    with run.step("plan"):
+        leftovers = generations.leftovers(run.settings.warehouse, but=run.generation)
+        parts = increment.stored(run.published, leftovers, _usable(run))
+        known = increment.published_files(parts, run.published)
+        present = _present(run, found, known)
+        again = increment.not_read(parts, present) if run.settings.retry else {}
+        choice = increment.chosen(parts, present, again)
+        run.drift = increment.drift(known, present)
+        run.reasons = _reasons(run, bool(sum(map(len, again.values()))))
+        if not run.reasons:
+            _clean_up(run)
+            return None
+        run.work = increment.lay_out(
+            choice, parts, found, run.generation, run.run_id, run.settings.batch_files
+        )
+    run.say(f"build: {'; '.join(run.reasons)}")
+    run.say(f"plan: {len(run.work.kept)} parts kept, {run.work.n_read:,} files to read")
+    # dbt's process starts early: its import overlaps the reading of the files.
+    run.dbt = DbtProcess(run.settings.warehouse / "dbt")
+    return run.work
+
+
+def scan(run: Run) -> dict[str, list[Found]]:
+    """By source, the files there are."""
+    found = {}
     with run.step("scan"):
-        run.generation.batches.mkdir()
-        work: list[Path] = []
         for source in run.sources:
-            files = 0
-            for chunk in batches(scan(source, run.sources), run.settings.batch_files):
-                files += len(chunk)
-                batch = Batch(f"part-{run.run_id}-{len(work):05d}", source.name, run.run_id, chunk)
-                work.append(batch.save(run.generation.batches))
-            run.say(f"scan: {files:,} files in {source.name}")
-    if not work:
+            run.places[source.name] = identity(source)
+            found[source.name] = scan_all(source, run.sources)
+            run.say(f"scan: {len(found[source.name]):,} files in {source.name}")
+    return found
+
+
+def _present(
+    run: Run, found: Mapping[str, Sequence[Found]], known: Mapping[str, Files]
+) -> dict[str, Files]:
+    """By source, the files that the new lake has: what was found, and what was not looked for."""
+    for source in run.sources:
+        if not found[source.name] and known.get(source.name) and not run.settings.allow_empty:
+            raise SourceLost(
+                f"source {source.name}: no file below {source.folder}, where there were "
+                f"{len(known[source.name]):,}. Is it mounted? If it is empty by intent: "
+                f"--allow-empty, or --forget {source.name}."
+            )
+    kept = {name: known[name] for name in known.keys() - found.keys() - set(run.settings.forget)}
+    if not any(found.values()) and not kept and not run.settings.allow_empty:
         folders = ", ".join(str(source.folder) for source in run.sources)
         raise UsageError(f"no files below {folders}. Is it the right folder, and is it mounted?")
-    return work
+    return {name: {f.path: f.fingerprint for f in files} for name, files in found.items()} | kept
 
 
-def batches(found: Iterable[Found], size: int) -> Iterator[list[Entry]]:
-    """Files in batches of neighbouring folders.
+def _usable(run: Run) -> Callable[[PartRecord, bool], bool]:
+    """Which parts of earlier runs may be used, by their record and whether they are published."""
+    names = {source.name for source in run.sources}
+    extractor = versions.extractor()
 
-    A batch ends with the folder that brings it to `size`; a folder that would bring it beyond
-    twice that is split.
+    def usable(record: PartRecord, is_published: bool) -> bool:
+        # An interrupted refresh is taken up again: what it has read is newer than the refresh.
+        is_old = is_published or record.rewritten
+        refreshed = run.settings.full_refresh and record.source in names and is_old
+        return record.extractor == extractor and not refreshed
+
+    return usable
+
+
+def _reasons(run: Run, tried_again: int) -> list[str]:
+    """Why the warehouse is not what a build would make; none when it is."""
+    before, after = run.before, _depends_on(run)
+    if not before:
+        return ["nothing was published yet"]
+    told = []
+    if before.get("extractor") != after["extractor"]:
+        told.append("this dicomhouse reads files differently: every file is read again")
+    elif run.settings.full_refresh:
+        told.append("full refresh")
+    told += [f"{n:,} files {what}" for what, n in run.drift.items() if n]
+    if tried_again:
+        told.append(f"{tried_again:,} files tried again")
+    told += [f"source {name} forgotten" for name in run.settings.forget]
+    if before.get("models") != after["models"]:
+        told.append("the models changed")
+    if before.get("settings", {}).get("tolerances") != dict(run.settings.tolerances):
+        told.append("other tolerances")
+    if before.get("sources") != after["sources"] and not run.settings.forget:
+        told.append("other sources")
+    return told
+
+
+def _depends_on(run: Run) -> dict[str, Any]:
+    """What the warehouse depends on beside the files themselves."""
+    rest = {k: v for k, v in run.before.get("sources", {}).items() if k not in run.settings.forget}
+    return {
+        "extractor": versions.extractor(),
+        "dictionary": versions.dictionary(),
+        "models": versions.models(),
+        "sources": rest | {source.name: str(source.folder) for source in run.sources},
+    }
+
+
+def _clean_up(run: Run) -> None:
+    for leftover in generations.leftovers(run.settings.warehouse, but=run.generation):
+        generations.give_up(leftover)
+
+
+def unchanged(run: Run) -> dict[str, Any]:
+    """Tell that nothing changed, and return the record of the generation that stands."""
+    run.say(f"nothing changed since generation {run.before['generation']}")
+    return run.before
+
+
+def finish_lake(run: Run, made: Sequence[PartRecord]) -> None:
+    """Take out the parts that were merged, and give every table the part with all its columns.
+
+    Raises:
+        SourceLost: a source was unmounted while it was read.
     """
-    batch: list[Entry] = []
-    for _, folder in groupby(found, key=lambda file: file.path.rpartition("/")[0]):
-        for file in folder:
-            facts = FileFacts(file.path, file.size_bytes, file.modified_ns)
-            batch.append(Entry(facts, file.os_path, file.problem))
-            if len(batch) >= 2 * size:
-                yield batch
-                batch = []
-        if len(batch) >= size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
-
-
-def finish_lake(run: Run, summaries: Sequence[PartSummary]) -> None:
-    """Give every table the empty part that holds all of its columns."""
-    run.summaries.extend(summaries)
-    seen: set[str] = set().union(*(summary.image_columns for summary in summaries))
-    names = [source.name for source in run.sources]
+    for source in run.sources:
+        still_there(source, run.places[source.name])
+    for part in made:
+        if part.name in run.work.merged:
+            remove(part, run.generation.folder)
+    run.parts = [*run.work.kept, *(part for part in made if part.name not in run.work.merged)]
+    seen = {column for part in run.parts for column in part.image_columns}
+    names = list(_depends_on(run)["sources"])
     write_columns_parts(run.generation.lake, names, seen - set(IMAGE_LINEAGE.names))
+    _clean_up(run)
 
 
 def register(run: Run) -> None:
@@ -145,6 +261,7 @@ def transform(run: Run) -> list[NodeResult]:
     Raises:
         ModelsFailed: naming what failed; the published generation stays.
     """
+    assert run.dbt is not None
     with run.step("models"):
         results = run.dbt.build(run.generation.folder)
         database.checkpoint(run.generation.database)
@@ -172,46 +289,62 @@ def publish(run: Run) -> dict[str, Any]:
 
 def record(run: Run) -> dict[str, Any]:
     """What is known of the run by now: nothing that was read from a file."""
-    statuses: Counter[str] = Counter()
-    for summary in run.summaries:
-        statuses.update(summary.statuses)
     return {
+        "format": versions.FORMAT,
         "run_id": run.run_id,
         "generation": run.generation.number,
         "dicomhouse": version("dicomhouse"),
+        **_depends_on(run),
         "started_at": run.started_at.isoformat(timespec="seconds"),
         "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "reasons": run.reasons,
+        "drift": dict(run.drift),
         "settings": run.settings.as_json(),
-        "sources": {source.name: str(source.folder) for source in run.sources},
-        "files": dict(sorted(statuses.items())),
-        "images": sum(summary.images for summary in run.summaries),
-        "elements": sum(summary.elements for summary in run.summaries),
-        "lake_bytes": sum(summary.n_bytes for summary in run.summaries),
+        **total(run.parts),
+        "parts": len(run.parts),
         "seconds": run.seconds,
     }
 
 
-def extracted(run: Run, done: int, of: int, files: int) -> None:
-    run.say(f"extract: {done} of {of} batches, {files:,} files")
+def carried_out(run: Run, made: Sequence[PartRecord]) -> None:
+    """Say how far the work is."""
+    lists = len(run.work.first) + len(run.work.then)
+    read = sum(part.files for part in made if not part.rewritten)
+    run.say(f"extract: {len(made)} of {lists} batches, {read:,} files")
 
 
 def build_direct(settings: Settings, say: Say) -> dict[str, Any]:
     """The whole run without an orchestrator; returns the record of the published generation."""
     with begin(settings, say) as run:
-        work = plan(run)
-        with run.step("extract"), light_pool(min(settings.jobs, len(work))) as pool:
-            summaries = []
-            for future in [pool.submit(extract_batch, path, run.generation.lake) for path in work]:
-                summaries.append(checked(future.result))
-                extracted(run, len(summaries), len(work), sum(s.files for s in summaries))
-        finish_lake(run, summaries)
+        if prepare(run) is None:
+            return unchanged(run)
+        make_lake(run)
         register(run)
         transform(run)
         report(run)
         return publish(run)
 
 
-def checked(result: Callable[[], PartSummary]) -> PartSummary:
+def make_lake(run: Run) -> None:
+    """Carry out the saved work lists, in worker processes."""
+    made: list[PartRecord] = []
+    with run.step("extract"), workers(run) as pool:
+        for stage in (run.work.first, run.work.then):
+            futures = [pool.submit(carry_out, path, versions.extractor()) for path in stage]
+            for future in futures:
+                made.append(checked(future.result))
+                carried_out(run, made)
+    finish_lake(run, made)
+
+
+@contextmanager
+def workers(run: Run) -> Iterator[Executor]:
+    """As many worker processes as there is work for."""
+    with light_pool(min(run.settings.jobs, max(len(run.work.first), 1))) as pool:
+        yield pool
+
+
+def checked(result: Callable[[], PartRecord]) -> PartRecord:
     """The result of a batch, its failures told as errors of the run.
 
     Raises:

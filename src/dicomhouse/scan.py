@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from dicomhouse.errors import UsageError
+from dicomhouse.errors import SourceLost, UsageError
 
 _LONGEST_NAME = 200
 """A source's name is part of a folder's, where every odd byte takes three characters."""
@@ -54,10 +54,19 @@ class Found:
     modified_ns: int | None
     problem: str | None = None
 
+    @property
+    def fingerprint(self) -> tuple[int | None, int | None, str | None]:
+        """What tells that a file changed: size, microseconds, and the problem."""
+        time = None if self.modified_ns is None else self.modified_ns // 1000
+        return self.size_bytes, time, self.problem
+
 
 def printable(name: str) -> str:
-    """A file system's name as text that can be stored: undecodable bytes become `\\\\xNN`."""
-    return os.fsencode(name).decode("utf-8", "backslashreplace")
+    """A file system's name as text that can be stored: undecodable bytes become `\\\\xNN`.
+
+    A backslash of the name itself is doubled, so that no two names become one.
+    """
+    return os.fsencode(name.replace("\\", "\\\\")).decode("utf-8", "backslashreplace")
 
 
 def sources_of(texts: list[str]) -> list[Source]:
@@ -76,6 +85,42 @@ def sources_of(texts: list[str]) -> list[Source]:
             )
         seen[source.name] = source.folder
     return sources
+
+
+def scan_all(source: Source, others: Collection[Source] = ()) -> list[Found]:
+    """Every file below a source, as `scan` gives them.
+
+    Raises:
+        SourceLost: the folder is gone, or became another one, while it was looked through.
+    """
+    before = identity(source)
+    found = list(scan(source, others))
+    still_there(source, before)
+    return found
+
+
+def identity(source: Source) -> tuple[int, int]:
+    """What tells a mounted source from the empty folder that is left without it.
+
+    Raises:
+        SourceLost: there is no such folder any more.
+    """
+    try:
+        return _identity(source.folder)
+    except OSError as error:
+        raise SourceLost(
+            f"source {source.name}: cannot look into {source.folder}: {error.strerror}. "
+            "Is it mounted? The published warehouse is unchanged."
+        ) from error
+
+
+def still_there(source: Source, before: tuple[int, int]) -> None:
+    """Raise SourceLost where a source's folder is not the one it was."""
+    if identity(source) != before:
+        raise SourceLost(
+            f"source {source.name}: {source.folder} was replaced or unmounted meanwhile. "
+            "Build again when it is there; the published warehouse is unchanged."
+        )
 
 
 def scan(source: Source, others: Collection[Source] = ()) -> Iterator[Found]:

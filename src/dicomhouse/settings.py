@@ -21,7 +21,7 @@ class Settings:
     """What a run is asked to do."""
 
     sources: tuple[str, ...]
-    """Each `PATH` or `NAME=PATH`."""
+    """Each `PATH` or `NAME=PATH`; none: those that the warehouse has, where they were."""
     warehouse: Path
     jobs: int = field(default_factory=lambda: os.cpu_count() or 1)
     """Worker processes."""
@@ -31,13 +31,23 @@ class Settings:
     """How many published generations stay."""
     tolerances: Mapping[str, float] = field(default_factory=dict)
     """By rule of the seed `check_rules`, what this run allows instead of the default."""
+    forget: tuple[str, ...] = ()
+    """Names of sources whose files leave the warehouse."""
+    full_refresh: bool = False
+    """Read every file of the sources again, whatever is known of it."""
+    retry: bool = False
+    """Read again what could not be read in full, though it looks unchanged."""
+    verify: bool = False
+    """Compare what the files hold, not only their sizes and times."""
+    allow_empty: bool = False
+    """Believe that a source which had files has none any more."""
 
     def __post_init__(self) -> None:
-        if not self.sources:
-            raise UsageError("no source: give at least one folder of DICOM files.")
         for name in ("jobs", "batch_files", "keep_generations"):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name} must be at least 1.")
 
     def as_json(self) -> dict[str, Any]:
-        return {**asdict(self), "warehouse": str(self.warehouse), "sources": list(self.sources)}
+        plain = asdict(self)
+        plain |= {"warehouse": str(self.warehouse), "tolerances": dict(self.tolerances)}
+        return {**plain, "sources": list(self.sources), "forget": list(self.forget)}

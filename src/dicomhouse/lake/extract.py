@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from io import FileIO
@@ -15,6 +17,10 @@ from dicomhouse.lake.parts import FileFacts, Part, PartSummary
 _MOST_ROWS = 750_000
 _MOST_DISTINCT = 100_000
 """Elements, and distinct ones, that are in memory before they are written."""
+
+_GONE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENODEV, errno.ENXIO, errno.ENOTCONN,
+                   errno.ESTALE, errno.EHOSTDOWN, errno.ETIMEDOUT})  # fmt: skip
+"""What opening says of a file or a file system that is not there any more."""
 
 
 @dataclass(frozen=True)
@@ -51,32 +57,53 @@ class Batch:
         return cls(entries=entries, **plain)
 
 
-def extract_batch(work: Path, lake: Path) -> PartSummary:
-    """Read the files of a saved batch and write its part below `lake`.
+def extract_batch(batch: Batch, lake: Path) -> PartSummary:
+    """Read the files of a batch and write its part below `lake`.
 
     A file that cannot be read is a row with its reason; the batch fails only where the lake
     cannot be written (OSError).
     """
-    batch = Batch.load(work)
     part = Part(lake, batch.name, batch.source, batch.run_id)
     facts: list[FileFacts] = []
-    headers = Headers()
-    walker = Walker(headers)
+    walker = Walker(Headers())
     for entry in batch.entries:
-        facts.append(entry.facts)
-        if entry.problem is not None:
-            headers.add(FileHeader("unreadable", entry.problem), (), ())
-            continue
-        try:
-            with FileIO(entry.os_path) as stream:  # the walker reads a header at once
-                walker.read(stream)
-        except OSError as error:
-            reason = error.strerror or type(error).__name__
-            headers.add(FileHeader("unreadable", f"file_unreadable: {reason}"), (), ())
+        facts.append(_read(entry, walker))
+        headers = walker.headers
         if headers.n_occurrences >= _MOST_ROWS or len(headers.elements) >= _MOST_DISTINCT:
             part.add(facts, headers)
-            facts, headers = [], Headers()
-            walker = Walker(headers)
+            facts, walker = [], Walker(Headers())
     if facts:
-        part.add(facts, headers)
+        part.add(facts, walker.headers)
     return part.close()
+
+
+def _read(entry: Entry, walker: Walker) -> FileFacts:
+    """Read one file; what it was like then.
+
+    A file that went or changed under our hands has neither size nor time, so that the next run
+    looks at it again.
+    """
+    moving = FileFacts(entry.facts.path, None, None)
+    if entry.problem is not None:
+        walker.headers.add(FileHeader("unreadable", entry.problem), (), ())
+        return entry.facts
+    try:
+        facts = _facts(entry)
+        with FileIO(entry.os_path) as stream:  # the walker reads a header at once
+            header = walker.read(stream)
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        walker.headers.add(FileHeader("unreadable", f"file_unreadable: {reason}"), (), ())
+        return moving if error.errno in _GONE else entry.facts
+    try:
+        if _facts(entry) == facts:
+            return facts
+    except OSError:  # it went after it was read
+        pass
+    header.status, header.reason = "unreadable", "file_changed: while it was read; build again"
+    return moving
+
+
+def _facts(entry: Entry) -> FileFacts:
+    status = os.stat(entry.os_path)  # noqa: PTH116
+    return FileFacts(entry.facts.path, status.st_size, status.st_mtime_ns)

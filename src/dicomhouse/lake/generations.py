@@ -12,15 +12,24 @@ import fcntl
 import json
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from dicomhouse.errors import StorageError, UsageError, WarehouseBusy, WarehouseNotFound
+from dicomhouse.errors import (
+    StorageError,
+    UsageError,
+    WarehouseBusy,
+    WarehouseNotFound,
+    WarehouseTooNew,
+)
+from dicomhouse.versions import FORMAT
 
 _PUBLISHED = "run.json"
+_LAST_WORDS_SECONDS = 10
 _LINKS = {name: f"current/{name}" for name in ("lake", "warehouse.duckdb", "report")}
 
 
@@ -47,9 +56,23 @@ class Generation:
         return self.folder / "report"
 
     @property
-    def batches(self) -> Path:
+    def parts(self) -> Path:
+        """The records of the lake's parts."""
+        return self.folder / "parts"
+
+    @property
+    def work(self) -> Path:
         """Work lists of a run, gone once it is published."""
-        return self.folder / "batches"
+        return self.folder / "work"
+
+    @property
+    def history(self) -> Path:
+        """What earlier runs did, handed on from generation to generation."""
+        return self.folder / "history"
+
+    @property
+    def has_parts(self) -> bool:
+        return next(self.parts.glob("[!.]*.json"), None) is not None
 
     def run(self) -> dict[str, Any]:
         """What `run.json` says of the run that made it."""
@@ -68,10 +91,30 @@ class ReadLock:
         self._file.close()
 
 
+@contextmanager
+def at_work(generation: Generation) -> Iterator[None]:
+    """Held by a worker while it writes: whoever gives the generation up waits for it.
+
+    Raises:
+        OSError: it was given up.
+    """
+    lock = ReadLock(generation)
+    try:
+        yield
+    finally:
+        lock.close()
+
+
 def published(warehouse: Path) -> list[Generation]:
     """The published generations, oldest first."""
     folders = (warehouse / "generations").glob("[0-9]*/" + _PUBLISHED)
     return sorted((Generation(found.parent) for found in folders), key=lambda g: g.number)
+
+
+def current(warehouse: Path) -> Generation | None:
+    """What readers see; None where nothing was published."""
+    folder = Path(os.path.realpath(warehouse / "current"))
+    return Generation(folder) if (folder / _PUBLISHED).is_file() else None
 
 
 def acquire(warehouse: Path, number: int | None = None) -> tuple[Generation, ReadLock]:
@@ -79,6 +122,7 @@ def acquire(warehouse: Path, number: int | None = None) -> tuple[Generation, Rea
 
     Raises:
         WarehouseNotFound: nothing was published there, or not that generation.
+        WarehouseTooNew: a later dicomhouse made it.
     """
     for _ in range(10):  # between resolving and locking it may be superseded and removed
         if number is None:
@@ -91,6 +135,7 @@ def acquire(warehouse: Path, number: int | None = None) -> tuple[Generation, Rea
         with suppress(OSError):
             lock = ReadLock(generation)
             if (folder / _PUBLISHED).is_file():
+                _check_format(generation)
                 return generation, lock
             lock.close()  # it was removed before we held it
     if number is not None:
@@ -101,16 +146,27 @@ def acquire(warehouse: Path, number: int | None = None) -> tuple[Generation, Rea
     )
 
 
+def _check_format(generation: Generation) -> None:
+    made = generation.run()
+    if made.get("format", 0) > FORMAT:
+        raise WarehouseTooNew(
+            f"{generation.folder} was made by dicomhouse {made.get('dicomhouse')} in a form that "
+            f"this one does not know (format {made['format']}, known up to {FORMAT}). "
+            "Install that release, or a later one."
+        )
+
+
 @contextmanager
 def building(warehouse: Path) -> Iterator[Generation]:
     """Hold the builder's lock and give the folder of the next generation, empty.
 
-    Folders that earlier runs left unpublished are removed: their processes are gone, or they
-    would hold the lock.
+    Folders that earlier runs left unpublished without a whole part are removed, and so is this
+    one when it ends like that: their processes are gone, or they would hold the lock.
 
     Raises:
         UsageError: the folder's path would be read as partitions.
         WarehouseBusy: another process builds this warehouse.
+        WarehouseTooNew: a later dicomhouse made it.
         StorageError: the folder cannot be written.
     """
     partition = next((part for part in warehouse.resolve().parts if "=" in part), None)
@@ -119,29 +175,67 @@ def building(warehouse: Path) -> Iterator[Generation]:
             f"the warehouse cannot lie in a folder named {partition}: readers of Parquet take "
             "NAME=VALUE for a column of every table. Choose another folder."
         )
-    try:
+    with _told(warehouse):
         warehouse.mkdir(parents=True, exist_ok=True)
         lock = (warehouse / ".build-lock").open("a+")
-    except OSError as error:
-        raise StorageError(f"cannot write to {warehouse}: {error.strerror}.") from error
     with lock:
         _lock_for_building(lock, warehouse)
+        for generation in published(warehouse):
+            _check_format(generation)
         numbers = [int(f.name) for f in (warehouse / "generations").glob("[0-9]*")]
-        kept = {generation.number for generation in published(warehouse)}
-        for number in set(numbers) - kept:
-            shutil.rmtree(warehouse / "generations" / f"{number:06d}")
         folder = warehouse.resolve() / "generations" / f"{max(numbers, default=0) + 1:06d}"
-        try:
+        with _told(warehouse):
+            for leftover in leftovers(warehouse):
+                if not leftover.has_parts:
+                    give_up(leftover)
             folder.mkdir(parents=True)
             (folder / ".lock").touch()
-        except OSError as error:
-            raise StorageError(f"cannot write to {warehouse}: {error.strerror}.") from error
+        generation = Generation(folder)
         try:
-            yield Generation(folder)
-        except BaseException:
-            if not (folder / _PUBLISHED).exists():
+            yield generation
+        finally:
+            if not (folder / _PUBLISHED).exists() and not generation.has_parts:
                 shutil.rmtree(folder, ignore_errors=True)
-            raise
+
+
+@contextmanager
+def _told(warehouse: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(f"cannot write to {warehouse}: {error.strerror}.") from error
+
+
+def leftovers(warehouse: Path, but: Generation | None = None) -> list[Generation]:
+    """The folders that runs left unpublished, newest first."""
+    folders = (warehouse.resolve() / "generations").glob("[0-9]*")
+    return sorted(
+        (Generation(f) for f in folders if not (f / _PUBLISHED).exists() and Generation(f) != but),
+        key=lambda generation: -generation.number,
+    )
+
+
+def give_up(generation: Generation) -> None:
+    """Remove an unpublished generation, once no worker of its dead run writes there.
+
+    Raises:
+        StorageError: one still does, after ten seconds.
+        OSError: it cannot be removed.
+    """
+    deadline = time.monotonic() + _LAST_WORDS_SECONDS
+    with (generation.folder / ".lock").open("a") as lock:
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except OSError as error:
+                if time.monotonic() > deadline:
+                    raise StorageError(
+                        f"a worker of an earlier run still writes to {generation.folder}. "
+                        "End that process, then build again."
+                    ) from error
+                time.sleep(0.05)
+        shutil.rmtree(generation.folder)
 
 
 def _lock_for_building(lock: IO[str], warehouse: Path) -> None:
@@ -155,14 +249,15 @@ def _lock_for_building(lock: IO[str], warehouse: Path) -> None:
         raise WarehouseBusy(
             f"{warehouse} is being built by process {holder}. Wait for it to end, or stop it."
         ) from None
-    lock.truncate(0)
-    lock.write(str(os.getpid()))
-    lock.flush()
+    with _told(warehouse):
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
 
 
 def publish(warehouse: Path, generation: Generation, record: dict[str, Any]) -> None:
     """Make a finished generation the current one, in one step, and never change it again."""
-    shutil.rmtree(generation.batches, ignore_errors=True)
+    shutil.rmtree(generation.work, ignore_errors=True)
     private = generation.folder / f".{_PUBLISHED}"
     private.write_text(json.dumps(record, indent=1) + "\n")
     private.rename(generation.folder / _PUBLISHED)

@@ -31,3 +31,12 @@ def partition_folder(lake: Path, table: str, source: str, modality: str | None) 
     if table == "files":
         return folder
     return folder / f"Modality={NULL_PARTITION if modality is None else quote(modality, safe=' ')}"
+
+
+def written(lake: Path, source: str, name: str) -> list[str]:
+    """The files of a part below `lake`, as they are found there."""
+    found = []
+    for table in TABLES:
+        folder = source_folder(lake, table, source)
+        found += [folder / f"{name}.parquet", *folder.glob(f"*/{name}.parquet")]
+    return [str(path.relative_to(lake)) for path in found if path.exists()]

@@ -27,6 +27,7 @@ from dicomhouse.lake.schema import (
     FILES,
     IMAGE_LINEAGE,
     KEYS,
+    image_column,
     image_type,
     named_by_models,
 )
@@ -34,7 +35,6 @@ from dicomhouse.standard.dictionary import Attribute, attribute, attribute_of_ke
 
 Codes = NDArray[np.int32]
 
-_FUNCTIONAL_GROUPS = frozenset({0x52009229, 0x52009230})
 _ROW_GROUP_IMAGES = 65_536
 _ROW_GROUP_ELEMENTS = 1 << 20
 _PAGE_BYTES = 16 << 20
@@ -371,11 +371,9 @@ class _Batch:
             for f in IMAGE_LINEAGE
         }
         for tag, rows_of_files in sorted(self.top.items()):
-            entry = attribute(tag)
-            if entry is None or not entry.keyword or entry.keyword == "Modality":
-                continue
+            entry = image_column(tag)
             rows = rows_of_files[images]
-            if tag in _FUNCTIONAL_GROUPS or image_type(entry) is None or rows.max() < 0:
+            if entry is None or rows.max() < 0:
                 continue
             make = self._sequence_column if entry.vr == "SQ" else self._typed_column
             column = make(entry, rows)

@@ -9,7 +9,7 @@ from functools import cache
 
 import pyarrow as pa
 
-from dicomhouse.standard.dictionary import Attribute, attribute_of_keyword
+from dicomhouse.standard.dictionary import Attribute, attribute, attribute_of_keyword
 
 _text = pa.dictionary(pa.int32(), pa.string())
 _time = pa.timestamp("us")  # UTC
@@ -115,6 +115,17 @@ def image_type(attribute: Attribute) -> pa.DataType | None:
         return pa.string()
     value = _ARROW_OF_VR.get(attribute.vr, pa.string())
     return value if attribute.vm == "1" else pa.list_(value)
+
+
+_FUNCTIONAL_GROUPS = frozenset({0x52009229, 0x52009230})
+
+
+def image_column(tag: int) -> Attribute | None:
+    """The attribute of a top-level tag that has a column in `images`; None for the others."""
+    entry = attribute(tag)
+    if entry is None or not entry.keyword or entry.keyword == "Modality":
+        return None
+    return None if tag in _FUNCTIONAL_GROUPS or image_type(entry) is None else entry
 
 
 @cache

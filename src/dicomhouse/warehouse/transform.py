@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from dicomhouse.errors import ModelsFailed
-from dicomhouse.resources import resource
+from dicomhouse.versions import dbt_project
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,7 @@ class DbtProcess:
         """
         results_file = self.target / "run_results.json"
         results_file.unlink(missing_ok=True)
-        project = os.environ.get("DICOMHOUSE_DBT") or str(resource("dbt"))
+        project = str(dbt_project())
         order = {
             "folder": str(folder),
             "arguments": ["build", "--project-dir", project, "--profiles-dir", project,
@@ -101,5 +100,5 @@ def _failure(failed: Sequence[NodeResult], log: Path) -> str:
     more = f" and {len(failed) - 10} more" if len(failed) > 10 else ""
     return (
         f"dbt: {names}{more} failed, so nothing was published. dbt's words are in {log}; "
-        "the extracted lake of this run is not kept."
+        "what this run has read is kept for the next one."
     )

@@ -1,0 +1,45 @@
+"""What a worker does: one saved batch or rewrite, and its record once all of it is written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from dicomhouse.lake import layout
+from dicomhouse.lake.extract import Batch, extract_batch
+from dicomhouse.lake.generations import Generation, at_work
+from dicomhouse.lake.records import PartRecord
+from dicomhouse.lake.rewrite import rewrite
+
+
+def carry_out(work: Path, extractor: str) -> PartRecord:
+    """Make the part that a file of `work/extract/` or `work/rewrite/` of a generation asks for.
+
+    Raises:
+        OSError: the generation was given up meanwhile, or its lake cannot be written.
+    """
+    generation = Generation(work.parents[2])
+    with at_work(generation):
+        if work.parent.name == "rewrite":
+            record = rewrite(work, generation.lake, extractor)
+        else:
+            record = _extract(work, generation.lake, extractor)
+        record.save(generation.parts, generation.lake)
+    return record
+
+
+def _extract(work: Path, lake: Path, extractor: str) -> PartRecord:
+    batch = Batch.load(work)
+    summary = extract_batch(batch, lake)
+    return PartRecord(
+        name=summary.name,
+        source=batch.source,
+        extractor=extractor,
+        rewritten=False,
+        files=summary.files,
+        images=summary.images,
+        elements=summary.elements,
+        n_bytes=summary.n_bytes,
+        statuses=dict(summary.statuses),
+        image_columns=sorted(summary.image_columns),
+        paths=layout.written(lake, batch.source, summary.name),
+    )

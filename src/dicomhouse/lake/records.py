@@ -1,0 +1,156 @@
+"""The record of a part: written last, so that what has one is whole.
+
+It lies beside the lake, as `parts/NAME.json` of a generation, and holds no value from a file.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from dicomhouse.errors import StorageError
+from dicomhouse.lake import layout
+from dicomhouse.lake.plan import Fingerprint
+
+_NOT_READ = ("unreadable", "truncated")
+
+
+@dataclass(frozen=True)
+class PartRecord:
+    """What a part holds, and what was needed to make it."""
+
+    name: str
+    source: str
+    extractor: str
+    """`versions.extractor()` of the program that read its files."""
+    rewritten: bool
+    """Whether its rows stood in other parts before."""
+    files: int
+    images: int
+    elements: int
+    n_bytes: int
+    statuses: dict[str, int]
+    image_columns: list[str]
+    paths: list[str]
+    """Its files below the lake."""
+
+    @classmethod
+    def load(cls, path: Path) -> PartRecord:
+        return cls(**json.loads(path.read_text()))
+
+    def save(self, parts: Path, lake: Path) -> None:
+        """Write the record once the part's files are on the disk.
+
+        Raises:
+            OSError: the folder `parts` is gone: the generation was given up.
+        """
+        for path in self.paths:
+            _sync(lake / path)
+        private = parts / f".{self.name}.{os.getpid()}.tmp"
+        private.write_text(json.dumps(asdict(self)))
+        _sync(private)
+        private.rename(parts / f"{self.name}.json")
+
+
+def records(parts: Path) -> Iterator[PartRecord]:
+    """The records in a folder `parts`; those of another form are passed over."""
+    known = {field.name for field in fields(PartRecord)}
+    for path in sorted(parts.glob("[!.]*.json")):
+        plain: dict[str, Any] = json.loads(path.read_text())
+        if plain.keys() == known:
+            yield PartRecord(**plain)
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The files of a part, as they were when their rows were read."""
+
+    files: dict[str, Fingerprint]
+    not_read: frozenset[str]
+    """Paths of those that were not read in full."""
+
+
+def manifest(lake: Path, record: PartRecord) -> Manifest:
+    """Read a part's rows of `files`.
+
+    Raises:
+        StorageError: the file is gone or broken.
+    """
+    path = layout.source_folder(lake, "files", record.source) / f"{record.name}.parquet"
+    try:
+        table = pq.ParquetFile(path).read(["path", "size_bytes", "modified_at", "status", "reason"])
+    except (OSError, ValueError) as error:
+        raise StorageError(
+            f"cannot read {path}: {type(error).__name__}. Build again with --full-refresh."
+        ) from error
+    paths = table["path"].to_pylist()
+    sizes = table["size_bytes"].to_pylist()
+    times = table["modified_at"].cast("int64").to_pylist()
+    statuses, reasons = table["status"].to_pylist(), table["reason"].to_pylist()
+    files = {
+        path: (size, time, reason if size is None or _is_no_file(reason) else None)
+        for path, size, time, reason in zip(paths, sizes, times, reasons, strict=True)
+    }
+    not_read = (p for p, status in zip(paths, statuses, strict=True) if status in _NOT_READ)
+    return Manifest(files, frozenset(not_read))
+
+
+def _is_no_file(reason: str | None) -> bool:
+    return reason is not None and reason.startswith("not_a_file")
+
+
+def adopt(record: PartRecord, generation: Path, target: Path) -> None:
+    """Give a part of one generation's folder to another's too: hard links, else copies.
+
+    The record comes last.
+
+    Raises:
+        OSError: the target cannot be written.
+    """
+    below = [*(f"lake/{path}" for path in record.paths), f"parts/{record.name}.json"]
+    for path in below:
+        (target / path).parent.mkdir(parents=True, exist_ok=True)
+        if (target / path).exists():
+            continue
+        try:
+            (target / path).hardlink_to(generation / path)
+        except OSError:  # no links here, too many of them, or another file system
+            private = (target / path).with_name(f".{Path(path).name}.{os.getpid()}.tmp")
+            shutil.copyfile(generation / path, private)
+            private.rename(target / path)
+
+
+def remove(record: PartRecord, generation: Path) -> None:
+    """Take a part out of an unpublished generation: its record first."""
+    (generation / "parts" / f"{record.name}.json").unlink(missing_ok=True)
+    for path in record.paths:
+        (generation / "lake" / path).unlink(missing_ok=True)
+
+
+def total(parts: list[PartRecord]) -> dict[str, Any]:
+    """What parts hold together: files by status, images, elements, bytes."""
+    statuses: Counter[str] = Counter()
+    for part in parts:
+        statuses.update(part.statuses)
+    return {
+        "files": dict(sorted(statuses.items())),
+        "images": sum(part.images for part in parts),
+        "elements": sum(part.elements for part in parts),
+        "lake_bytes": sum(part.n_bytes for part in parts),
+    }
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,240 @@
+"""Write a part from the rows of others: without some of their files, or several as one.
+
+No DICOM file is opened. `elements` streams through, path by path, so that equal values stand
+together as in what a batch wrote; of the other two tables one part is held at a time.
+"""
+
+from __future__ import annotations
+
+import heapq
+import json
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from dicomhouse.lake import layout
+from dicomhouse.lake.parts import image_schema
+from dicomhouse.lake.records import PartRecord
+from dicomhouse.lake.schema import ELEMENTS, FILES, IMAGE_LINEAGE, image_column
+
+_ROWS_AT_ONCE = 1 << 17
+_ROW_GROUP_ELEMENTS = 1 << 20
+_ROW_GROUP_IMAGES = 65_536
+_TEXTS = [field.name for field in ELEMENTS if field.type == pa.string()]
+
+
+@dataclass(frozen=True)
+class Input:
+    """A part of some generation, and the files whose rows are left behind."""
+
+    generation: str
+    name: str
+    dropped: Sequence[int]
+    """Their `file_id`s."""
+
+
+@dataclass(frozen=True)
+class Rewrite:
+    """Parts of one source that become one, under a new name."""
+
+    name: str
+    source: str
+    inputs: Sequence[Input]
+
+    def save(self, folder: Path) -> Path:
+        path = folder / f"{self.name}.json"
+        path.write_text(json.dumps(asdict(self)))
+        return path
+
+    @classmethod
+    def load(cls, path: Path) -> Rewrite:
+        plain = json.loads(path.read_text())
+        return cls(inputs=[Input(**one) for one in plain.pop("inputs")], **plain)
+
+
+class _Rows:
+    """The wanted rows of one part."""
+
+    def __init__(self, one: Input) -> None:
+        self._generation = Path(one.generation)
+        self.record = PartRecord.load(self._generation / "parts" / f"{one.name}.json")
+        self._dropped = pa.array(one.dropped, pa.int64())
+
+    def folders(self, table: str) -> Iterator[str]:
+        """The partitions of a table that the part has a file in, below the lake."""
+        for path in self.record.paths:
+            if path.startswith(f"{table}/"):
+                yield path.rpartition("/")[0]
+
+    def batches(self, folder: str, texts: Sequence[str] = ()) -> Iterator[pa.Table]:
+        """The rows in one partition; the columns `texts` as dictionaries."""
+        path = self._generation / "lake" / folder / f"{self.record.name}.parquet"
+        if folder not in (stored.rpartition("/")[0] for stored in self.record.paths):
+            return
+        with pq.ParquetFile(path, read_dictionary=list(texts)) as file:
+            for batch in file.iter_batches(_ROWS_AT_ONCE):
+                table = pa.Table.from_batches([batch])
+                if len(self._dropped):
+                    gone = pc.is_in(table["file_id"], value_set=self._dropped)
+                    table = table.filter(pc.invert(gone))
+                if table.num_rows:
+                    yield table
+
+    def by_path(self, folder: str) -> Iterator[tuple[str, pa.Table]]:
+        """The rows of `elements`, in runs of one path; the paths in order."""
+        for table in self.batches(folder, _TEXTS):
+            paths = table["path"].combine_chunks()
+            codes = paths.indices.to_numpy()
+            starts = np.flatnonzero(np.diff(codes, prepend=-1)).tolist()
+            for start, end in pairwise([*starts, len(codes)]):
+                yield paths[start].as_py(), table.slice(start, end - start)
+
+
+def rewrite(work: Path, lake: Path, extractor: str) -> PartRecord:
+    """Carry out a saved rewrite below `lake`; the record of the part that it made.
+
+    Raises:
+        OSError: the lake cannot be written, or an input is gone.
+    """
+    order = Rewrite.load(work)
+    parts = [_Rows(one) for one in order.inputs]
+
+    def folders(table: str) -> list[str]:
+        return sorted({folder for part in parts for folder in part.folders(table)})
+
+    (folder,) = folders("files")
+    files = pa.concat_tables([t for part in parts for t in part.batches(folder)])
+    with _Writer(lake / folder, order.name, FILES, 1 << 20) as out:
+        out.write(files)
+    used: dict[str, set[str]] = {}
+    n_elements = 0
+    for folder in folders("elements"):
+        n, columns = _elements(parts, lake, folder, order.name)
+        n_elements += n
+        used[folder.rpartition("/")[2]] = columns
+    n_images = 0
+    for folder in folders("images"):
+        n_images += _images(
+            parts, lake, folder, order.name, used.get(folder.rpartition("/")[2], set())
+        )
+    paths = layout.written(lake, order.source, order.name)
+    return PartRecord(
+        name=order.name,
+        source=order.source,
+        extractor=extractor,
+        rewritten=True,
+        files=files.num_rows,
+        images=n_images,
+        elements=n_elements,
+        n_bytes=sum((lake / path).stat().st_size for path in paths),
+        statuses=dict(Counter(files["status"].to_pylist())),
+        image_columns=sorted(set().union(*used.values())),
+        paths=paths,
+    )
+
+
+def _elements(parts: Sequence[_Rows], lake: Path, folder: str, name: str) -> tuple[int, set[str]]:
+    """Write one partition of `elements`: its rows, and the columns its images have by them."""
+    rows = 0
+    tags: set[str] = set()
+    if len(parts) == 1:
+        tables = parts[0].batches(folder, _TEXTS)
+    else:
+        runs = [part.by_path(folder) for part in parts]
+        tables = (table for _, table in heapq.merge(*runs, key=lambda run: run[0]))
+    with _Writer(lake / folder, name, None, _ROW_GROUP_ELEMENTS) as out:
+        for table in tables:
+            rows += table.num_rows
+            # Files without keys are no images: what they hold makes no column.
+            top = pc.and_(pc.equal(table["depth"], 0), pc.is_valid(table["patient_key"]))
+            tags.update(pc.unique(table["tag"].filter(top)).to_pylist())
+            out.write(table)
+    columns = (image_column(int(tag, 16)) for tag in tags)
+    return rows, {column.keyword for column in columns if column is not None}
+
+
+def _images(parts: Sequence[_Rows], lake: Path, folder: str, name: str, columns: set[str]) -> int:
+    """Write one partition of `images` with the columns that its rows still have."""
+    typed = image_schema(columns)
+    names = [*IMAGE_LINEAGE.names, *sorted(columns - set(IMAGE_LINEAGE.names))]
+    schema = pa.schema([typed.field(name) for name in names])
+    rows = 0
+    with _Writer(lake / folder, name, schema, _ROW_GROUP_IMAGES) as out:
+        for part in parts:
+            for table in part.batches(folder):
+                rows += table.num_rows
+                arrays = [
+                    table[field.name].cast(field.type)
+                    if field.name in table.column_names
+                    else pa.nulls(table.num_rows, field.type)
+                    for field in schema
+                ]
+                out.write(pa.table(arrays, schema=schema))
+    return rows
+
+
+class _Writer:
+    """A Parquet file that gets its name once it is whole; none where there are no rows."""
+
+    def __init__(self, folder: Path, name: str, schema: pa.Schema | None, row_group: int) -> None:
+        self._path = folder / f"{name}.parquet"
+        self._private = folder / f".{name}.{os.getpid()}.tmp"
+        self._schema = schema
+        self._row_group = row_group
+        self._waiting: list[pa.Table] = []
+        self._rows = 0
+        self._writer: pq.ParquetWriter | None = None
+
+    def __enter__(self) -> _Writer:
+        return self
+
+    def write(self, table: pa.Table) -> None:
+        self._waiting.append(table)
+        self._rows += table.num_rows
+        if self._rows >= self._row_group:
+            self._flush()
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None and self._rows:
+            self._flush()
+        if self._writer is not None:
+            self._writer.close()
+            if kind is None:
+                self._private.rename(self._path)
+
+    def _flush(self) -> None:
+        table = pa.concat_tables(self._waiting).unify_dictionaries().combine_chunks()
+        table = pa.table([_used(column) for column in table.columns], table.schema.names)
+        if self._schema is not None:
+            table = table.cast(self._schema)
+        if self._writer is None:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._writer = pq.ParquetWriter(
+                self._private, table.schema, compression="zstd", store_schema=False
+            )
+        self._writer.write_table(table, self._row_group)
+        self._waiting, self._rows = [], 0
+
+
+def _used(column: pa.ChunkedArray) -> pa.Array:
+    """A column of one chunk whose dictionary, if it has one, holds no value that is not used.
+
+    What is no longer in the lake must not stay in its files.
+    """
+    array = column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
+    if not pa.types.is_dictionary(array.type):
+        return array
+    codes = array.indices.drop_null().to_numpy()
+    used = np.flatnonzero(np.bincount(codes, minlength=len(array.dictionary)))
+    label = np.full(max(len(array.dictionary), 1), -1, dtype=np.int32)
+    label[used] = np.arange(len(used), dtype=np.int32)
+    indices = pa.array(label).take(array.indices)
+    return pa.DictionaryArray.from_arrays(indices, array.dictionary.take(pa.array(used)))

@@ -1,0 +1,79 @@
+"""Runs that end before the models, in this process: many of them in a second."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import Executor, Future
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from dicomhouse import pipeline
+from dicomhouse.lake.generations import current
+from dicomhouse.settings import Settings
+
+
+class Here(Executor):
+    """Carries out each job at once."""
+
+    def submit(self, function: Any, /, *words: Any, **named: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        try:
+            future.set_result(function(*words, **named))
+        except BaseException as error:
+            future.set_exception(error)
+        return future
+
+
+class NoDbt:
+    def __init__(self, state: Path) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+@contextmanager
+def without_models() -> Iterator[None]:
+    """Let runs start neither worker processes nor dbt."""
+
+    @contextmanager
+    def here(run: pipeline.Run) -> Iterator[Executor]:
+        yield Here()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pipeline, "workers", here)
+        patch.setattr(pipeline, "DbtProcess", NoDbt)
+        yield
+
+
+def build_lake(settings: Settings, told: list[str] | None = None) -> dict[str, Any]:
+    """One run without its models; the record of the generation that stands."""
+    say = (told if told is not None else []).append
+    with without_models(), pipeline.begin(settings, say) as run:
+        if pipeline.prepare(run) is None:
+            return pipeline.unchanged(run)
+        pipeline.make_lake(run)
+        return pipeline.publish(run)
+
+
+def lake_rows(warehouse: Path) -> dict[str, list[str]]:
+    """Every row of the three tables but for its run, and the columns of `images`, in order."""
+    generation = current(warehouse)
+    assert generation is not None
+    found: dict[str, list[str]] = {}
+    for table in ("files", "elements", "images"):
+        rows = found[table] = []
+        for path in (generation.lake / table).rglob("*.parquet"):
+            read = pq.ParquetFile(path).read()
+            if path.name == "0-columns.parquet":
+                found[f"{table} columns"] = read.column_names
+            place = str(path.parent.relative_to(generation.lake))
+            for row in read.to_pylist():
+                told = sorted((k, v) for k, v in row.items() if v is not None and k != "run_id")
+                rows.append(repr((place, told)))
+        rows.sort()
+    return found
