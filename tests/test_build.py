@@ -21,6 +21,7 @@ import dicomhouse
 from dicomhouse.errors import QueryError
 from dicomhouse.pipeline import build_direct
 from dicomhouse.reader import Warehouse
+from dicomhouse.resources import resource
 from dicomhouse.settings import Settings
 from dicomhouse.testing import build_cohort, write_image
 
@@ -37,6 +38,27 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def warehouse(demo: Path) -> Iterator[Warehouse]:
     with dicomhouse.open(demo) as opened:
         yield opened
+
+
+def test_unit_tests_of_the_models_pass(demo: Path, tmp_path: Path) -> None:
+    project = resource("dbt")
+    shutil.copy(demo / "warehouse.duckdb", tmp_path)
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "dbt.cli.main", "test", "--select", "test_type:unit"),
+            *("--project-dir", project, "--profiles-dir", project),
+            *("--target-path", tmp_path / "target", "--log-path", tmp_path / "logs"),
+        ],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    results = json.loads((tmp_path / "target" / "run_results.json").read_text())["results"]
+    written = sum(text.read_text().count("\n  - name: test_") for text in project.rglob("*.yml"))
+    assert done.returncode == 0, done.stdout
+    assert {result["status"] for result in results} == {"pass"}
+    assert len(results) == written
 
 
 def rows(warehouse: Warehouse, query: str) -> list[dict[str, Any]]:
