@@ -14,7 +14,13 @@ from shlex import quote
 from typing import Any
 
 from dicomhouse import __version__
-from dicomhouse.errors import DicomhouseError, Interrupted, StorageError, UsageError
+from dicomhouse.errors import (
+    DicomhouseError,
+    Interrupted,
+    StorageError,
+    UsageError,
+    WarehouseNotFound,
+)
 from dicomhouse.output import printable, write
 from dicomhouse.processes import hold_lifeline, raise_on_sigterm, supervise
 from dicomhouse.resources import resource
@@ -95,12 +101,16 @@ def _parser() -> argparse.ArgumentParser:
     sql.add_argument("query", nargs="?", help="the statement")
     sql.add_argument("--report", metavar="NAME", help=f"one of: {', '.join(_reports())}")
     sql.add_argument("--param", action="append", default=[], metavar="KEY=VALUE")
+    tag = command("tag", _tag, "Tell what the standard and the warehouse say of a tag.")
+    tag.add_argument("tag", help='PatientName, 0010,0010, 00100010, (0019,"CREATOR",0C), ...')
+    tag.add_argument("--iod", action="append", metavar="IOD", help="only this one, as in ct-image")
+    tag.set_defaults(warehouse=None)  # the standard is told without one
     status = command("status", _status, "Show the last run and what it could not read.")
     report = command("report", _report, "Say where the HTML report lies, or copy it.")
     report.add_argument("--output", type=Path, metavar="FILE", help="write a copy there")
-    for sub in (check, sql, status, report):
+    for sub in (check, sql, tag, status, report):
         sub.add_argument("--generation", type=int, metavar="N", help="look back at generation N")
-    for sub in (check, sql):
+    for sub in (check, sql, tag):
         sub.add_argument("--format", choices=("table", "csv", "json", "parquet"), default="table")
     return parser
 
@@ -247,6 +257,31 @@ def _sql(chosen: argparse.Namespace) -> int:
         variables[name] = value
     with dicomhouse.open(chosen.warehouse, chosen.generation) as warehouse:
         write(query(warehouse.connection, statement, variables).to_arrow_table(), chosen.format)
+    return 0
+
+
+def _tag(chosen: argparse.Namespace) -> int:
+    import pyarrow as pa
+
+    import dicomhouse
+    from dicomhouse.tag_card import lines, tag_card
+
+    folder = chosen.warehouse or default_warehouse()
+    try:
+        opened = dicomhouse.open(folder, chosen.generation)
+    except WarehouseNotFound:
+        if chosen.warehouse or chosen.generation:
+            raise
+        card = tag_card(chosen.tag, chosen.iod or [], None)
+        _say(f"no warehouse in {folder}: this is what the standard says, --warehouse names one")
+    else:
+        with opened as warehouse:
+            card = tag_card(chosen.tag, chosen.iod or [], warehouse.connection)
+    if chosen.format == "table":
+        for line in lines(card):
+            print(line)
+    else:
+        write(pa.Table.from_pylist([card]), chosen.format)
     return 0
 
 
