@@ -40,11 +40,11 @@ FAILING = {
     "dcm_qa_nih": {"file_not_dicom", "temporal_positions"},
     "dcm_qa_ts": {"instance_number_duplicate"},
     "dicom2nifti": {"folder_multiple_patients", "missing_slices", "mixed_orientation",
-                    "mixed_pixel_spacing"},
-    "fo_dicom_zoo": {"instance_number_missing"},
-    "lidc_headers": set(),
-    "lidc_small": set(),
-    "pacsman": set(),
+                    "mixed_pixel_spacing", "type1_missing", "type2_missing"},
+    "fo_dicom_zoo": {"instance_number_missing", "type1_missing", "type2_missing"},
+    "lidc_headers": {"type2_missing"},
+    "lidc_small": {"type2_missing"},
+    "pacsman": {"type1_missing", "type2_missing"},
     "tcga_lihc_mr": set(),
 }  # fmt: skip
 

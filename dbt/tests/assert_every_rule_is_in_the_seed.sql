@@ -8,6 +8,8 @@ checks as (
     select rule from {{ ref('int_checks_geometry') }}
     union
     select rule from {{ ref('int_checks_numbering') }}
+    union
+    select rule from {{ ref('int_checks_conformance') }}
 )
 
 select rule from checks

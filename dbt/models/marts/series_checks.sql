@@ -20,6 +20,8 @@ checks as (
     select * from {{ ref('int_checks_geometry') }}
     union all
     select * from {{ ref('int_checks_numbering') }}
+    union all
+    select * from {{ ref('int_checks_conformance') }}
 )
 
 -- A rule without a result lacked its inputs.

@@ -19,6 +19,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pydicom._dicom_dict import DicomDictionary, RepeatersDictionary
+from pydicom._private_dict import private_dictionaries
 from pydicom._uid_dict import UID_dictionary
 
 from dicomhouse.standard import TABLES
@@ -37,6 +38,17 @@ SCHEMAS = {
             "vr": pa.string(),
             "vm": pa.string(),
             "is_retired": pa.bool_(),
+        }
+    ),
+    # One row per private creator x tag that pydicom knows; `x` stands for any digit, of the block
+    # for one (`0019xx0C`).
+    "private_attributes": pa.schema(
+        {
+            "private_creator": pa.string(),
+            "tag": pa.string(),
+            "vr": pa.string(),
+            "vm": pa.string(),
+            "name": pa.string(),
         }
     ),
     # One row per storage SOP class.
@@ -75,6 +87,7 @@ def tables() -> dict[str, pa.Table]:
     used = {module["key"] for modules in iods.values() for module in modules}
     rows: dict[str, list[tuple[Any, ...]]] = {
         "attributes": attributes,
+        "private_attributes": list(_private_attributes()),
         "sop_classes": list(_sop_classes()),
         "iod_modules": list(_iod_modules(iods)),
         "modules": list(_modules(used, tags)),
@@ -105,6 +118,12 @@ def _attributes() -> Iterator[tuple[str, str | None, str | None, str, str, bool]
         yield f"{tag:08X}", keyword or None, name or None, vr, vm, bool(retired)
     for mask, (vr, vm, name, retired, keyword) in RepeatersDictionary.items():
         yield mask, keyword or None, name or None, vr, vm, bool(retired)
+
+
+def _private_attributes() -> Iterator[tuple[str, str, str, str, str]]:
+    for creator, entries in private_dictionaries.items():
+        for mask, (vr, vm, name, _) in entries.items():
+            yield creator, mask.upper().replace("X", "x"), vr, vm, name
 
 
 def _sop_classes() -> Iterator[tuple[str, str, str | None]]:

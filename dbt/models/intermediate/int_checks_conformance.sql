@@ -1,0 +1,223 @@
+with
+
+judged as (
+    select * from {{ ref('conformance') }}
+    where verdict in ('conforms', 'type1_missing', 'type1_empty', 'type2_missing')
+),
+
+images as (
+    select
+        images.source,
+        images.series_key,
+        images.file_id,
+        images.path,
+        sop_classes.iod
+    from {{ ref('stg_images') }} as images
+    inner join {{ source('standard', 'sop_classes') }} as sop_classes
+        on images.SOPClassUID = sop_classes.sop_class_uid
+),
+
+shortcomings as (
+    select
+        *,
+        'type1_missing' as rule,
+        absent as failing
+    from judged
+    where verdict = 'type1_missing'
+    union all
+    select
+        *,
+        'type1_empty' as rule,
+        empty as failing
+    from judged
+    where verdict in ('type1_missing', 'type1_empty') and empty > 0
+    union all
+    select
+        *,
+        'type2_missing' as rule,
+        absent as failing
+    from judged
+    where verdict = 'type2_missing'
+),
+
+series as (
+    select
+        source,
+        series_key,
+        iod,
+        count(*) as images
+    from images
+    group by source, series_key, iod
+),
+
+measured as (
+    select
+        shortcomings.*,
+        case when contains(shortcomings.path, '.')
+            then regexp_replace(shortcomings.path, '\.[^.]+$', '')
+        end as parent_path,
+        bool_or(shortcomings.failing = series.images) over (
+            partition by
+                shortcomings.source, shortcomings.series_key, shortcomings.iod, shortcomings.rule
+        ) as is_of_all
+    from shortcomings
+    inner join series
+        on
+            shortcomings.source = series.source
+            and shortcomings.series_key = series.series_key
+            and shortcomings.iod = series.iod
+),
+
+-- Which files fall short is looked up only where not all of them do.
+partial as (
+    select
+        source,
+        series_key,
+        iod,
+        rule,
+        path,
+        parent_path
+    from measured
+    where not is_of_all
+),
+
+of_all as (
+    select distinct
+        source,
+        series_key,
+        iod,
+        rule,
+        null as path,
+        null as parent_path
+    from measured
+    where is_of_all
+),
+
+failing as (
+    select * from partial
+    union all
+    select * from of_all
+),
+
+looked_up as (
+    select
+        source,
+        series_key,
+        path
+    from partial
+    union distinct
+    select
+        source,
+        series_key,
+        parent_path
+    from partial
+    where parent_path is not null
+),
+
+held as (
+    select
+        elements.file_id,
+        elements.path,
+        count(*) as elements,
+        count(*) filter (elements.vm = 0) as empty_elements,
+        sum(elements.number) filter (elements.vr = 'SQ') as items
+    from {{ ref('stg_elements') }} as elements
+    where (elements.source, elements.series_key, elements.path) in (
+        select (looked_up.source, looked_up.series_key, looked_up.path) from looked_up
+    )
+    group by elements.file_id, elements.path
+),
+
+offending_files as (
+    select distinct
+        images.source,
+        images.series_key,
+        failing.rule,
+        images.path
+    from images
+    inner join failing
+        on
+            images.source = failing.source
+            and images.series_key = failing.series_key
+            and images.iod = failing.iod
+    left join held
+        on images.file_id = held.file_id and failing.path = held.path
+    left join held as parents
+        on images.file_id = parents.file_id and failing.parent_path = parents.path
+    where
+        case
+            when failing.path is null then true
+            when failing.rule = 'type1_empty' then held.empty_elements > 0
+            when failing.parent_path is null then held.elements is null
+            else coalesce(held.elements, 0) < parents.items
+        end
+),
+
+offenders as (
+    select
+        source,
+        series_key,
+        rule,
+        count(*) as files,
+        min(path, 20) as paths
+    from offending_files
+    group by source, series_key, rule
+),
+
+messages as (
+    select
+        source,
+        series_key,
+        rule,
+        count(*) as attributes,
+        string_agg(path, ', ' order by failing desc, path) filter (place <= 10) as named
+    from (
+        select
+            *,
+            row_number() over (
+                partition by source, series_key, rule order by failing desc, path
+            ) as place
+        from measured
+    ) as placed
+    group by source, series_key, rule
+),
+
+series_rules as (
+    select distinct
+        judged.source,
+        judged.series_key,
+        rules.rule
+    from judged
+    cross join (values ('type1_missing'), ('type1_empty'), ('type2_missing')) as rules (rule)
+)
+
+select
+    series_rules.source,
+    series_rules.series_key,
+    series_rules.rule,
+    messages.rule is not null as is_failed,
+    null::varchar as severity,
+    coalesce(messages.attributes, 0)::double as measured,
+    coalesce(offenders.files, 0) as n_offenders,
+    offenders.paths as offenders,
+    {{ count_of('messages.attributes', 'attribute') }}
+    || case series_rules.rule
+        when 'type1_missing' then ' of type 1 missing: '
+        when 'type1_empty' then ' of type 1 empty: '
+        else ' of type 2 missing: '
+    end || messages.named
+    || case when messages.attributes > 10
+        then ' and ' || messages.attributes - 10 || ' more'
+        else ''
+    end as message
+from series_rules
+left join messages
+    on
+        series_rules.source = messages.source
+        and series_rules.series_key = messages.series_key
+        and series_rules.rule = messages.rule
+left join offenders
+    on
+        series_rules.source = offenders.source
+        and series_rules.series_key = offenders.series_key
+        and series_rules.rule = offenders.rule

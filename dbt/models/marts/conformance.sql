@@ -1,0 +1,118 @@
+with
+
+series_iods as (
+    select * from {{ ref('int_series_iods') }}
+),
+
+attributes as (
+    select * from {{ ref('int_iod_attributes') }}
+),
+
+found as (
+    select * from {{ ref('int_series_paths') }}
+),
+
+-- What every image must or may have to have, and what every item of a sequence must have.
+expected as (
+    select
+        series_iods.source,
+        series_iods.series_key,
+        series_iods.iod,
+        attributes.path
+    from series_iods
+    inner join attributes on series_iods.iod = attributes.iod
+    where
+        attributes.parent_path is null
+        and attributes.requirement in ('type1', 'type2', 'conditional')
+        and not contains(attributes.tag, 'x')
+    union all
+    select
+        found.source,
+        found.series_key,
+        found.iod,
+        attributes.path
+    from found
+    inner join attributes
+        on found.iod = attributes.iod and found.path = attributes.parent_path
+    where found.images_with_items > 0 and attributes.requirement in ('type1', 'type2')
+),
+
+paths as (
+    select
+        *,
+        path as standard_path
+    from expected
+    union distinct
+    select
+        source,
+        series_key,
+        iod,
+        path,
+        standard_path
+    from found
+),
+
+counted as (
+    select
+        paths.source,
+        paths.series_key,
+        paths.iod,
+        paths.path,
+        attributes.attribute_type,
+        attributes.module,
+        attributes.usage,
+        attributes.information_entity,
+        attributes.requirement,
+        case
+            when contains(paths.path, '.') then coalesce(parents.images_with_items, found.images)
+            else series_iods.images
+        end as images,
+        coalesce(found.images - found.short_images, 0) as complete,
+        coalesce(found.empty_images, 0) as empty,
+        coalesce(found.invalid_images, 0) as invalid
+    from paths
+    inner join series_iods
+        on
+            paths.source = series_iods.source
+            and paths.series_key = series_iods.series_key
+            and paths.iod = series_iods.iod
+    left join attributes
+        on paths.iod = attributes.iod and paths.standard_path = attributes.path
+    left join found
+        on
+            paths.source = found.source
+            and paths.series_key = found.series_key
+            and paths.iod = found.iod
+            and paths.path = found.path
+    left join found as parents
+        on
+            paths.source = parents.source
+            and paths.series_key = parents.series_key
+            and paths.iod = parents.iod
+            and regexp_replace(paths.path, '\.[^.]+$', '') = parents.path
+)
+
+select
+    source,
+    series_key,
+    nullif(iod, '') as iod,
+    path,
+    attribute_type,
+    module,
+    usage,
+    information_entity,
+    images,
+    complete - empty as present,
+    empty,
+    images - complete as absent,
+    invalid,
+    case
+        when iod = '' then 'no_iod'
+        when requirement is null then 'not_in_iod'
+        when requirement = 'type1' and complete < images then 'type1_missing'
+        when requirement = 'type1' and empty > 0 then 'type1_empty'
+        when requirement = 'type2' and complete < images then 'type2_missing'
+        when requirement in ('type1', 'type2') then 'conforms'
+        else requirement
+    end as verdict
+from counted
