@@ -1,45 +1,57 @@
 {% set keys = {'patient': 'patient_key', 'study': 'study_key', 'series': 'series_key'} %}
+{% set levels = [('source', 'source')] + keys.items() | list %}
 
 with
 
+scopes as (
+    select * from {{ ref('int_scopes') }}
+),
+
 path_values as (
-    select * from {{ ref('int_series_path_values') }}
+    select
+        scopes.scope,
+        path_values.*
+    from {{ ref('int_series_path_values') }} as path_values
+    inner join scopes
+        on
+            path_values.source = scopes.source
+            and path_values.Modality is not distinct from scopes.Modality
 ),
 
 images as (
     select
-        source,
-        patient_key,
-        study_key,
-        series_key
-    from {{ ref('stg_images') }}
+        scopes.scope,
+        images.source,
+        images.patient_key,
+        images.study_key,
+        images.series_key
+    from {{ ref('stg_images') }} as images
+    inner join scopes
+        on
+            images.source = scopes.source
+            and images.Modality is not distinct from scopes.Modality
 ),
 
 entity_images as (
+    {% for level, key in levels %}
+    {% if not loop.first %}union all{% endif %}
     select
         source,
-        'source' as level,
-        source as entity_key,
-        count(*) as images
-    from images
-    group by source
-    {% for level, key in keys.items() %}
-    union all
-    select
-        source,
+        scope,
         '{{ level }}' as level,
         {{ key }} as entity_key,
         count(*) as images
     from images
-    group by source, {{ key }}
+    group by source, scope{{ '' if key == 'source' else ', ' ~ key }}
     {% endfor %}
 ),
 
 entity_paths as (
-    {% for level, key in [('source', 'source')] + keys.items() | list %}
+    {% for level, key in levels %}
     {% if not loop.first %}union all{% endif %}
     select
         source,
+        scope,
         '{{ level }}' as level,
         {{ key }} as entity_key,
         path,
@@ -48,18 +60,20 @@ entity_paths as (
         coalesce(sum(images) filter (is_empty), 0)::bigint as empty,
         sum(invalid_images)::bigint as invalid,
         coalesce(sum(images) filter (varies_in_image), 0)::bigint as varying_images,
-        min(value) as value,
+        min(value) as value_min,
+        max(value) as value_max,
         min(number_min) as number_min,
         max(number_max) as number_max,
         min(tag) as tag,
         max(vm) as vm
     from path_values
-    group by source, {{ 'path' if key == 'source' else key ~ ', path' }}
+    group by source, scope, {{ 'path' if key == 'source' else key ~ ', path' }}
     {% endfor %}
 )
 
 select
     entity_paths.source,
+    entity_paths.scope,
     entity_paths.level,
     entity_paths.entity_key,
     entity_paths.path,
@@ -76,7 +90,8 @@ select
     entity_paths.invalid,
     entity_paths.varying_images,
     entity_paths.distinct_values,
-    entity_paths.value,
+    entity_paths.value_min,
+    entity_paths.value_max,
     entity_paths.number_min,
     entity_paths.number_max,
     entity_paths.vm
@@ -84,5 +99,6 @@ from entity_paths
 inner join entity_images
     on
         entity_paths.source = entity_images.source
+        and entity_paths.scope = entity_images.scope
         and entity_paths.level = entity_images.level
         and entity_paths.entity_key = entity_images.entity_key

@@ -13,9 +13,28 @@ doubled_blocks as (
     having count(*) > 1
 ),
 
-marked as (
+-- What an element says: its text; a sequence its number of items, bulk data length and digest.
+said as (
     select
-        *,
+        source,
+        Modality,
+        patient_key,
+        study_key,
+        series_key,
+        file_id,
+        position,
+        path,
+        tag,
+        vr,
+        vm,
+        number,
+        vm > 0 and value is null and vr <> 'SQ' as is_bulk,
+        case
+            when vr = 'SQ' and vm > 0 then try_cast(number as bigint)::varchar
+            when vm > 0 and value is null then concat(n_bytes, ':', digest)
+            else value
+        end as content,
+        coalesce(problem_class = 'value', false) as is_invalid,
         depth > 0
         or (
             path like '(%'
@@ -24,10 +43,33 @@ marked as (
     from elements
 ),
 
--- What one image says at a path that may come often: its values in the order of the file.
-listed as (
+-- What one image says at a path that may come often: its contents in the order of the file.
+said_by_image as (
     select
         source,
+        Modality,
+        patient_key,
+        study_key,
+        series_key,
+        file_id,
+        path,
+        tag,
+        vr,
+        vm,
+        content,
+        is_bulk,
+        is_invalid,
+        number as number_min,
+        number as number_max,
+        number as number_mean
+    from said
+    where not is_listed
+
+    union all
+
+    select
+        source,
+        Modality,
         patient_key,
         study_key,
         series_key,
@@ -36,117 +78,91 @@ listed as (
         min(tag) as tag,
         min(vr) as vr,
         max(vm) as vm,
-        string_agg(coalesce(value, ''), chr(31) order by position) as value,
+        string_agg(coalesce(content, ''), chr(31) order by position) as content,
+        bool_or(is_bulk) as is_bulk,
+        bool_or(is_invalid) as is_invalid,
         min(number) as number_min,
         max(number) as number_max,
-        avg(number order by position) as number_mean,
-        string_agg(coalesce(n_bytes, 0), chr(31) order by position)
-        filter (vm > 0 and value is null and vr <> 'SQ') as bulk_bytes,
-        string_agg(coalesce(digest, ''), chr(31) order by position)
-        filter (vm > 0 and value is null and vr <> 'SQ') as digest,
-        string_agg(coalesce(try_cast(number as bigint), 0), chr(31) order by position)
-        filter (vr = 'SQ') as sequence_items,
-        bool_or(coalesce(problem_class = 'value', false)) as is_invalid
-    from marked
+        avg(number order by position) as number_mean
+    from said
     where is_listed
-    group by source, patient_key, study_key, series_key, file_id, path
+    group by source, Modality, patient_key, study_key, series_key, file_id, path
 ),
 
 -- Equal texts are counted first, so that the canonical form is made once for each of them.
 counted as (
     select
         source,
+        Modality,
         patient_key,
         study_key,
         series_key,
         path,
-        tag,
         vr,
-        vm,
-        value,
-        number as number_min,
-        number as number_max,
-        number as number_mean,
-        case when vm > 0 and value is null and vr <> 'SQ' then n_bytes::varchar end as bulk_bytes,
-        digest,
-        case when vr = 'SQ' then try_cast(number as bigint)::varchar end as sequence_items,
-        count(*) as images,
-        count(*) filter (problem_class = 'value') as invalid_images,
-        min(file_id) as example_file_id
-    from marked
-    where not is_listed
-    group by all
-
-    union all
-
-    select
-        source,
-        patient_key,
-        study_key,
-        series_key,
-        path,
-        tag,
-        vr,
-        vm,
-        value,
-        number_min,
-        number_max,
-        number_mean,
-        bulk_bytes,
-        digest,
-        sequence_items,
+        vm = 0 as is_empty,
+        is_bulk,
+        case when vm > 0 then content end as content,
+        min(tag) as tag,
+        max(vm) as vm,
+        min(number_min) as number_min,
+        max(number_max) as number_max,
+        min(number_mean) as number_mean,
         count(*) as images,
         count(*) filter (is_invalid) as invalid_images,
         min(file_id) as example_file_id
-    from listed
-    group by all
+    from said_by_image
+    group by
+        source, Modality, patient_key, study_key, series_key, path, vr, vm = 0, is_bulk,
+        case when vm > 0 then content end
 ),
 
 keyed as (
     select
         *,
-        vm = 0 as is_empty,
         case
-            when vm = 0 then null
-            when sequence_items is not null then string_split(sequence_items, chr(31))
-            when bulk_bytes is not null
-                then list_transform(
-                    list_zip(string_split(bulk_bytes, chr(31)), string_split(digest, chr(31))),
-                    lambda x: concat(x[1], ':', x[2])
-                )
+            when vr = 'SQ' or is_bulk then content
             -- `+ 0.0` makes a zero of a negative zero; what is no number stays text.
-            when vr in ('DS', 'IS', 'FL', 'FD')
-                then list_transform(
-                    string_split(value, chr(31)),
-                    lambda item: array_to_string(
-                        list_transform(
-                            string_split(item, '\'),
-                            lambda x: coalesce((try_cast(x as double) + 0.0)::varchar, trim(x))
-                        ),
-                        '\'
-                    )
+            when
+                vr in ('DS', 'IS', 'FL', 'FD')
+                and (contains(content, '\') or contains(content, chr(31)))
+                then array_to_string(
+                    list_transform(
+                        string_split(content, chr(31)),
+                        lambda item: array_to_string(
+                            list_transform(
+                                string_split(item, '\'),
+                                lambda x: coalesce((try_cast(x as double) + 0.0)::varchar, trim(x))
+                            ),
+                            '\'
+                        )
+                    ),
+                    chr(31)
                 )
-            else list_transform(
-                string_split(value, chr(31)),
-                lambda item: trim(regexp_replace(item, ' *\\ *', '\\', 'g'))
-            )
-        end as item_keys
+            when vr in ('DS', 'IS', 'FL', 'FD')
+                then coalesce((try_cast(content as double) + 0.0)::varchar, trim(content))
+            -- Spaces around a value or an item are padding.
+            when contains(content, '\') or contains(content, chr(31))
+                then trim(regexp_replace(content, ' *([\\\x1F]) *', '\1', 'g'))
+            else trim(content)
+        end as value_key
     from counted
 )
 
 select
     source,
+    Modality,
     patient_key,
     study_key,
     series_key,
     path,
-    array_to_string(item_keys, chr(31)) as value_key,
+    value_key,
     is_empty,
     replace(
         min(
             case
-                when vr = 'SQ' then sequence_items || ' item(s)'
-                else coalesce(bulk_bytes || ' bytes', value)
+                when vr = 'SQ' then replace(content, chr(31), ' item(s)' || chr(31)) || ' item(s)'
+                when is_bulk then regexp_replace(content, ':[^' || chr(31) || ']*', ' bytes', 'g')
+                else content
             end
         ),
         chr(31), ' | '
@@ -157,9 +173,13 @@ select
     min(number_min) as number_min,
     max(number_max) as number_max,
     min(number_mean) as number_mean,
-    coalesce(len(list_distinct(item_keys)) > 1, false) as varies_in_image,
+    coalesce(
+        contains(value_key, chr(31))
+        and len(list_distinct(string_split(value_key, chr(31)))) > 1,
+        false
+    ) as varies_in_image,
     sum(images)::bigint as images,
     sum(invalid_images)::bigint as invalid_images,
     min(example_file_id) as example_file_id
 from keyed
-group by source, patient_key, study_key, series_key, path, item_keys, is_empty
+group by source, Modality, patient_key, study_key, series_key, path, value_key, is_empty

@@ -4,13 +4,22 @@ attributes as (
     select * from {{ source('standard', 'iod_attributes') }}
 ),
 
+scopes as (
+    select * from {{ ref('int_scopes') }}
+),
+
 class_images as (
     select
-        source,
-        SOPClassUID as sop_class_uid,
+        images.source,
+        scopes.scope,
+        images.SOPClassUID as sop_class_uid,
         count(*) as images
-    from {{ ref('stg_images') }}
-    group by source, SOPClassUID
+    from {{ ref('stg_images') }} as images
+    inner join scopes
+        on
+            images.source = scopes.source
+            and images.Modality is not distinct from scopes.Modality
+    group by images.source, scopes.scope, images.SOPClassUID
 ),
 
 paths as (
@@ -20,10 +29,11 @@ paths as (
     from {{ ref('int_paths') }}
 ),
 
--- What the objects of this source say of the paths that it holds.
+-- What the objects of a scope say of the paths that its source holds.
 statements as (
     select
         class_images.source,
+        class_images.scope,
         class_images.sop_class_uid,
         class_images.images,
         attributes.path,
@@ -43,59 +53,71 @@ statements as (
         on class_images.source = paths.source and attributes.path = paths.path
 ),
 
-class_levels as (
-    select distinct
-        source,
-        path,
-        level,
-        sop_class_uid,
-        images
-    from statements
+-- Of the modules that define it for a class the strictest binds: type 1 before 1C, 2, 2C, 3.
+binding as (
+    select * from statements
+    qualify row_number() over (
+        partition by source, scope, sop_class_uid, path
+        order by attribute_type, module, information_entity
+    ) = 1
 ),
 
 votes as (
     select
         source,
+        scope,
         path,
         level,
         sum(images) as images
-    from class_levels
-    group by source, path, level
+    from binding
+    group by source, scope, path, level
 ),
 
 levels as (
     select
         source,
+        scope,
         path,
         level
     from votes
     qualify row_number() over (
-        partition by source, path
+        partition by source, scope, path
         order by
             images desc,
             case level when 'patient' then 1 when 'study' then 2 when 'series' then 3 else 4 end
     ) = 1
 ),
 
-unambiguous as (
+definitions as (
     select
-        source,
-        path,
-        case when count(distinct information_entity) = 1 then min(information_entity) end
-            as information_entity,
-        case when count(distinct module) = 1 then min(module) end as module,
-        case when count(distinct attribute_type) = 1 then min(attribute_type) end as attribute_type
-    from statements
-    group by source, path
+        binding.source,
+        binding.scope,
+        binding.path,
+        binding.level,
+        binding.information_entity,
+        binding.module,
+        binding.attribute_type,
+        sum(binding.images) as images
+    from binding
+    inner join levels
+        on
+            binding.source = levels.source
+            and binding.scope = levels.scope
+            and binding.path = levels.path
+            and binding.level = levels.level
+    group by all
 )
 
 select
-    levels.source,
-    levels.path,
-    levels.level as standard_level,
-    unambiguous.information_entity,
-    unambiguous.module,
-    unambiguous.attribute_type
-from levels
-inner join unambiguous
-    on levels.source = unambiguous.source and levels.path = unambiguous.path
+    source,
+    scope,
+    path,
+    level as standard_level,
+    information_entity,
+    module,
+    attribute_type
+from definitions
+qualify row_number() over (
+    partition by source, scope, path
+    order by images desc, attribute_type, module, information_entity
+) = 1

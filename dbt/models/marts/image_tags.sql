@@ -2,7 +2,7 @@ with
 
 varying as (
     select * from {{ ref('int_entity_paths') }}
-    where level = 'series' and state = 'varies'
+    where scope = '(all)' and level = 'series' and state = 'varies'
 ),
 
 path_values as (
@@ -62,6 +62,8 @@ select
     paths.keyword,
     paths.vr,
     varying.distinct_values,
+    varying.value_min,
+    varying.value_max,
     varying.number_min,
     varying.number_max,
     even_steps.step,

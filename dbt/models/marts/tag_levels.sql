@@ -1,45 +1,17 @@
 with
 
-entity_paths as (
-    select * from {{ ref('int_entity_paths') }}
+levels as (
+    select * from {{ ref('int_tag_levels') }}
+    where scope = '(all)'
 ),
 
 standard_paths as (
     select * from {{ ref('int_standard_paths') }}
+    where scope = '(all)'
 ),
 
 paths as (
     select * from {{ ref('int_paths') }}
-),
-
--- An entity has a say when it has at least two images and a value in one of them.
-counted as (
-    select
-        source,
-        path,
-        {% for level in ['source', 'patient', 'study', 'series'] %}
-        count(*) filter (level = '{{ level }}' and images >= 2 and state <> 'always_empty')
-            as {{ level }}_entities,
-        count(*) filter (level = '{{ level }}' and images >= 2 and state = 'varies')
-            as {{ level }}_varying,
-        {% endfor %}
-        max(varying_images) > 0 as varies_in_image
-    from entity_paths
-    group by source, path
-),
-
-levels as (
-    select
-        *,
-        case
-            when varies_in_image then 'item'
-            {% for level in ['source', 'patient', 'study', 'series'] %}
-            when {{ level }}_entities = 0 then 'unknown'
-            when {{ level }}_varying = 0 then '{{ level }}'
-            {% endfor %}
-            else 'image'
-        end as level
-    from counted
 )
 
 select
@@ -49,6 +21,7 @@ select
     paths.keyword,
     paths.vr,
     levels.level,
+    levels.usual_level,
     standard_paths.standard_level,
     case standard_paths.standard_level
         when 'patient' then levels.patient_varying
@@ -56,12 +29,22 @@ select
         when 'series' then levels.series_varying
         when 'image' then 0
     end as contradicting_entities,
+    case levels.usual_level
+        when 'patient' then levels.patient_varying
+        when 'study' then levels.study_varying
+        when 'series' then levels.series_varying
+        else 0
+    end as unusual_entities,
     levels.patient_entities as patients_compared,
     levels.patient_varying as patients_varying,
+    levels.patient_partly as patients_partly,
     levels.study_entities as studies_compared,
     levels.study_varying as studies_varying,
+    levels.study_partly as studies_partly,
     levels.series_entities as series_compared,
-    levels.series_varying
+    levels.series_varying,
+    levels.series_partly,
+    levels.varying_images as images_varying
 from levels
 inner join paths
     on levels.source = paths.source and levels.path = paths.path

@@ -4,7 +4,7 @@ with
 
 path_values as (
     select * from {{ ref('int_source_path_values') }}
-    where not is_empty
+    where scope = '(all)' and not is_empty
 ),
 
 source_images as (

@@ -1,0 +1,40 @@
+with
+
+profiles as (
+    select * from {{ ref('int_tag_profile') }}
+),
+
+scopes as (
+    select * from {{ ref('int_scopes') }}
+    where is_modality
+)
+
+select
+    profiles.source,
+    scopes.Modality,
+    profiles.path,
+    profiles.tag,
+    profiles.keyword,
+    profiles.vr,
+    profiles.images,
+    profiles.present,
+    profiles.empty,
+    profiles.absent,
+    profiles.invalid,
+    profiles.percent_missing,
+    profiles.distinct_values,
+    profiles.examples,
+    profiles.commonest_value,
+    profiles.commonest_share,
+    profiles.number_min,
+    profiles.number_max,
+    profiles.number_mean,
+    profiles.state = 'constant' as is_constant,
+    profiles.state,
+    profiles.verdict,
+    profiles.information_entity,
+    profiles.module,
+    profiles.attribute_type
+from profiles
+inner join scopes
+    on profiles.source = scopes.source and profiles.scope = scopes.scope
