@@ -169,6 +169,8 @@ def test_unknown_tag_is_wrong_usage_with_the_nearest_keywords() -> None:
     assert "nearest keywords are SeriesNumber" in done.stderr
     with pytest.raises(UsageError):
         card("")
+    with pytest.raises(UsageError, match="nearest are ct-image"):
+        card("KVP", None, "CT Image")
 
 
 def test_without_a_warehouse_the_standard_is_told(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
+from dicomhouse.errors import UsageError
 from dicomhouse.output import printable
 from dicomhouse.resources import resource
 from dicomhouse.standard.tags import PrivateTag, parse_tag
@@ -29,7 +31,7 @@ def tag_card(
         warehouse: a generation's DuckDB file, or None: then `profile` is None.
 
     Raises:
-        UsageError: the text is no tag; the message names the nearest keywords.
+        UsageError: the text is no tag, or an IOD is none; the message names the nearest ones.
     """
     parsed = parse_tag(text)
     private = isinstance(parsed, PrivateTag)
@@ -37,6 +39,7 @@ def tag_card(
     path = str(parsed) if private else None
     known = [] if warehouse is None else [row["iod"] for row in _rows(warehouse, "iods", {})]
     with connect_standard() as standard:
+        _check_iods(iods, [row["iod"] for row in _rows(standard, "standard_iods", {})])
         dictionary = _rows(standard, "tag_dictionary", {"tag": tag, "path": path})
         asked = {"tag": tag, "iods": list(iods), "known_iods": known}
         modules = [] if private else _rows(standard, "tag_modules", asked)
@@ -47,6 +50,13 @@ def tag_card(
     return {
         "tag": path or tag, "dictionary": dictionary, "modules": modules, "profile": profile,
     }  # fmt: skip
+
+
+def _check_iods(asked: Iterable[str], iods: Sequence[str]) -> None:
+    for iod in asked:
+        if iod not in iods:
+            nearest = get_close_matches(iod.lower(), iods, n=3, cutoff=0.3)
+            raise UsageError(f"{iod!r} is no IOD. The nearest are {', '.join(nearest) or 'none'}.")
 
 
 def _rows(
