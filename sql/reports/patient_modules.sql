@@ -49,7 +49,10 @@ modules as (
     left join module_order on attributes.module = module_order.module
     qualify row_number() over (
         partition by classes.source, classes.patient_key, attributes.path
-        order by module_order.place nulls last, attributes.module not like '%-image', attributes.module
+        order by
+            module_order.place nulls last,
+            attributes.module not like '%-image',
+            attributes.module
     ) = 1
 ),
 
@@ -87,7 +90,8 @@ select
     tags.path,
     tags.state,
     tags.value,
-    case when tags.state = 'varies' then commonest.counts end as commonest_counts,
+    case when tags.distinct_values between 2 and tags.present - 1 then commonest.counts end
+        as commonest_counts,
     case when tags.state = 'varies' then tags.number_min end as number_min,
     case when tags.state = 'varies' then tags.number_max end as number_max,
     tags.distinct_values,

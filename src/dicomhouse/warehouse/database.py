@@ -80,7 +80,7 @@ def connect(database: Path, lake: Path) -> duckdb.DuckDBPyConnection:
 def query(
     connection: duckdb.DuckDBPyConnection,
     sql: str,
-    variables: Mapping[str, str | list[str]] | None = None,
+    variables: Mapping[str, str | list[str] | None] | None = None,
 ) -> duckdb.DuckDBPyRelation:
     """Run one reading statement; `getvariable('name')` in it reads one of `variables`.
 
