@@ -1,12 +1,25 @@
 -- What may identify, counted by action and path: never a value.
+with
+
+patients as (
+    select
+        source,
+        path,
+        count(*) filter (present > 0) as patients
+    from patient_tags
+    group by source, path
+)
+
 select
-    source,
-    coalesce(action, 'repeats') as action,
-    path,
+    privacy.source,
+    coalesce(privacy.action, 'none') as action,
+    privacy.path,
     count(*) as distinct_values,
-    max(images) as images_of_commonest,
-    max(patients) as patients_of_commonest,
-    count(*) filter (len(identifiers) > 0) as repeating_identifiers
+    sum(privacy.images)::bigint as images,
+    any_value(patients.patients) as patients,
+    count(*) filter (len(privacy.identifiers) > 0) as values_with_identifier
 from privacy
-group by source, action, path, is_private
-order by source, is_private, action nulls last, path
+inner join patients
+    on privacy.source = patients.source and privacy.path = patients.path
+group by privacy.source, privacy.action, privacy.path, privacy.is_private
+order by privacy.source, privacy.is_private, privacy.action nulls last, privacy.path

@@ -23,6 +23,7 @@ from dicomhouse.errors import (
 )
 from dicomhouse.output import printable, write
 from dicomhouse.processes import hold_lifeline, raise_on_sigterm, supervise
+from dicomhouse.questions import question, questions
 from dicomhouse.resources import resource
 from dicomhouse.settings import Settings, default_warehouse
 
@@ -97,9 +98,16 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("--severity", choices=sorted(_SEVERITIES), action="append")
     check.add_argument("--rule", action="append", metavar="RULE")
     check.add_argument("--level", action="append", metavar="LEVEL")
+    check.add_argument(
+        "--privacy", action="store_true",
+        help="count what may identify instead, by action and path, without a value",
+    )  # fmt: skip
     sql = command("sql", _sql, "Run one SELECT, or a named report.")
     sql.add_argument("query", nargs="?", help="the statement")
-    sql.add_argument("--report", metavar="NAME", help=f"one of: {', '.join(_reports())}")
+    sql.add_argument(
+        "--report", nargs="?", const="", metavar="NAME",
+        help="a question that is kept; without a name: a list of them",
+    )  # fmt: skip
     sql.add_argument("--param", action="append", default=[], metavar="KEY=VALUE")
     tag = command("tag", _tag, "Tell what the standard and the warehouse say of a tag.")
     tag.add_argument("tag", help='PatientName, 0010,0010, 00100010, (0019,"CREATOR",0C), ...')
@@ -220,6 +228,8 @@ def _program() -> str:
 
 
 def _check(chosen: argparse.Namespace) -> int:
+    if chosen.privacy:
+        return _check_privacy(chosen)
     import dicomhouse
     from dicomhouse.warehouse.database import query
 
@@ -238,25 +248,58 @@ def _check(chosen: argparse.Namespace) -> int:
     return 1 if "E" in rows.column("severity").to_pylist() else 0
 
 
+def _check_privacy(chosen: argparse.Namespace) -> int:
+    import dicomhouse
+
+    if chosen.severity or chosen.rule or chosen.level:
+        raise UsageError("--privacy stands alone: --severity, --rule and --level choose findings.")
+    with dicomhouse.open(chosen.warehouse, chosen.generation) as warehouse:
+        rows = warehouse.connection.sql(_statement("privacy")).to_arrow_table()
+    if chosen.format == "table" and not rows.num_rows:
+        print("nothing that may identify")
+    else:
+        write(rows, chosen.format)
+    return 0
+
+
 def _sql(chosen: argparse.Namespace) -> int:
     import dicomhouse
     from dicomhouse.warehouse.database import query
 
     if (chosen.query is None) == (chosen.report is None):
         raise UsageError('give either a statement, as in "select ...", or --report NAME.')
-    statement = chosen.query
-    if chosen.report:
-        if chosen.report not in _reports():
-            raise UsageError(f"no report {chosen.report}; there are: {', '.join(_reports())}.")
-        statement = resource("sql", "reports", f"{chosen.report}.sql").read_text()
-    variables: dict[str, str | list[str]] = {}
+    if chosen.report == "":
+        return _list_reports(chosen.format)
+    given: dict[str, str] = {}
     for text in chosen.param:
         name, equals, value = text.partition("=")
         if not equals:
             raise UsageError(f"--param takes KEY=VALUE, not {text}.")
-        variables[name] = value
+        given[name] = value
+    statement, variables = chosen.query, dict[str, str | None](given)
+    if chosen.report:
+        asked = question(chosen.report)
+        statement, variables = asked.sql, asked.variables(given)
     with dicomhouse.open(chosen.warehouse, chosen.generation) as warehouse:
         write(query(warehouse.connection, statement, variables).to_arrow_table(), chosen.format)
+    return 0
+
+
+def _list_reports(form: str) -> int:
+    import pyarrow as pa
+
+    listed = [
+        {
+            "report": asked.name,
+            "answers": asked.text,
+            "parameters": "; ".join(
+                f"{parameter.name}{' (needed)' * parameter.is_needed}: {parameter.text}"
+                for parameter in asked.parameters
+            ),
+        }
+        for asked in questions()
+    ]
+    write(pa.Table.from_pylist(listed), form)
     return 0
 
 
@@ -319,7 +362,3 @@ def _report(chosen: argparse.Namespace) -> int:
 def _statement(name: str) -> str:
     """One of the questions that the commands themselves ask."""
     return resource("sql", "commands", f"{name}.sql").read_text()
-
-
-def _reports() -> list[str]:
-    return sorted(path.stem for path in resource("sql", "reports").glob("*.sql"))
