@@ -205,7 +205,8 @@ def deviations(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path,
         for number in (1, 2, 3):
             write_image(
                 folder / "in" / name / f"{number}.dcm",
-                **{"PatientID": name, "InstanceNumber": number} | (overrides if number == 3 else {}),
+                **{"PatientID": name, "InstanceNumber": number}
+                | (overrides if number == 3 else {}),
             )
     for number, sop_class in enumerate(("1.2.3.4", None, "1.2.840.10008.5.1.4.1.1.2")):
         write_image(

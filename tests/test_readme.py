@@ -46,6 +46,15 @@ def test_sql_example_prints_what_the_readme_says(
     assert done.stdout == output
 
 
+def test_tag_example_prints_what_the_readme_says(
+    demo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(demo)
+    ((command, output),) = examples("sh", "dicomhouse tag")
+    done = run_cli(*shlex.split(command)[1:])
+    assert done.stdout == output
+
+
 def test_polars_example_prints_what_the_readme_says(
     demo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

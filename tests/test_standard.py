@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -131,6 +132,8 @@ class TestViews:
         ("view", "key"),
         [
             ("attributes", "tag"),
+            ("private_attributes", "private_creator, tag"),
+            ("dicom_tags", "path"),
             ("sop_classes", "sop_class_uid"),
             ("iod_modules", "iod, module"),
             ("module_attributes", "iod, module, path"),
@@ -148,6 +151,45 @@ class TestViews:
             where sop_class_uid = '1.2.840.10008.5.1.4.1.1.2' and path = 'RescaleSlope'
         """) == [("ct-image", "ct-image", "M", "Image", "RescaleSlope", "1")]
 
+    def test_links_are_spelled_as_the_browser_does(self, ask: Ask) -> None:
+        # Its slugs are lower case, spaces and slashes as hyphens, without brackets, commas and
+        # apostrophes; a functional group's module bears the name of its IOD.
+        assert not ask("""
+            select distinct link_innolitics from standard.module_attributes
+            where not regexp_full_match(
+                link_innolitics,
+                'https://dicom.innolitics.com/ciods/[a-z0-9-]+/[a-z0-9-]+(/[0-9a-fx]{8})+'
+            )
+        """)
+        assert ask("""
+            select link_innolitics from standard.module_attributes
+            where iod = 'enhanced-ct-image'
+                and path = 'SharedFunctionalGroupsSequence.PixelMeasuresSequence.PixelSpacing'
+        """) == [(
+            "https://dicom.innolitics.com/ciods/enhanced-ct-image/"
+            "enhanced-ct-image-multi-frame-functional-groups/52009229/00289110/00280030",
+        )]  # fmt: skip
+
+    def test_modules_without_attributes_are_the_known_newer_ones(self, ask: Ask) -> None:
+        [(modules,)] = ask("""
+            select list_sort(list(distinct module)) from standard.iod_modules
+            where module not in (select module from standard.modules)
+        """)
+        assert len(modules) == 9
+        assert all(re.search("waveform|montage|current-frame", module) for module in modules)
+
+    def test_private_attributes_have_the_paths_of_the_lake(self, ask: Ask) -> None:
+        assert ask("""
+            select path, tag, name, vr, vm, keyword from standard.dicom_tags
+            where private_creator = 'SIEMENS MR HEADER' and tag = '0019xx0C'
+        """) == [('(0019,"SIEMENS MR HEADER",0C)', "0019xx0C", "B_value", "IS", "1", None)]
+
+    def test_attribute_is_told_with_its_dictionary_entry(self, ask: Ask) -> None:
+        assert ask("""
+            select name, vr, vm, is_retired from standard.module_attributes
+            where iod = 'ct-image' and path = 'PixelSpacing'
+        """) == [("Pixel Spacing", "DS", "2", False)]
+
     def test_repeating_groups_are_one_entry(self, ask: Ask) -> None:
         assert ask("""
             select tag, vr, is_retired from standard.attributes where keyword = 'OverlayData'
@@ -162,6 +204,7 @@ class TestParseTag:
             "patientname",
             "Patient's Name",
             "Patient’s Name",
+            "patients name",
             "0010,0010",
             "0010, 0010",
             "(0010,0010)",
@@ -203,6 +246,10 @@ class TestParseTag:
             ('(0009,"a ""quoted"" one",01)', PrivateTag(0x09, 'a "quoted" one', 1)),
             ("(0019,?,0C)", PrivateTag(0x19, None, 0x0C)),
             ("(0019,?)", PrivateTag(0x19, None, None)),
+            ("0019,xx0C,SIEMENS MR HEADER", PrivateTag(0x19, "SIEMENS MR HEADER", 0x0C)),
+            ('(2007,20b9,"Philips 017")', PrivateTag(0x2007, "Philips 017", 0xB9)),
+            ("0019,SIEMENS MR HEADER,0C", PrivateTag(0x19, "SIEMENS MR HEADER", 0x0C)),
+            ("0013[CTP]10", PrivateTag(0x13, "CTP", 0x10)),
         ],
     )
     def test_private_forms(self, text: str, tag: PrivateTag) -> None:

@@ -23,6 +23,7 @@ from dicomhouse.errors import (
 )
 from dicomhouse.output import printable, write
 from dicomhouse.processes import hold_lifeline, raise_on_sigterm, supervise
+from dicomhouse.questions import question, questions
 from dicomhouse.resources import resource
 from dicomhouse.settings import Settings, default_warehouse
 
@@ -129,6 +130,10 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("--severity", choices=sorted(_SEVERITIES), action="append")
     check.add_argument("--rule", action="append", metavar="RULE")
     check.add_argument("--level", action="append", metavar="LEVEL")
+    check.add_argument(
+        "--privacy", action="store_true",
+        help="count what may identify instead, by action and path, without a value",
+    )  # fmt: skip
     diff = command("diff", _diff, "Show the elements that differ; exit code 0 even where some do.")
     diff.add_argument("a", nargs="?", help="a file, or a SOPInstanceUID of the warehouse")
     diff.add_argument("b", nargs="?", help="what to compare it with")
@@ -139,14 +144,21 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     sql = command("sql", _sql, "Run one SELECT, or a named report.")
     sql.add_argument("query", nargs="?", help="the statement")
-    sql.add_argument("--report", metavar="NAME", help=f"one of: {', '.join(_reports())}")
+    sql.add_argument(
+        "--report", nargs="?", const="", metavar="NAME",
+        help="a question that is kept; without a name: a list of them",
+    )  # fmt: skip
     sql.add_argument("--param", action="append", default=[], metavar="KEY=VALUE")
+    tag = command("tag", _tag, "Tell what the standard and the warehouse say of a tag.")
+    tag.add_argument("tag", help='PatientName, 0010,0010, 00100010, (0019,"CREATOR",0C), ...')
+    tag.add_argument("--iod", action="append", metavar="IOD", help="only this one, as in ct-image")
+    tag.set_defaults(warehouse=None)  # the standard is told without one
     status = command("status", _status, "Show the last run and what it could not read.")
     report = command("report", _report, "Say where the HTML report lies, or copy it.")
     report.add_argument("--output", type=Path, metavar="FILE", help="write a copy there")
-    for sub in (check, diff, sql, status, report):
+    for sub in (check, diff, sql, tag, status, report):
         sub.add_argument("--generation", type=int, metavar="N", help="look back at generation N")
-    for sub in (check, diff, sql):
+    for sub in (check, diff, sql, tag):
         sub.add_argument("--format", choices=("table", "csv", "json", "parquet"), default="table")
     return parser
 
@@ -267,6 +279,8 @@ def _program() -> str:
 
 
 def _check(chosen: argparse.Namespace) -> int:
+    if chosen.privacy:
+        return _check_privacy(chosen)
     import dicomhouse
     from dicomhouse.warehouse.database import query
 
@@ -348,25 +362,83 @@ def _opened(chosen: argparse.Namespace) -> Warehouse:
     return dicomhouse.open(chosen.warehouse, chosen.generation)
 
 
+def _check_privacy(chosen: argparse.Namespace) -> int:
+    import dicomhouse
+
+    if chosen.severity or chosen.rule or chosen.level:
+        raise UsageError("--privacy stands alone: --severity, --rule and --level choose findings.")
+    with dicomhouse.open(chosen.warehouse, chosen.generation) as warehouse:
+        rows = warehouse.connection.sql(_statement("privacy")).to_arrow_table()
+    if chosen.format == "table" and not rows.num_rows:
+        print("nothing that may identify")
+    else:
+        write(rows, chosen.format)
+    return 0
+
+
 def _sql(chosen: argparse.Namespace) -> int:
     import dicomhouse
     from dicomhouse.warehouse.database import query
 
     if (chosen.query is None) == (chosen.report is None):
         raise UsageError('give either a statement, as in "select ...", or --report NAME.')
-    statement = chosen.query
-    if chosen.report:
-        if chosen.report not in _reports():
-            raise UsageError(f"no report {chosen.report}; there are: {', '.join(_reports())}.")
-        statement = resource("sql", "reports", f"{chosen.report}.sql").read_text()
-    variables: dict[str, str | list[str]] = {}
+    if chosen.report == "":
+        return _list_reports(chosen.format)
+    given: dict[str, str] = {}
     for text in chosen.param:
         name, equals, value = text.partition("=")
         if not equals:
             raise UsageError(f"--param takes KEY=VALUE, not {text}.")
-        variables[name] = value
+        given[name] = value
+    statement, variables = chosen.query, dict[str, str | None](given)
+    if chosen.report:
+        asked = question(chosen.report)
+        statement, variables = asked.sql, asked.variables(given)
     with dicomhouse.open(chosen.warehouse, chosen.generation) as warehouse:
         write(query(warehouse.connection, statement, variables).to_arrow_table(), chosen.format)
+    return 0
+
+
+def _list_reports(form: str) -> int:
+    import pyarrow as pa
+
+    listed = [
+        {
+            "report": asked.name,
+            "answers": asked.text,
+            "parameters": "; ".join(
+                f"{parameter.name}{' (needed)' * parameter.is_needed}: {parameter.text}"
+                for parameter in asked.parameters
+            ),
+        }
+        for asked in questions()
+    ]
+    write(pa.Table.from_pylist(listed), form)
+    return 0
+
+
+def _tag(chosen: argparse.Namespace) -> int:
+    import pyarrow as pa
+
+    import dicomhouse
+    from dicomhouse.tag_card import lines, tag_card
+
+    folder = chosen.warehouse or default_warehouse()
+    try:
+        opened = dicomhouse.open(folder, chosen.generation)
+    except WarehouseNotFound:
+        if chosen.warehouse or chosen.generation:
+            raise
+        card = tag_card(chosen.tag, chosen.iod or [], None)
+        _say(f"no warehouse in {folder}: this is what the standard says, --warehouse names one")
+    else:
+        with opened as warehouse:
+            card = tag_card(chosen.tag, chosen.iod or [], warehouse.connection)
+    if chosen.format == "table":
+        for line in lines(card):
+            print(line)
+    else:
+        write(pa.Table.from_pylist([card]), chosen.format)
     return 0
 
 
@@ -404,7 +476,3 @@ def _report(chosen: argparse.Namespace) -> int:
 def _statement(name: str) -> str:
     """One of the questions that the commands themselves ask."""
     return resource("sql", "commands", f"{name}.sql").read_text()
-
-
-def _reports() -> list[str]:
-    return sorted(path.stem for path in resource("sql", "reports").glob("*.sql"))

@@ -53,8 +53,9 @@ series as (
 measured as (
     select
         shortcomings.*,
-        case when contains(shortcomings.path, '.')
-            then regexp_replace(shortcomings.path, '\.[^.]+$', '')
+        case
+            when contains(shortcomings.path, '.')
+                then regexp_replace(shortcomings.path, '\.[^.]+$', '')
         end as parent_path,
         bool_or(shortcomings.failing = series.images) over (
             partition by
@@ -164,21 +165,24 @@ offenders as (
     group by source, series_key, rule
 ),
 
+placed as (
+    select
+        *,
+        row_number() over (
+            partition by source, series_key, rule
+            order by failing desc, path, iod
+        ) as place
+    from measured
+),
+
 messages as (
     select
         source,
         series_key,
         rule,
         count(*) as attributes,
-        string_agg(path, ', ' order by failing desc, path) filter (place <= 10) as named
-    from (
-        select
-            *,
-            row_number() over (
-                partition by source, series_key, rule order by failing desc, path
-            ) as place
-        from measured
-    ) as placed
+        string_agg(path, ', ' order by place) filter (place <= 10) as named
+    from placed
     group by source, series_key, rule
 ),
 
@@ -206,8 +210,8 @@ select
         when 'type1_empty' then ' of type 1 empty: '
         else ' of type 2 missing: '
     end || messages.named
-    || case when messages.attributes > 10
-        then ' and ' || messages.attributes - 10 || ' more'
+    || case
+        when messages.attributes > 10 then ' and ' || messages.attributes - 10 || ' more'
         else ''
     end as message
 from series_rules

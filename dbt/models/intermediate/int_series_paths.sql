@@ -21,7 +21,8 @@ mixed_files as (
     )
 ),
 
-elements as (
+-- Read anew by each that needs it: kept in memory, it would be the whole lake.
+elements as not materialized (
     select
         elements.source,
         elements.series_key,

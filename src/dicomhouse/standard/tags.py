@@ -25,6 +25,17 @@ _PRIVATE = re.compile(
     r'\(\s*([0-9a-f]{4})\s*,\s*(?:\?|"((?:[^"]|"")*)")\s*(?:,\s*([0-9a-f]{2})\s*)?\)',
     re.IGNORECASE,
 )
+# As other programs write them, the creator quoted or not: 0019,xx0C,CREATOR with the block or
+# without, 0019,CREATOR,0C, and 0019[CREATOR]0C; each in parentheses or not.
+_CREATOR = r'"?(?P<creator>[^"]+(?:""[^"]*)*)"?'
+_OTHER_PRIVATE = [
+    re.compile(pattern, re.IGNORECASE)
+    for pattern in (
+        rf"(?P<group>[0-9a-f]{{4}})\s*,\s*(?:xx|[0-9a-f]{{2}})(?P<element>[0-9a-f]{{2}})\s*,\s*{_CREATOR}",
+        rf"(?P<group>[0-9a-f]{{4}})\s*,\s*{_CREATOR}\s*,\s*(?P<element>[0-9a-f]{{2}})",
+        rf"(?P<group>[0-9a-f]{{4}})\s*\[{_CREATOR}\]\s*(?:xx)?(?P<element>[0-9a-f]{{2}})",
+    )
+]
 _LONGEST_NAME = 200
 _FORMS = 'PatientName, "Patient\'s Name", 0010,0010, 0x00100010 or (0019,"CREATOR",0C)'
 
@@ -50,7 +61,8 @@ class PrivateTag:
 def parse_tag(text: str) -> int | PrivateTag:
     """The tag that a text names; an attribute of a repeating group gives the first of its tags.
 
-    Keywords and names are found in any case. A number need not stand in the dictionary.
+    Keywords and names are found in any case, names without their apostrophes too. A number need
+    not stand in the dictionary.
 
     Raises:
         UsageError: the text is no tag; the message names the nearest keywords.
@@ -64,6 +76,10 @@ def parse_tag(text: str) -> int | PrivateTag:
         return int(text)
     if match := _PRIVATE.fullmatch(text):
         return _private(*match.groups())
+    bare = text[1:-1].strip() if text.startswith("(") and text.endswith(")") else text
+    for pattern in _OTHER_PRIVATE:
+        if match := pattern.fullmatch(bare):
+            return _private(match["group"], match["creator"], match["element"])
     tag = _tag_of().get(_folded(text))
     if tag is None:
         raise UsageError(_unknown(text))
@@ -81,7 +97,7 @@ def _private(group: str, creator: str | None, element: str | None) -> PrivateTag
 
 
 def _folded(text: str) -> str:
-    return text.replace("’", "'").casefold()
+    return text.replace("’", "").replace("'", "").casefold()
 
 
 @cache

@@ -39,7 +39,7 @@ def register(database: Path, lake: Path, tolerances: Mapping[str, float]) -> Non
     places = {
         "lake": _quoted(str(lake)),
         "lake_glob": _quoted(escape(str(lake))),
-        "tables": _quoted(escape(str(resource("standard", "tables")))),
+        "tables": _quoted(escape(str(_tables()))),
     }
     try:
         with duckdb.connect(config=_SETTINGS) as connection:
@@ -81,10 +81,22 @@ def connect(database: Path, lake: Path) -> duckdb.DuckDBPyConnection:
     return connection
 
 
+def connect_standard() -> duckdb.DuckDBPyConnection:
+    """A database in memory that holds the standard alone, as `sql/lake/standard.sql` makes it."""
+    connection = duckdb.connect(config=_SETTINGS)
+    script = resource("sql", "lake", "standard.sql").read_text()
+    connection.execute(_filled(script, {"tables": _quoted(escape(str(_tables())))}))
+    return connection
+
+
+def _tables() -> Path:
+    return resource("standard", "tables")
+
+
 def query(
     connection: duckdb.DuckDBPyConnection,
     sql: str,
-    variables: Mapping[str, str | list[str]] | None = None,
+    variables: Mapping[str, str | list[str] | None] | None = None,
 ) -> duckdb.DuckDBPyRelation:
     """Run one reading statement; `getvariable('name')` in it reads one of `variables`.
 

@@ -1,0 +1,130 @@
+with
+
+images as (
+    select
+        source,
+        patient_key,
+        series_key,
+        upper(trim(PatientIdentityRemoved)) as PatientIdentityRemoved,
+        array_to_string(DeidentificationMethod, '\') as DeidentificationMethod
+    from {{ ref('stg_images') }}
+),
+
+path_values as (
+    select * from {{ ref('int_series_path_values') }}
+    where not is_empty
+),
+
+confidential as (
+    select * from {{ ref('int_confidential_paths') }}
+),
+
+repeated as (
+    select * from {{ ref('int_repeated_identifiers') }}
+),
+
+codes as (
+    select
+        source,
+        series_key,
+        list_distinct(flatten(list(string_split(value_key, chr(31))))) as method_codes
+    from path_values
+    where path = 'DeidentificationMethodCodeSequence.CodeValue'
+    group by source, series_key
+),
+
+-- A claim is judged by the series that it stands in; of mixed series each claim bears all.
+claims as (
+    select
+        images.source,
+        images.PatientIdentityRemoved,
+        images.DeidentificationMethod,
+        images.series_key,
+        count(*) as images,
+        list(distinct images.patient_key) as patient_keys
+    from images
+    group by all
+),
+
+series_paths as (
+    select
+        path_values.source,
+        path_values.series_key,
+        path_values.path,
+        bool_or(repeated.path is not null) as is_repeating
+    from path_values
+    left join repeated
+        on
+            path_values.source = repeated.source
+            and path_values.path = repeated.path
+            and path_values.value_key = repeated.value_key
+    group by path_values.source, path_values.series_key, path_values.path
+),
+
+found as (
+    select
+        claims.source,
+        claims.PatientIdentityRemoved,
+        claims.DeidentificationMethod,
+        count(distinct series_paths.path) filter (
+            confidential.action = 'X' and confidential.profile_attribute <> 'private'
+        ) as attributes_to_remove,
+        count(distinct series_paths.path) filter (
+            confidential.action <> 'X'
+        ) as attributes_to_replace,
+        count(distinct series_paths.path) filter (
+            confidential.profile_attribute = 'private'
+        ) as private_attributes,
+        count(distinct series_paths.path) filter (series_paths.is_repeating)
+            as repeating_attributes
+    from claims
+    inner join series_paths
+        on claims.source = series_paths.source and claims.series_key = series_paths.series_key
+    left join confidential
+        on series_paths.source = confidential.source and series_paths.path = confidential.path
+    group by claims.source, claims.PatientIdentityRemoved, claims.DeidentificationMethod
+),
+
+counted as (
+    select
+        claims.source,
+        claims.PatientIdentityRemoved,
+        claims.DeidentificationMethod,
+        coalesce(list_sort(list_distinct(flatten(list(codes.method_codes)))), []) as method_codes,
+        coalesce(claims.PatientIdentityRemoved = 'YES', false) as is_claimed,
+        claims.DeidentificationMethod is not null or count(codes.method_codes) > 0 as has_method,
+        sum(claims.images)::bigint as images,
+        count(*) as series,
+        len(list_distinct(flatten(list(claims.patient_keys)))) as patients
+    from claims
+    left join codes
+        on claims.source = codes.source and claims.series_key = codes.series_key
+    group by claims.source, claims.PatientIdentityRemoved, claims.DeidentificationMethod
+)
+
+select
+    counted.source,
+    counted.PatientIdentityRemoved,
+    counted.DeidentificationMethod,
+    counted.method_codes,
+    counted.images,
+    counted.series,
+    counted.patients,
+    found.attributes_to_remove,
+    found.attributes_to_replace,
+    found.private_attributes,
+    found.repeating_attributes,
+    case
+        when not counted.is_claimed and not counted.has_method then 'not claimed'
+        when found.attributes_to_remove + found.private_attributes + found.repeating_attributes > 0
+            then 'contradicted'
+        when not counted.is_claimed then 'method without a claim'
+        when not counted.has_method then 'claim without a method'
+        else 'nothing against it'
+    end as verdict
+from counted
+inner join found
+    on
+        counted.source = found.source
+        and counted.PatientIdentityRemoved is not distinct from found.PatientIdentityRemoved
+        and counted.DeidentificationMethod is not distinct from found.DeidentificationMethod

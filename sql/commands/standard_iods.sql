@@ -1,0 +1,3 @@
+-- All IODs that the standard's tables have.
+select distinct iod
+from standard.iod_modules

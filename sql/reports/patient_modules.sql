@@ -1,0 +1,120 @@
+-- One patient, module by module: constant attributes with their value, varying ones with counts.
+-- param patient (needed): a PatientID, a patient folder or a patient_key
+-- param source: this source alone
+with
+
+patients as (
+    select
+        source,
+        patient_key
+    from main.images
+    where
+        getvariable('patient') in (PatientID, patient_folder, patient_key)
+        and source = coalesce(getvariable('source'), source)
+    group by source, patient_key
+),
+
+classes as (
+    select distinct
+        images.source,
+        images.patient_key,
+        images.SOPClassUID
+    from main.images as images
+    inner join patients
+        on images.source = patients.source and images.patient_key = patients.patient_key
+),
+
+-- The general modules come first; what is left to the object's own (CT Image) follows them.
+module_order as (
+    select
+        unnest([
+            'patient', 'general-study', 'general-series', 'general-image', 'image-pixel',
+            'image-plane', 'voi-lut', 'sop-common', 'frame-of-reference', 'general-equipment'
+        ]) as module,
+        unnest([1, 2, 3, 4, 6, 7, 8, 9, 10, 11]) as place
+),
+
+-- Of the modules that define an attribute the general one counts, so that it stands once.
+modules as (
+    select
+        classes.source,
+        classes.patient_key,
+        attributes.path,
+        attributes.module,
+        coalesce(module_order.place, case when attributes.module like '%-image' then 5 else 12 end)
+            as place
+    from classes
+    inner join standard.iod_attributes as attributes
+        on classes.SOPClassUID = attributes.sop_class_uid
+    left join module_order on attributes.module = module_order.module
+    qualify row_number() over (
+        partition by classes.source, classes.patient_key, attributes.path
+        order by
+            module_order.place nulls last,
+            attributes.module not like '%-image',
+            attributes.module
+    ) = 1
+),
+
+counted as (
+    select
+        path_values.source,
+        path_values.patient_key,
+        path_values.path,
+        path_values.value_key,
+        min(path_values.value) as value,
+        sum(path_values.images)::bigint as images
+    from intermediate.int_series_path_values as path_values
+    inner join patients
+        on
+            path_values.source = patients.source
+            and path_values.patient_key = patients.patient_key
+    where not path_values.is_empty
+    group by all
+),
+
+commonest as (
+    select
+        source,
+        patient_key,
+        path,
+        list(concat(left(value, 40), ': ', images) order by images desc, value)[:5] as counts
+    from counted
+    group by source, patient_key, path
+)
+
+select
+    tags.source,
+    tags.patient_key,
+    coalesce(modules.module, 'no module of these objects') as module,
+    tags.path,
+    tags.state,
+    tags.value,
+    case when tags.distinct_values between 2 and tags.present - 1 then commonest.counts end
+        as commonest_counts,
+    case when tags.state = 'varies' then tags.number_min end as number_min,
+    case when tags.state = 'varies' then tags.number_max end as number_max,
+    tags.distinct_values,
+    tags.present,
+    tags.empty,
+    tags.absent
+from patient_tags as tags
+inner join patients
+    on tags.source = patients.source and tags.patient_key = patients.patient_key
+left join modules
+    on
+        tags.source = modules.source
+        and tags.patient_key = modules.patient_key
+        and tags.path = modules.path
+left join commonest
+    on
+        tags.source = commonest.source
+        and tags.patient_key = commonest.patient_key
+        and tags.path = commonest.path
+order by
+    tags.source,
+    tags.patient_key,
+    coalesce(modules.place, 13),
+    module,
+    tags.tag,
+    tags.path
