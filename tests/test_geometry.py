@@ -218,7 +218,7 @@ RULE_CASES: dict[str, list[tuple[str, list[Image]]]] = {
     ],
     "instance_order_not_spatial": [
         ("I", axial([0, 1, 3, 2, 4])),
-        ("I", axial(range(3), InstanceNumber=1) + [at(0, 0, 3) | {"InstanceNumber": 1}]),
+        ("I", [*axial(range(3)), at(0, 0, 3) | {"InstanceNumber": 3}]),
         ("pass", axial([4, 3, 2, 1, 0])),
         ("pass", axial([*range(4), *range(4)])),
         ("pass", axial([0, 0, 1, 1, 2, 2])),
