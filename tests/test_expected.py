@@ -40,7 +40,8 @@ FAILING = {
     "dcm_qa_nih": {"file_not_dicom", "temporal_positions"},
     "dcm_qa_ts": {"instance_number_duplicate"},
     "dicom2nifti": {"folder_multiple_patients", "missing_slices", "mixed_orientation",
-                    "mixed_pixel_spacing", "sheared_stack", "temporal_positions", "tilt_tag_mismatch"},
+                    "mixed_pixel_spacing", "sheared_stack", "temporal_positions",
+                    "tilt_tag_mismatch"},
     "fo_dicom_zoo": {"instance_number_missing"},
     "lidc_headers": set(),
     "lidc_small": set(),
@@ -176,7 +177,8 @@ def test_geometry_agrees_where_the_headers_state_it(
 
 def test_every_frame_of_an_enhanced_object_has_a_place(studies: Warehouse) -> None:
     found = studies.sql("""
-        select source, folder, g.images, g.positions, repetition, round(spacing_median, 3) as spacing
+        select source, folder, g.images, g.positions, repetition,
+            round(spacing_median, 3) as spacing
         from series_geometry g join series using (source, series_key)
         where source = 'dcm_qa_agfa' or folder like 'philips_enhanced%'
         order by folder
