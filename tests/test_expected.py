@@ -34,19 +34,49 @@ HUNDREDTH = 0.01  # the known figures are rounded to it
 
 # Findings of severity E, W, and the I that tells what a series is: all others must not fail.
 FAILING = {
-    "dcm_qa_agfa": set(),
+    "dcm_qa_agfa": {"temporal_positions"},
     "covid_ny_sbu": {"duplicate_instance_identical"},
-    "dcm_qa_ct": {"duplicate_instance_conflict", "duplicate_position", "instance_number_duplicate"},
+    "dcm_qa_ct": {"duplicate_instance_conflict"},
     "dcm_qa_nih": {"file_not_dicom", "temporal_positions"},
     "dcm_qa_ts": {"instance_number_duplicate"},
     "dicom2nifti": {"folder_multiple_patients", "missing_slices", "mixed_orientation",
-                    "mixed_pixel_spacing", "type1_missing", "type2_missing"},
+                    "mixed_pixel_spacing", "sheared_stack", "temporal_positions",
+                    "tilt_tag_mismatch", "type1_missing", "type2_missing"},
     "fo_dicom_zoo": {"instance_number_missing", "type1_missing", "type2_missing"},
     "lidc_headers": {"type2_missing"},
     "lidc_small": {"type2_missing"},
     "pacsman": {"type1_missing", "type2_missing"},
     "tcga_lihc_mr": set(),
 }  # fmt: skip
+
+# What geometry rules say of severity I. Slices of 3 mm every 3.3 mm (agfa), 3 every 5 (nih), 7
+# every 8.75 (lihc); a gantry tilt of 16.5 degrees brings slices of 2.5 mm and their tags to a
+# spacing of 2.397, one of 14 degrees a SliceLocation of 5 mm to 4.85; series in time.
+TOLD = {
+    "dcm_qa_agfa": {"slice_gap", "temporal_positions"},
+    "dcm_qa_ct": {"sheared_stack", "slice_overlap", "spacing_tag_mismatch"},
+    "dcm_qa_nih": {"slice_gap", "temporal_positions"},
+    "dicom2nifti": {"spacing_tag_mismatch", "temporal_positions"},
+    "tcga_lihc_mr": {"slice_gap"},
+}  # fmt: skip
+
+
+def test_geometry_tells_what_is_known_and_nothing_else(studies: Warehouse) -> None:
+    found = studies.sql("""
+        select distinct source, rule from findings
+        where severity = 'I' and level = 'series' and rule in (
+            'missing_position', 'missing_orientation', 'orientation_not_orthonormal',
+            'localizer_embedded', 'mixed_orientation', 'multiple_stacks', 'duplicate_position',
+            'temporal_positions', 'incomplete_repetition', 'single_position', 'missing_slices',
+            'mixed_spacing', 'irregular_spacing', 'sheared_stack', 'tilt_tag_mismatch',
+            'in_plane_drift', 'slice_overlap', 'slice_gap', 'spacing_tag_mismatch',
+            'instance_order_not_spatial'
+        )
+    """).to_dicts()  # fmt: skip
+    by_source: dict[str, set[str]] = {}
+    for row in found:
+        by_source.setdefault(row["source"], set()).add(row["rule"])
+    assert by_source == TOLD
 
 
 def test_findings_are_the_known_ones_and_no_others(studies: Warehouse) -> None:
@@ -105,25 +135,68 @@ def test_geometry_agrees_where_the_headers_state_it(
     measured: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for row in studies.sql("""
         select s.SeriesInstanceUID as uid, g.* from series_geometry g
-        join series s using (source, series_key) where g.positions is not null
+        join series s using (source, series_key) order by stack
     """).to_dicts():  # fmt: skip
         measured.setdefault((row["source"], row["uid"]), []).append(row)
-    compared = 0
+    with_planes = with_steps = with_shear = 0
     for source, known in known_series(expected):
         stacks = measured.get((source, known["series"]), [])
-        if "step_med" not in known or len(stacks) != 1 or known["n_iop"] != 1:
+        if not known["series"] or not known["n_iop"] or not stacks:
+            continue  # mosaics and projections have no planes
+        where = (source, known["desc"])
+        assert len(stacks) == known["n_iop"], where
+        axes = [max(range(3), key=lambda k: abs(stack["normal"][k])) for stack in stacks]
+        assert {"sca"[axis] for axis in axes} == set(known["planes"]), where
+        # An instance that stands twice lies there once.
+        assert sum(stack["images"] for stack in stacks) == known["n"] - known["dup_sop"], where
+        with_planes += 1
+        if len(stacks) > 1 or known["n"] == 1:
             continue
         (ours,) = stacks
-        where = (source, known["desc"])
         assert ours["positions"] == known["n_slices_pos"], where
+        repeated = known["dup_pos"] - known["dup_sop"]
+        assert ours["images"] - ours["positions"] == repeated, where
+        assert (ours["repeated_positions"] > 0) == (repeated > 0), where
+        if "step_med" not in known:
+            assert ours["spacing_median"] is None, where
+            continue
         assert ours["spacing_median"] == pytest.approx(known["step_med"], abs=HUNDREDTH), where
+        assert ours["spacing_mode"] == pytest.approx(known["step_med"], abs=HUNDREDTH), where
         assert ours["spacing_min"] == pytest.approx(known["step_min"], abs=HUNDREDTH), where
         assert ours["spacing_max"] == pytest.approx(known["step_max"], abs=HUNDREDTH), where
+        assert ours["gaps"] == known["gaps"] == len(ours["gaps_between"]), where
         assert ours["missing_slices"] == known["missing_est"], where
-        if "shear_deg" in known:
-            assert ours["shear_degrees"] == pytest.approx(known["shear_deg"], abs=0.1), where
-        compared += 1
-    assert compared >= 10
+        assert ours["is_regular"] == (known["missing_est"] == 0), where
+        with_steps += 1
+        assert ours["shear_degrees"] == pytest.approx(known.get("shear_deg", 0), abs=0.1), where
+        if "tilt_tag" in known:
+            assert [ours["gantry_tilt_degrees"]] == [float(tag) for tag in known["tilt_tag"]]
+        with_shear += "shear_deg" in known
+    assert (with_planes, with_steps, with_shear) == (38, 14, 2)
+
+
+def test_every_frame_of_an_enhanced_object_has_a_place(studies: Warehouse) -> None:
+    found = studies.sql("""
+        select source, folder, g.images, g.positions, repetition,
+            round(spacing_median, 3) as spacing
+        from series_geometry g join series using (source, series_key)
+        where source = 'dcm_qa_agfa' or folder like 'philips_enhanced%'
+        order by folder
+    """).rows()  # fmt: skip
+    assert found == [
+        ("dcm_qa_agfa", "Agfa", 100, 25, 4, 3.3),
+        ("dcm_qa_agfa", "Siemens", 100, 25, 4, 3.3),
+        ("dicom2nifti", "philips_enhanced/fmri/001", 32, 8, 4, 3.313),
+    ]
+
+
+def test_mosaics_are_named_and_have_no_geometry(studies: Warehouse) -> None:
+    found = studies.sql("""
+        select frames.source, count(*) as frames, count(g.series_key) as stacks
+        from frames left join series_geometry g using (source, series_key)
+        where geometry_source = 'mosaic' group by all order by all
+    """).rows()  # fmt: skip
+    assert found == [("dcm_qa_nih", 8, 0), ("dcm_qa_ts", 9, 0)]
 
 
 def test_lidc_headers_are_two_clean_patients(studies: Warehouse) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import subprocess
 import sys
 import warnings
@@ -270,6 +271,67 @@ def test_mixed_pixel_spacing(tmp_path: Path) -> None:
     assert len({str(i.PixelSpacing) for i in usual}) == 1
     ratio = float(odd[0].PixelSpacing[0]) / float(usual[0].PixelSpacing[0])
     assert ratio == pytest.approx(1.1)
+
+
+def test_mixed_spacing(tmp_path: Path) -> None:
+    images, (boundary,) = planted(tmp_path, Defect.MIXED_SPACING)
+    steps = -np.diff(positions(images)[::-1])
+    np.testing.assert_allclose(steps / np.median(steps), [1] * 6 + [2] * 3)
+    assert positions(images)[::-1].index(float(boundary.ImagePositionPatient[2])) == 6
+
+
+def test_irregular_slice(tmp_path: Path) -> None:
+    images, (odd,) = planted(tmp_path, Defect.IRREGULAR_SLICE)
+    steps = np.diff(positions(images))
+    np.testing.assert_allclose(
+        sorted(steps / np.median(steps)), [2 / 3] + [1] * 7 + [4 / 3], rtol=1e-5
+    )
+    assert float(odd.ImagePositionPatient[2]) == positions(images)[4]
+    assert odd.SliceLocation == odd.ImagePositionPatient[2]
+
+
+def test_sideways_slice(tmp_path: Path) -> None:
+    images, (odd,) = planted(tmp_path, Defect.SIDEWAYS_SLICE)
+    (usual,) = {float(i.ImagePositionPatient[1]) for i in images if i is not odd}
+    assert float(odd.ImagePositionPatient[1]) - usual == pytest.approx(2)
+    assert np.ptp(np.diff(positions(images))) < 1e-6
+
+
+def test_sheared_stack(tmp_path: Path) -> None:
+    images, all_images = planted(tmp_path, Defect.SHEARED_STACK)
+    places = np.array([i.ImagePositionPatient for i in images], float)
+    slope, _ = np.polyfit(places[:, 2], places[:, 1], 1)
+    assert slope == pytest.approx(0.2, abs=1e-5)
+    assert len(all_images) == len(images)
+
+
+def test_missing_position(tmp_path: Path) -> None:
+    cohort = build_cohort(tmp_path, patients=1, slices=8, defects=[("missing_position", 0)])
+    (path,) = cohort.affected("missing_position")
+    lacking = [p for p in files_on_disk(cohort) if "ImagePositionPatient" not in read(tmp_path / p)]
+    assert lacking == [path]
+
+
+def test_skewed_orientation(tmp_path: Path) -> None:
+    images, (odd,) = planted(tmp_path, Defect.SKEWED_ORIENTATION)
+    lengths = {
+        i.SOPInstanceUID: float(np.linalg.norm(i.ImageOrientationPatient[:3])) for i in images
+    }
+    assert lengths.pop(odd.SOPInstanceUID) == pytest.approx(1.05)
+    assert set(lengths.values()) == {1.0}
+
+
+def test_embedded_localizer(tmp_path: Path) -> None:
+    images, (localizer,) = planted(tmp_path, Defect.EMBEDDED_LOCALIZER)
+    assert len(images) == 11 and "LOCALIZER" in localizer.ImageType
+    assert ["LOCALIZER" in i.ImageType for i in images].count(True) == 1
+    assert len({i.SOPInstanceUID for i in images}) == 11
+
+
+def test_every_defect_names_a_rule_of_the_checks() -> None:
+    with (Path(__file__).parents[1] / "dbt" / "seeds" / "check_rules.csv").open() as seed:
+        rules = {row["rule"] for row in csv.DictReader(seed)}
+    assert {defect.rule for defect in Defect} <= rules
 
 
 def test_duplicate_position(tmp_path: Path) -> None:

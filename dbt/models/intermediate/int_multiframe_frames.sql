@@ -1,4 +1,4 @@
-{# Attributes of the functional groups' macros; each keyword stands in one macro for a kind of object. #}
+{# Attributes of the functional groups; for a kind of object each stands in one of them. #}
 {% set keywords = [
     'ImagePositionPatient', 'ImageOrientationPatient', 'PixelSpacing', 'SliceThickness',
     'SpacingBetweenSlices', 'RescaleSlope', 'RescaleIntercept', 'FrameType', 'StackID',
@@ -39,7 +39,8 @@ elements as (
         path like 'PerFrameFunctionalGroupsSequence%'
         or path like 'SharedFunctionalGroupsSequence%'
         or path like 'DetectorInformationSequence.Image%Patient'
-        or path in ('GridFrameOffsetVector'{% for vector in vectors %}, '{{ vector }}'{% endfor %})
+        or path = 'GridFrameOffsetVector'
+        or path in {{ quoted(vectors) }}
 ),
 
 -- Attributes within the macros of the standard: private groups repeat their keywords.
@@ -55,16 +56,16 @@ attributes as (
         path like '%FunctionalGroupsSequence.%'
         and depth = 2
         and not contains(path, '(')
-        and keyword in ({% for keyword in keywords %}{{ ", " if not loop.first }}'{{ keyword }}'{% endfor %})
+        and keyword in {{ quoted(keywords) }}
 ),
 
 per_frame as (
     select
-        file_id,
-        frame,
         {% for keyword in keywords %}
-        min(value) filter (keyword = '{{ keyword }}') as {{ keyword }}{{ "," if not loop.last }}
+        min(value) filter (keyword = '{{ keyword }}') as {{ keyword }},
         {% endfor %}
+        file_id,
+        frame
     from attributes
     where is_per_frame
     group by file_id, frame
@@ -72,10 +73,10 @@ per_frame as (
 
 shared as (
     select
-        file_id,
         {% for keyword in keywords %}
-        min(value) filter (keyword = '{{ keyword }}') as {{ keyword }}{{ "," if not loop.last }}
+        min(value) filter (keyword = '{{ keyword }}') as {{ keyword }},
         {% endfor %}
+        file_id
     from attributes
     where not is_per_frame
     group by file_id
@@ -83,11 +84,12 @@ shared as (
 
 vectors as (
     select
-        file_id,
-        min(value) filter (path = 'GridFrameOffsetVector') as GridFrameOffsetVector,
         {% for vector in vectors %}
-        {{ numbers_of("min(value) filter (path = '" ~ vector ~ "')", 'bigint') }} as {{ vector }}{{ "," if not loop.last }}
+        {{ numbers_of("min(value) filter (path = '" ~ vector ~ "')", 'bigint') }}
+            as {{ vector }},
         {% endfor %}
+        file_id,
+        min(value) filter (path = 'GridFrameOffsetVector') as GridFrameOffsetVector
     from elements
     where depth = 0 and not path like '%FunctionalGroupsSequence'
     group by file_id
@@ -161,7 +163,12 @@ placed as (
             as slice_offset,
         case
             when detectors.file_id is not null
-                then [{% for vector in vectors %}{{ ", " if not loop.first }}vectors.{{ vector }}[numbered.frame]{% endfor %}]
+                then
+                    [
+                        {% for vector in vectors %}
+                        {{ ", " if not loop.first }}vectors.{{ vector }}[numbered.frame]
+                        {% endfor %}
+                    ]
         end as vector_values
     from numbered
     left join per_frame

@@ -54,8 +54,9 @@ offending as (
         count(*) filter (is_duplicate) as duplicates,
         list_sort(list(distinct path) filter (is_incomplete)) as incomplete_files,
         count(distinct slot) filter (is_incomplete) as incomplete_positions,
-        arg_min({'label': label, 'images': images_here}, (slot, path, frame))
-            filter (is_incomplete) as first_incomplete
+        arg_min(
+            struct_pack(label := label, images := images_here), (slot, path, frame)
+        ) filter (is_incomplete) as first_incomplete
     from slices
     group by source, series_key, stack
 ),

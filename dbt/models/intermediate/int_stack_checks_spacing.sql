@@ -24,12 +24,16 @@ steps as (
         stack,
         list_sort(list_distinct(flatten(list([path_before, path]) filter (is_gap)))) as gap_files,
         arg_min(
-            {'before': label_before, 'after': label, 'step': step, 'missing': missing_slices}, slot
+            struct_pack(
+                before := label_before, after := label, step := step, missing := missing_slices
+            ),
+            slot
         ) filter (is_gap) as first_gap,
         list_sort(list_distinct(flatten(list(irregular_paths) filter (is_irregular))))
             as irregular_files,
-        arg_min({'before': label_before, 'after': label, 'step': step}, slot)
-            filter (is_irregular) as first_irregular
+        arg_min(
+            struct_pack(before := label_before, after := label, step := step), slot
+        ) filter (is_irregular) as first_irregular
     from positions
     group by source, series_key, stack
 ),

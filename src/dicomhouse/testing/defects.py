@@ -31,6 +31,20 @@ class Defect(StrEnum):
     """One image has twice the Rows and Columns: that one."""
     MIXED_PIXEL_SPACING = "mixed_pixel_spacing"
     """One image has a PixelSpacing a tenth larger: that one."""
+    MIXED_SPACING = "mixed_spacing"
+    """The last three steps are twice as long: the image where they begin."""
+    IRREGULAR_SLICE = "irregular_slice"
+    """A slice lies a third of the spacing off its place: that one."""
+    SIDEWAYS_SLICE = "sideways_slice"
+    """A slice lies 2 mm beside the line of the others: that one."""
+    SHEARED_STACK = "sheared_stack"
+    """Each slice lies a fifth of the spacing further sideways, and no tilt is told: all."""
+    MISSING_POSITION = "missing_position"
+    """The last image has no ImagePositionPatient: that one."""
+    SKEWED_ORIENTATION = "skewed_orientation"
+    """The row direction of one image has a length of 1.05: that one."""
+    EMBEDDED_LOCALIZER = "embedded_localizer"
+    """One image more, a coronal LOCALIZER: that one."""
     DUPLICATE_POSITION = "duplicate_position"
     """One image more, with UID and number of its own, where the last one lies: both."""
     DUPLICATE_INSTANCE = "duplicate_instance"
@@ -47,6 +61,11 @@ class Defect(StrEnum):
     """One file more, plain text named .dcm: that file."""
     NOT_DICOM = "not_dicom"
     """One file more, a PNG image: that file."""
+
+    @property
+    def rule(self) -> str:
+        """The rule that finds it."""
+        return _RULES.get(self, self.value)
 
 
 SMALLEST_STACK = 8
@@ -164,6 +183,72 @@ def _mixed_pixel_spacing(plan: Plan) -> Iterable[PlannedFile]:
     return [file]
 
 
+def _moved(file: PlannedFile, y: float = 0, z: float = 0) -> None:
+    """Shift a slice, its SliceLocation with it, by mm along y and z."""
+    values = _values(file)
+    place = [float(p) for p in (values[tag("ImagePositionPatient")] or b"").split(b"\\")]
+    values[tag("ImagePositionPatient")] = text(
+        (decimal(place[0]), decimal(place[1] + y), decimal(place[2] + z))
+    )
+    values[tag("SliceLocation")] = decimal(place[2] + z).encode()
+
+
+def _step(plan: Plan) -> float:
+    """From one slice to the next along z, in mm."""
+    first, second = (
+        float((_values(file)[tag("SliceLocation")] or b"").decode()) for file in plan.stack[:2]
+    )
+    return second - first
+
+
+def _mixed_spacing(plan: Plan) -> Iterable[PlannedFile]:
+    step = _step(plan)
+    for n, file in enumerate(plan.stack[-3:], 1):
+        _moved(file, z=n * step)
+    return [plan.stack[-4]]
+
+
+def _irregular_slice(plan: Plan) -> Iterable[PlannedFile]:
+    file = plan.stack[plan.middle()]
+    _moved(file, z=_step(plan) / 3)
+    return [file]
+
+
+def _sideways_slice(plan: Plan) -> Iterable[PlannedFile]:
+    file = plan.stack[plan.middle()]
+    _moved(file, y=2)
+    return [file]
+
+
+def _sheared_stack(plan: Plan) -> Iterable[PlannedFile]:
+    step = _step(plan)
+    for n, file in enumerate(plan.stack):
+        _moved(file, y=n * step / 5)
+    return plan.stack
+
+
+def _missing_position(plan: Plan) -> Iterable[PlannedFile]:
+    _values(plan.stack[-1])[tag("ImagePositionPatient")] = None
+    return [plan.stack[-1]]
+
+
+def _skewed_orientation(plan: Plan) -> Iterable[PlannedFile]:
+    _values(plan.stack[1])[tag("ImageOrientationPatient")] = text((1.05, 0, 0, 0, 1, 0))
+    return [plan.stack[1]]
+
+
+def _embedded_localizer(plan: Plan) -> Iterable[PlannedFile]:
+    last = _values(plan.stack[-1])
+    number = int(last[tag("InstanceNumber")] or 0) + 1
+    own: Values = {
+        tag("SOPInstanceUID"): uid(plan.series.dataset.SeriesInstanceUID, "localizer").encode(),
+        tag("InstanceNumber"): b"%d" % number,
+        tag("ImageType"): text(("ORIGINAL", "PRIMARY", "LOCALIZER")),
+        tag("ImageOrientationPatient"): text((1, 0, 0, 0, 0, -1)),
+    }
+    return [plan.add(last | own)]
+
+
 def _duplicate_position(plan: Plan) -> Iterable[PlannedFile]:
     last = plan.stack[-1]
     values = _values(last)
@@ -221,6 +306,13 @@ _PLANTERS: dict[Defect, Callable[[Plan], Iterable[PlannedFile]]] = {
     Defect.MIXED_ORIENTATION: _mixed_orientation,
     Defect.MIXED_MATRIX: _mixed_matrix,
     Defect.MIXED_PIXEL_SPACING: _mixed_pixel_spacing,
+    Defect.MIXED_SPACING: _mixed_spacing,
+    Defect.IRREGULAR_SLICE: _irregular_slice,
+    Defect.SIDEWAYS_SLICE: _sideways_slice,
+    Defect.SHEARED_STACK: _sheared_stack,
+    Defect.MISSING_POSITION: _missing_position,
+    Defect.SKEWED_ORIENTATION: _skewed_orientation,
+    Defect.EMBEDDED_LOCALIZER: _embedded_localizer,
     Defect.DUPLICATE_POSITION: _duplicate_position,
     Defect.DUPLICATE_INSTANCE: _duplicate_instance,
     Defect.DUPLICATE_CONFLICT: _duplicate_conflict,
@@ -230,3 +322,20 @@ _PLANTERS: dict[Defect, Callable[[Plan], Iterable[PlannedFile]]] = {
     Defect.TEXT_FILE: _text_file,
     Defect.NOT_DICOM: _not_dicom,
 }
+
+_RULES: dict[Defect, str] = {
+    Defect.MISSING_SLICE: "missing_slices",
+    Defect.TWO_STUDIES_IN_SERIES: "series_in_multiple_studies",
+    Defect.IRREGULAR_SLICE: "irregular_spacing",
+    Defect.SIDEWAYS_SLICE: "in_plane_drift",
+    Defect.SKEWED_ORIENTATION: "orientation_not_orthonormal",
+    Defect.EMBEDDED_LOCALIZER: "localizer_embedded",
+    Defect.DUPLICATE_INSTANCE: "duplicate_instance_identical",
+    Defect.DUPLICATE_CONFLICT: "duplicate_instance_conflict",
+    Defect.TWO_SERIES_IN_FOLDER: "folder_multiple_series",
+    Defect.TRUNCATED_FILE: "file_truncated",
+    Defect.EMPTY_FILE: "file_empty",
+    Defect.TEXT_FILE: "file_not_dicom",
+    Defect.NOT_DICOM: "file_not_dicom",
+}
+"""Where the rule's name is not the defect's own."""

@@ -1,0 +1,554 @@
+"""Geometry rules on made-up series: each just beyond its tolerance and just within it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+from pydicom.sequence import Sequence as Items
+from pydicom.uid import (
+    NuclearMedicineImageStorage,
+    RTDoseStorage,
+    SecondaryCaptureImageStorage,
+    SegmentationStorage,
+)
+
+import dicomhouse
+from dicomhouse.pipeline import build_direct
+from dicomhouse.reader import Warehouse
+from dicomhouse.settings import Settings
+from dicomhouse.testing import write_enhanced, write_image
+from dicomhouse.testing.series import decimal, elements, uid
+
+Image = dict[str, Any]
+
+AXIAL = [1, 0, 0, 0, 1, 0]
+CORONAL = [1, 0, 0, 0, 0, -1]
+
+
+def at(x: float, y: float, z: float) -> Image:
+    return {"ImagePositionPatient": [decimal(x), decimal(y), decimal(z)]}
+
+
+def axial(z: Sequence[float], **shared: Any) -> list[Image]:
+    """A stack by its positions, numbered in their order."""
+    return [shared | at(0, 0, p) | {"InstanceNumber": n} for n, p in enumerate(z, 1)]
+
+
+def stepped(*steps: float, **shared: Any) -> list[Image]:
+    return axial(list(accumulate(steps, initial=0.0)), **shared)
+
+
+def coronal(n: int) -> list[Image]:
+    return [
+        at(0, y, 0) | {"ImageOrientationPatient": CORONAL, "InstanceNumber": 100 + y}
+        for y in range(n)
+    ]
+
+
+def tilted(degrees: float, spacing: float = 10, n: int = 10, **shared: Any) -> list[Image]:
+    """Axial slices whose positions run off sideways, as with a tilted gantry."""
+    slope = math.tan(math.radians(degrees))
+    return [
+        shared | at(0, slope * spacing * k, spacing * k) | {"InstanceNumber": k + 1}
+        for k in range(n)
+    ]
+
+
+def turned(degrees: float) -> list[Image]:
+    """Three slices, then three of columns turned by so much."""
+    angle = math.radians(degrees)
+    columns = [1, 0, 0, 0, decimal(math.cos(angle)), decimal(math.sin(angle))]
+    images = axial(range(6))
+    for image in images[3:]:
+        image["ImageOrientationPatient"] = columns
+    return images
+
+
+def changed(images: list[Image], place: int, **values: Any) -> list[Image]:
+    """The images, one of them changed."""
+    images[place] = images[place] | values
+    return images
+
+
+def repeated(images: list[Image], **values: Sequence[Any]) -> list[Image]:
+    """Each image as often as there are values, with one set of values each."""
+    times = len(next(iter(values.values())))
+    return [
+        image | {keyword: some[time] for keyword, some in values.items()}
+        for time in range(times)
+        for image in images
+    ]
+
+
+RULE_CASES: dict[str, list[tuple[str, list[Image]]]] = {
+    "missing_position": [
+        ("E", changed(axial(range(4)), 3, ImagePositionPatient=None)),
+        ("E", changed(axial(range(4)), 3, ImagePositionPatient=["1", "2"])),
+        ("pass", axial(range(4))),
+        ("not_applicable", [image | {"ImagePositionPatient": None} for image in axial(range(4))]),
+    ],
+    "missing_orientation": [
+        ("E", changed(axial(range(4)), 0, ImageOrientationPatient=None)),
+        ("pass", axial(range(4))),
+    ],
+    "orientation_not_orthonormal": [
+        ("E", changed(axial(range(4)), 1, ImageOrientationPatient=["1.0101", 0, 0, 0, 1, 0])),
+        ("E", changed(axial(range(4)), 1, ImageOrientationPatient=[1, 0, 0, "0.011", 1, 0])),
+        ("I", changed(axial(range(4)), 1, ImageOrientationPatient=["1.0099", 0, 0, 0, 1, 0])),
+        ("I", changed(axial(range(4)), 1, ImageOrientationPatient=["1.00011", 0, 0, 0, 1, 0])),
+        ("pass", changed(axial(range(4)), 1, ImageOrientationPatient=["1.00009", 0, 0, 0, 1, 0])),
+    ],
+    "localizer_embedded": [
+        ("W", changed(axial(range(8)), 0, ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])),
+        ("pass", axial(range(8), ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])),
+        ("W", axial(range(16)) + coronal(3)),
+        ("pass", axial(range(17)) + coronal(4)),
+        ("pass", axial(range(12)) + coronal(3)),
+        ("W", changed(axial(range(10)), 9, **at(10.1, 0, 4.5))),
+        ("pass", changed(axial(range(10)), 9, **at(9.9, 0, 4.5))),
+        ("W", changed(axial(range(10), PixelSpacing=["2", "2"]), 9, **at(20.1, 0, 4.5))),
+        ("pass", changed(axial(range(10), PixelSpacing=["2", "2"]), 9, **at(19.9, 0, 4.5))),
+    ],
+    "non_volume_image": [
+        ("W", changed(axial(range(4)), 0, SOPClassUID=SecondaryCaptureImageStorage)),
+        ("I", axial(range(2), SOPClassUID=SecondaryCaptureImageStorage)),
+        ("pass", axial(range(4))),
+    ],
+    "mixed_orientation": [
+        ("E", axial(range(3)) + coronal(2)),
+        ("pass", axial(range(3)) + coronal(3)),
+        ("pass", turned(0.80)),
+    ],
+    "multiple_stacks": [
+        ("I", axial(range(3)) + coronal(3)),
+        ("I", axial(range(1)) + coronal(1)),
+        ("I", turned(0.82)),
+        ("pass", turned(0.80)),
+    ],
+    "duplicate_position": [
+        ("E", axial([0, 1, 2, 3, 3.009])),
+        ("pass", axial([0, 1, 2, 3, 3.011])),
+        ("E", repeated(axial(range(3)), AcquisitionNumber=[1, 1])),
+        ("pass", repeated(axial(range(3)), AcquisitionNumber=[1, 2])),
+        ("pass", axial([0, 0.009, 0.018, 0.027])),
+    ],
+    "temporal_positions": [
+        ("I", repeated(axial(range(3)), TemporalPositionIdentifier=[1, 2])),
+        ("I", repeated(axial(range(2)), EchoTime=[10, 20, 30])),
+        ("pass", repeated(axial(range(3)), TemporalPositionIdentifier=[1, 2])[:-1]),
+    ],
+    "incomplete_repetition": [
+        ("E", repeated(axial(range(3)), TemporalPositionIdentifier=[1, 2])[:-1]),
+        ("pass", repeated(axial(range(3)), TemporalPositionIdentifier=[1, 2])),
+        ("pass", axial([0, 1, 2, 2])),
+    ],
+    "single_position": [
+        ("W", axial([0, 0, 0])),
+        ("I", repeated(axial([0]), TriggerTime=[0, 40])),
+        ("pass", axial([0, 0.11])),
+    ],
+    "missing_slices": [
+        ("E", stepped(10, 10, 19.1, 10)),
+        ("pass", stepped(10, 10, 18.9, 10)),
+        ("E", stepped(10, 10, 20.9, 10)),
+        ("pass", stepped(10, 10, 21.1, 10)),
+        ("E", stepped(5, 10)),
+        ("pass", stepped(1, 1, 1, 2, 2, 2)),
+    ],
+    "mixed_spacing": [
+        ("E", stepped(1, 1, 1, 1.11, 1.11, 1.11)),
+        ("pass", stepped(1, 1, 1, 1.09, 1.09, 1.09)),
+        ("E", stepped(4, 4, 4, 4.21, 4.21, 4.21)),
+        ("pass", stepped(4, 4, 4, 4.19, 4.19, 4.19)),
+        ("E", stepped(1, 1, 1, 2, 3, 3, 3)),
+        ("pass", stepped(1, 1, 1, 3, 3)),
+        ("E", stepped(*(1 + 0.02 * k for k in range(12)))),
+    ],
+    "irregular_spacing": [
+        ("W", stepped(5, 5, 5.051, 5, 5)),
+        ("pass", stepped(5, 5, 5.049, 5, 5)),
+        ("W", axial([0, 1, 2.021, 3, 4])),
+        ("pass", axial([0, 1, 2.019, 3, 4])),
+        ("pass", stepped(1, 1, 1, 2, 3, 3, 3)),
+    ],
+    "sheared_stack": [
+        ("W", tilted(0.51)),
+        ("pass", tilted(0.49)),
+        ("W", tilted(1, spacing=1, n=7)),
+        ("pass", tilted(1, spacing=1, n=6)),
+        ("I", tilted(14, GantryDetectorTilt="-14")),
+        ("W", tilted(14, GantryDetectorTilt="13.4")),
+        ("not_applicable", tilted(14, n=2)),
+    ],
+    "tilt_tag_mismatch": [
+        ("W", tilted(14, GantryDetectorTilt="13.49")),
+        ("pass", tilted(14, GantryDetectorTilt="13.51")),
+        ("W", tilted(0, GantryDetectorTilt="0.51")),
+        ("pass", tilted(0, GantryDetectorTilt="0.49")),
+        ("W", tilted(0.51)),
+        ("not_applicable", tilted(14, Modality="MR")),
+    ],
+    "in_plane_drift": [
+        ("W", changed(axial(range(9)), 4, **at(0.08, 0.08, 4))),
+        ("pass", changed(axial(range(9)), 4, **at(0.07, 0.07, 4))),
+        ("W", changed(tilted(14, GantryDetectorTilt="14"), 0, **at(0, 0.11, 0))),
+        ("pass", tilted(14)),
+    ],
+    "slice_overlap": [
+        ("I", axial(range(4), SliceThickness="1.011")),
+        ("pass", axial(range(4), SliceThickness="1.01")),
+        ("not_applicable", axial(range(4), SliceThickness=None)),
+    ],
+    "slice_gap": [
+        ("I", axial(range(4), SliceThickness="0.989")),
+        ("pass", axial(range(4), SliceThickness="0.99")),
+    ],
+    "spacing_tag_mismatch": [
+        ("I", axial(range(4), SpacingBetweenSlices="1.021")),
+        ("pass", axial(range(4), SpacingBetweenSlices="1.019")),
+        ("I", [image | {"SliceLocation": 1.03 * k} for k, image in enumerate(axial(range(4)))]),
+        ("pass", [image | {"SliceLocation": -k} for k, image in enumerate(axial(range(4)))]),
+        ("not_applicable", axial(range(4))),
+    ],
+    "instance_order_not_spatial": [
+        ("I", axial([0, 1, 3, 2, 4])),
+        ("I", [*axial(range(3)), at(0, 0, 3) | {"InstanceNumber": 3}]),
+        ("pass", axial([4, 3, 2, 1, 0])),
+        ("pass", axial([*range(4), *range(4)])),
+        ("pass", axial([0, 0, 1, 1, 2, 2])),
+    ],
+}  # fmt: skip
+
+CASES = {
+    f"{rule}-{number}": (rule, expected, images)
+    for rule, cases in RULE_CASES.items()
+    for number, (expected, images) in enumerate(cases)
+}
+
+
+def write_series(folder: Path, images: Sequence[Image], names: Sequence[str] | None = None) -> None:
+    for place, image in enumerate(images):
+        name = names[place] if names else f"IM{place:04}"
+        write_image(
+            folder / name, PatientID=folder.name, SOPInstanceUID=uid(folder.name, place), **image
+        )
+
+
+def clean_series(random: Random) -> list[Image]:
+    """A stack without a defect: any spacing, tilt and repetition, jitter below 0.005 mm."""
+    n = random.randrange(3, 15)
+    spacing = random.choice([0.4, 0.625, 1, 2.5, 5])
+    degrees = random.choice([0, 0, -12, 20])
+    slope = math.tan(math.radians(degrees))
+    tilt = {"GantryDetectorTilt": degrees} if degrees else {}
+    start = random.uniform(-900, 900)
+
+    def jitter() -> float:
+        return random.uniform(-0.0049, 0.0049)
+
+    images = []
+    times = random.choice([1, 1, 3])
+    told_apart = random.choice(
+        ["TemporalPositionIdentifier", "EchoTime", "DiffusionBValue", "InstanceNumber"]
+    )
+    for k in range(n):
+        for time in range(times):
+            offset = k * spacing
+            image = at(jitter(), slope * offset + jitter(), start + offset + jitter())
+            image |= tilt | {"SliceThickness": decimal(spacing)}
+            image["ImageOrientationPatient"] = random.choice(
+                [["1", "0", "0", "0", "1", "0"], ["1", "-0", "0.0", "-0", "1", "-0.000001"]]
+            )
+            image["InstanceNumber"] = k + 1 + time * n
+            if times > 1 and told_apart != "InstanceNumber":
+                image |= {told_apart: time, "InstanceNumber": k + 1, "AcquisitionNumber": time}
+            images.append(image)
+    if random.random() < 0.5:
+        for image in images:
+            image["InstanceNumber"] = 1000 - image["InstanceNumber"]
+    return images
+
+
+CLEAN = 40
+
+
+@pytest.fixture(scope="module")
+def series(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
+    folder = tmp_path_factory.mktemp("geometry")
+    for name, (_, _, images) in CASES.items():
+        write_series(folder / "cases" / name, images)
+    for seed in range(CLEAN):
+        random = Random(seed)
+        images = clean_series(random)
+        random.shuffle(images)
+        names = [f"{random.random():.16f}" for _ in images]
+        write_series(folder / "clean" / f"clean{seed}", images, names)
+    write_multiframe(folder / "multiframe")
+    sources = tuple(str(folder / name) for name in ("cases", "clean", "multiframe"))
+    build_direct(Settings(sources, folder / "w"), lambda line: None)
+    with dicomhouse.open(folder / "w") as warehouse:
+        yield warehouse
+
+
+def frames(z: Sequence[float], **shared: Any) -> list[dict[str, Any]]:
+    return [
+        shared | at(0, 0, p) | {"InStackPositionNumber": n, "DimensionIndexValues": [1, n]}
+        for n, p in enumerate(z, 1)
+    ]
+
+
+def write_multiframe(folder: Path) -> None:
+    """One object or two of each kind in a folder of its own."""
+
+    def enhanced(name: str, frames: Sequence[Image], number: int = 1, **values: Any) -> None:
+        path = folder / name / f"{number}.dcm"
+        write_enhanced(path, frames, PatientID=name, InstanceNumber=number, **values)
+
+    enhanced("even", frames(range(6)))
+    enhanced("gap", frames([0, 1, 2, 5, 6, 7]))
+    times = [frame | {"TemporalPositionIndex": t} for t in (1, 2, 3) for frame in frames(range(4))]
+    enhanced("times", times)
+    enhanced("a frame short", times[:-1])
+    enhanced("twice", [*frames(range(4)), *frames([3])])
+    for number in (1, 2):
+        enhanced("two objects", frames(range(4 * number, 4 * number + 4)), number)
+    segments = [
+        at(0, 0, z) | {"ReferencedSegmentNumber": segment, "DimensionIndexValues": [segment, z + 1]}
+        for segment, slices in ((1, (0, 1, 2, 3)), (2, (0, 1, 3)))
+        for z in slices
+    ]
+    enhanced("segments", segments, SOPClassUID=SegmentationStorage, Modality="SEG")
+    write_image(
+        folder / "dose" / "1.dcm", PatientID="dose", SOPClassUID=RTDoseStorage, Modality="RTDOSE",
+        NumberOfFrames=5, GridFrameOffsetVector=[0, 2.5, 5, 10, 12.5],
+        ImageOrientationPatient=[1, 0, 0, 0, -1, 0],
+    )  # fmt: skip
+    detector = elements(
+        {"ImagePositionPatient": [0, 0, 50], "ImageOrientationPatient": [1, 0, 0, 0, 1, 0]}
+    )
+    write_image(
+        folder / "nuclear" / "1.dcm", PatientID="nuclear", SOPClassUID=NuclearMedicineImageStorage,
+        Modality="NM", NumberOfFrames=6, SliceVector=[1, 2, 3, 1, 2, 3],
+        TimeSlotVector=[1, 1, 1, 2, 2, 2], SpacingBetweenSlices="-4", ImagePositionPatient=None,
+        ImageOrientationPatient=None, DetectorInformationSequence=Items([detector]),
+    )  # fmt: skip
+    for number in range(3):
+        write_image(
+            folder / "mosaic" / f"{number}.dcm", PatientID="mosaic", InstanceNumber=number,
+            ImageType=["ORIGINAL", "PRIMARY", "M", "MOSAIC"],
+        )  # fmt: skip
+    write_image(folder / "claim" / "1.dcm", PatientID="claim", NumberOfFrames=2_000_000_000)
+
+
+Results = dict[tuple[str, str], dict[str, Any]]
+
+
+def checked(warehouse: Warehouse, source: str) -> Results:
+    """The result of each rule by patient and rule."""
+    rows = warehouse.sql(f"""
+        select images.PatientID, checks.*
+        from series_checks checks
+        join (select distinct source, series_key, PatientID from images) images
+            using (source, series_key)
+        where source = '{source}'
+    """).to_dicts()  # fmt: skip
+    return {(row["PatientID"], row["rule"]): row for row in rows}
+
+
+@pytest.fixture(scope="module")
+def cases(series: Warehouse) -> Results:
+    return checked(series, "cases")
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_rule_at_its_tolerance(cases: Results, case: str) -> None:
+    rule, expected, images = CASES[case]
+    row = cases[case, rule]
+    found = row["severity"] if row["status"] == "fail" else row["status"]
+    assert found == expected, row
+    assert (row["message"] is not None) == (expected in ("E", "W", "I"))
+    assert (row["n_offenders"] > 0) == (expected in ("E", "W", "I"))
+    assert all(path.startswith(f"{case}/IM") for path in row["offenders"])
+    assert row["n_offenders"] <= len(images)
+
+
+COMPANIONS = {
+    "sheared_stack": {"tilt_tag_mismatch"},
+    "tilt_tag_mismatch": {"sheared_stack"},
+    "duplicate_position": {"instance_number_duplicate"},
+    "mixed_spacing": {"irregular_spacing"},
+}
+"""What may fail beside a rule: another side of the same deviation."""
+
+
+def test_one_deviation_raises_no_other_error(cases: Results) -> None:
+    found: dict[str, set[str]] = {}
+    for (case, rule), row in cases.items():
+        if row["status"] == "fail" and row["severity"] in ("E", "W"):
+            found.setdefault(case, set()).add(rule)
+    for case, (rule, expected, _) in CASES.items():
+        if expected in ("E", "W"):
+            assert found[case] - COMPANIONS.get(rule, set()) == {rule}, case
+
+
+def test_clean_series_raise_neither_error_nor_warning(series: Warehouse) -> None:
+    rows = series.sql("""
+        select subject, rule, message from findings
+        where source = 'clean' and severity <> 'I'
+    """).to_dicts()  # fmt: skip
+    assert rows == []
+    (counts,) = series.sql("""
+        select count(*) as stacks, bool_and(is_regular) as regular,
+            count(*) filter (repetition = 3) > 3 as repeated
+        from series_geometry where source = 'clean'
+    """).to_dicts()  # fmt: skip
+    assert counts == {"stacks": CLEAN, "regular": True, "repeated": True}
+
+
+def told(cases: Results, case: str) -> tuple[str, list[str]]:
+    row = cases[case, CASES[case][0]]
+    return row["message"], row["offenders"]
+
+
+def test_messages_say_where_and_by_how_much(cases: Results) -> None:
+    assert told(cases, "missing_slices-0") == (
+        "1 slice missing between IM0002 and IM0003: step 19.1 mm where the spacing is 10 mm",
+        ["missing_slices-0/IM0002", "missing_slices-0/IM0003"],
+    )
+    assert told(cases, "mixed_spacing-4") == (
+        "The slice spacing changes: 3 steps of 1 mm from IM0000 to IM0003, "
+        "3 steps of 3 mm from IM0004 to IM0007",
+        ["mixed_spacing-4/IM0004"],
+    )
+    assert told(cases, "irregular_spacing-2") == (
+        "Step 1.021 mm between IM0001 and IM0002 where the spacing is 1 mm (and 1 more step)",
+        ["irregular_spacing-2/IM0002"],
+    )
+    assert told(cases, "duplicate_position-0") == (
+        "IM0003 and IM0004 lie at one position and nothing tells them apart",
+        ["duplicate_position-0/IM0003", "duplicate_position-0/IM0004"],
+    )
+    assert told(cases, "incomplete_repetition-0") == (
+        "Most positions hold 2 images, that of IM0002 holds 1",
+        ["incomplete_repetition-0/IM0002"],
+    )
+    assert told(cases, "tilt_tag_mismatch-0")[0] == (
+        "The stack is tilted by 14 degrees, GantryDetectorTilt says 13.49"
+    )
+    assert told(cases, "in_plane_drift-0") == (
+        "IM0004 lies 0.11 mm off the line through the slices", ["in_plane_drift-0/IM0004"],
+    )  # fmt: skip
+    assert told(cases, "localizer_embedded-5") == (
+        "1 localizer in the series, set aside: 1 beside the line of the other slices",
+        ["localizer_embedded-5/IM0009"],
+    )
+    assert told(cases, "missing_position-0") == (
+        "IM0003 has no ImagePositionPatient, others of its series do",
+        ["missing_position-0/IM0003"],
+    )
+
+
+def test_geometry_tells_planes_angles_and_programs(series: Warehouse) -> None:
+    rows = {
+        row["PatientID"]: row
+        for row in series.sql("""
+            select PatientID, g.* from series_geometry g
+            join (select distinct source, series_key, PatientID from images)
+                using (source, series_key)
+            where source = 'cases' and stack = 1
+        """).to_dicts()
+    }  # fmt: skip
+    gap = rows["missing_slices-0"]
+    assert (gap["plane"], gap["oblique_degrees"]) == ("axial", pytest.approx(0))
+    assert gap["gaps_between"] == ["IM0002 - IM0003"]
+    assert (gap["spacing_median"], gap["spacing_mode"], gap["extent_mm"]) == (
+        pytest.approx(10), 10, pytest.approx(49.1),
+    )  # fmt: skip
+    assert gap["spacing_deviation"] == pytest.approx(0.91)
+    assert gap["verdicts"].startswith("fails in 3D Slicer, Flywheel,")
+    assert rows["mixed_spacing-4"]["run_spacings"] == [1, 3]
+    lean = rows["sheared_stack-4"]
+    assert lean["shear_degrees"] == pytest.approx(14, abs=1e-3)
+    assert lean["shear_mm"] == pytest.approx(90 * math.tan(math.radians(14)), abs=1e-3)
+    assert lean["is_regular"]
+    uneven = rows["irregular_spacing-3"]["verdicts"]
+    assert uneven == (
+        "passes in OHIF, dcm2niix, dicom-numpy, dicom2nifti; "
+        "fails in 3D Slicer, Flywheel, IDC, SimpleITK/ITK, highdicom"
+    )
+    assert rows["incomplete_repetition-0"]["repeated_positions"] == 2
+
+
+def test_frames_of_enhanced_objects_pass_the_same_checks(series: Warehouse) -> None:
+    results = checked(series, "multiframe")
+    failed = {
+        patient: {
+            rule
+            for (of, rule), row in results.items()
+            if of == patient and row["status"] == "fail" and row["severity"] != "I"
+        }
+        for patient, _ in results
+    }
+    assert failed == {
+        "even": set(),
+        "gap": {"missing_slices"},
+        "times": set(),
+        "a frame short": {"incomplete_repetition"},
+        "twice": {"duplicate_position"},
+        "two objects": set(),
+        "segments": set(),
+        "dose": {"missing_slices"},
+        "nuclear": set(),
+        "mosaic": set(),
+        "claim": set(),
+    }
+    assert results["gap", "missing_slices"]["message"] == (
+        "2 slices missing between 1.dcm frame 3 and 1.dcm frame 4: "
+        "step 3 mm where the spacing is 1 mm"
+    )
+    assert results["gap", "missing_slices"]["offenders"] == ["gap/1.dcm"]
+    assert results["times", "temporal_positions"]["measured"] == 3
+    assert results["segments", "incomplete_repetition"]["severity"] == "I"
+    assert results["mosaic", "missing_slices"]["status"] == "not_applicable"
+
+
+def test_frames_have_positions_by_their_source(series: Warehouse) -> None:
+    rows = series.sql("""
+        select i.PatientID, geometry_source, list(f.ImagePositionPatient[3] order by frame) as z
+        from frames f join images i using (source, file_id)
+        where source = 'multiframe' and PatientID in ('gap', 'dose', 'nuclear', 'mosaic')
+        group by all
+    """).to_dicts()  # fmt: skip
+    found = {row["PatientID"]: (row["geometry_source"], row["z"]) for row in rows}
+    assert found == {
+        "gap": ("functional_groups", [0, 1, 2, 5, 6, 7]),
+        "dose": ("grid_frame_offset_vector", [1, -1.5, -4, -9, -11.5]),
+        "nuclear": ("detector", [50, 46, 42, 50, 46, 42]),
+        "mosaic": ("mosaic", [0, 1, 2]),
+    }
+    (claimed,) = series.sql("""
+        select count(*) as n, max(f.frames) <= 65536 as is_bounded
+        from frames f join images i using (source, file_id) where i.PatientID = 'claim'
+    """).to_dicts()  # fmt: skip
+    assert claimed["is_bounded"] and claimed["n"] > 1
+
+
+def test_a_run_sets_tolerances_and_limits(tmp_path: Path) -> None:
+    for name in ("missing_slices-0", "sheared_stack-0", "irregular_spacing-0"):
+        write_series(tmp_path / "in" / name, CASES[name][2])
+    tolerances = {"missing_slices": 0.05, "sheared_stack.mm": 5.0, "irregular_spacing": 0.02}
+    settings = Settings((str(tmp_path / "in"),), tmp_path / "w", tolerances=tolerances)
+    build_direct(settings, lambda line: None)
+    with dicomhouse.open(tmp_path / "w") as warehouse:
+        results = checked(warehouse, "in")
+    missing = results["missing_slices-0", "missing_slices"]
+    assert (missing["status"], missing["tolerance"]) == ("pass", 0.05)
+    assert results["missing_slices-0", "irregular_spacing"]["status"] == "fail"
+    assert results["sheared_stack-0", "sheared_stack"]["status"] == "pass"
+    assert results["irregular_spacing-0", "irregular_spacing"]["status"] == "pass"
