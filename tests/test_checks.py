@@ -146,6 +146,13 @@ case("instance changed", images({}, {}, {}, at(1, InstanceNumber=1, WindowCenter
      instance_number_duplicate="W")  # fmt: skip
 
 
+case("instance with other pixels", images(
+    {"PixelData": bytes(512)}, {}, {}, at(1, InstanceNumber=1, PixelData=bytes(511) + b"\1",
+                                          ImagePositionPatient=["-7.5", "-7.5", "1"]),
+), duplicate_instance_conflict="E", duplicate_position="E",
+    instance_number_duplicate="W")  # fmt: skip
+
+
 def in_two_folders(folder: Path) -> None:
     series()(folder)
     (folder / "below").mkdir()
