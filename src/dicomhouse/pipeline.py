@@ -31,6 +31,7 @@ from dicomhouse.report import render
 from dicomhouse.scan import Found, Source, identity, scan_all, sources_of, still_there
 from dicomhouse.settings import Settings
 from dicomhouse.warehouse import database
+from dicomhouse.warehouse.pixels import digest_repeated
 from dicomhouse.warehouse.transform import DbtProcess, NodeResult
 
 Say = Callable[[str], None]
@@ -250,9 +251,13 @@ def finish_lake(run: Run, made: Sequence[PartRecord]) -> None:
 
 
 def register(run: Run) -> None:
-    """Make the generation's DuckDB file, with views over its lake."""
+    """Make the generation's DuckDB file, with views over its lake, and compare repeated pixels."""
     with run.step("register"):
         database.register(run.generation.database, run.generation.lake, run.settings.tolerances)
+    with run.step("pixels"):
+        folders = {source.name: source.folder for source in run.sources}
+        published = run.settings.warehouse.resolve() / "warehouse.duckdb"
+        digest_repeated(run.generation.database, folders, published, run.settings.jobs)
 
 
 def transform(run: Run) -> list[NodeResult]:

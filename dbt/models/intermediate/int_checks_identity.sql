@@ -175,7 +175,7 @@ select
     coalesce(copies.copies, 0) as n_offenders,
     copies.paths as offenders,
     {{ count_of('copies.copies', 'file') }}
-    || ' set aside: an instance again, with equal elements' as message
+    || ' set aside: an instance again, with equal elements and pixels' as message
 from series
 left join copies
     on series.source = copies.source and series.series_key = copies.series_key
@@ -192,7 +192,7 @@ select
     coalesce(conflicts.files, 0) as n_offenders,
     conflicts.paths as offenders,
     {{ count_of('conflicts.instances', 'SOPInstanceUID') }} || ' for ' || conflicts.files
-    || ' files that differ in elements, size or transfer syntax' as message
+    || ' files that differ in elements, pixels, size or transfer syntax' as message
 from series
 left join conflicts
     on series.source = conflicts.source and series.series_key = conflicts.series_key
