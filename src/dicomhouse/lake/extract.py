@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from io import FileIO
 from pathlib import Path
 
+from dicomhouse.dicom.bounds import Bounds
 from dicomhouse.dicom.elements import FileHeader, Headers
 from dicomhouse.dicom.walk import Walker
 from dicomhouse.lake.parts import FileFacts, Part, PartSummary
 
 _MOST_ROWS = 750_000
 _MOST_DISTINCT = 100_000
-"""Elements, and distinct ones, that are in memory before they are written."""
+_MOST_BYTES = 48 << 20
+"""Elements, distinct ones and their texts that are in memory at once: then they are written."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,7 @@ class Batch:
     source: str
     run_id: str
     entries: Sequence[Entry]
+    bounds: Bounds = field(default_factory=Bounds)
 
     def save(self, folder: Path) -> Path:
         path = folder / f"{self.name}.json"
@@ -48,7 +51,7 @@ class Batch:
             Entry(FileFacts(**entry["facts"]), entry["os_path"], entry["problem"])
             for entry in plain.pop("entries")
         ]
-        return cls(entries=entries, **plain)
+        return cls(entries=entries, bounds=Bounds(**plain.pop("bounds")), **plain)
 
 
 def extract_batch(work: Path, lake: Path) -> PartSummary:
@@ -61,7 +64,7 @@ def extract_batch(work: Path, lake: Path) -> PartSummary:
     part = Part(lake, batch.name, batch.source, batch.run_id)
     facts: list[FileFacts] = []
     headers = Headers()
-    walker = Walker(headers)
+    walker = Walker(headers, batch.bounds)
     for entry in batch.entries:
         facts.append(entry.facts)
         if entry.problem is not None:
@@ -73,10 +76,14 @@ def extract_batch(work: Path, lake: Path) -> PartSummary:
         except OSError as error:
             reason = error.strerror or type(error).__name__
             headers.add(FileHeader("unreadable", f"file_unreadable: {reason}"), (), ())
-        if headers.n_occurrences >= _MOST_ROWS or len(headers.elements) >= _MOST_DISTINCT:
+        if (
+            headers.n_occurrences >= _MOST_ROWS
+            or len(headers.elements) >= _MOST_DISTINCT
+            or headers.n_characters + walker.n_kept >= _MOST_BYTES
+        ):
             part.add(facts, headers)
             facts, headers = [], Headers()
-            walker = Walker(headers)
+            walker = Walker(headers, batch.bounds)
     if facts:
         part.add(facts, headers)
     return part.close()
