@@ -83,7 +83,7 @@ def build(
         keep_generations: how many published generations stay.
         tolerances: by rule, what this run allows instead of the default.
     """
-    chosen = {} if jobs is None else {"jobs": jobs}
+    chosen: dict[str, Any] = {} if jobs is None else {"jobs": jobs}
     settings = Settings(
         sources=tuple(sources),
         warehouse=Path(warehouse),

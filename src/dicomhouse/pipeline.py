@@ -95,7 +95,8 @@ def plan(run: Run) -> list[Path]:
             files = 0
             for chunk in batches(scan(source, run.sources), run.settings.batch_files):
                 files += len(chunk)
-                batch = Batch(f"part-{run.run_id}-{len(work):05d}", source.name, run.run_id, chunk)
+                name = f"part-{run.run_id}-{len(work):05d}"
+                batch = Batch(name, source.name, run.run_id, chunk, run.settings.bounds)
                 work.append(batch.save(run.generation.batches))
             run.say(f"scan: {files:,} files in {source.name}")
     if not work:

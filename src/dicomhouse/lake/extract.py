@@ -13,8 +13,8 @@ from dicomhouse.dicom.elements import FileHeader, Headers
 from dicomhouse.dicom.walk import Walker
 from dicomhouse.lake.parts import FileFacts, Part, PartSummary
 
-_MOST_ROWS = 750_000
-_MOST_DISTINCT = 100_000
+_MOST_ROWS = 600_000
+_MOST_DISTINCT = 80_000
 _MOST_BYTES = 48 << 20
 """Elements, distinct ones and their texts that are in memory at once: then they are written."""
 
