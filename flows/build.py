@@ -12,7 +12,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.states import Completed
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from dicomhouse import pipeline, versions
+from dicomhouse import pipeline
 from dicomhouse.increment import Work
 from dicomhouse.lake import jobs
 from dicomhouse.lake.records import PartRecord
@@ -26,8 +26,8 @@ def prepare(run: Run) -> Work | None:
 
 
 @task(task_run_name="{work.parent.name} {work.stem}", cache_policy=NO_CACHE)
-def carry_out(pool: Executor, work: Path) -> PartRecord:
-    return pipeline.checked(pool.submit(jobs.carry_out, work, versions.extractor()).result)
+def carry_out(pool: Executor, work: Path, extractor: str) -> PartRecord:
+    return pipeline.checked(pool.submit(jobs.carry_out, work, extractor).result)
 
 
 @task(cache_policy=NO_CACHE)
@@ -97,7 +97,7 @@ def build(
     Returns:
         The record of the generation that stands (`run.json`).
     """
-    chosen = {} if jobs is None else {"jobs": jobs}
+    chosen: dict[str, Any] = {} if jobs is None else {"jobs": jobs}
     settings = Settings(
         sources=tuple(sources),
         warehouse=Path(warehouse),
@@ -118,7 +118,7 @@ def build(
         made: list[PartRecord] = []
         with run.step("extract"), pipeline.workers(run) as pool:
             for stage in (run.work.first, run.work.then):
-                for future in [carry_out.submit(pool, work) for work in stage]:
+                for future in [carry_out.submit(pool, work, run.extractor) for work in stage]:
                     made.append(future.result())
                     pipeline.carried_out(run, made)
         finish_lake(run, made)

@@ -169,7 +169,7 @@ def lay_out(
     found: Mapping[str, Sequence[Found]],
     target: Generation,
     run_id: str,
-    batch_files: int,
+    settings: Settings,
 ) -> Work:
     """Link what is kept into the new generation, and save the lists of what is to be done."""
     by_name = {part.record.name: part for part in parts}
@@ -182,9 +182,9 @@ def lay_out(
     work = Work([])
     for source, files in found.items():
         wanted = choice.read[source]
-        for chunk in batches((file for file in files if file.path in wanted), batch_files):
+        for chunk in batches((file for file in files if file.path in wanted), settings.batch_files):
             name = f"part-{run_id}-{next(number):05d}"
-            batch = Batch(name, source, run_id, chunk)
+            batch = Batch(name, source, run_id, chunk, settings.bounds)
             work.first.append(batch.save(target.work / "extract"))
             work.n_read += len(chunk)
             read.setdefault(source, {})[name] = len(chunk)
@@ -192,7 +192,8 @@ def lay_out(
     for source in found:
         sizes = {use.name: use.n_files for use in choice.uses if use.source == source}
         groups += [
-            (source, group) for group in merges(sizes | read.get(source, {}), batch_files // 2)
+            (source, group)
+            for group in merges(sizes | read.get(source, {}), settings.batch_files // 2)
         ]
     in_groups = {name for _, group in groups for name in group}
     groups += [(u.source, [u.name]) for u in choice.uses if u.dropped and u.name not in in_groups]

@@ -61,6 +61,11 @@ class Run:
     """All of the new lake."""
     dbt: DbtProcess | None = None
 
+    @property
+    def extractor(self) -> str:
+        """What decides how a file is read."""
+        return versions.extractor(str(self.settings.bounds))
+
     @cached_property
     def before(self) -> dict[str, Any]:
         """The record of the published generation; empty where there is none."""
@@ -90,7 +95,7 @@ def begin(settings: Settings, say: Say) -> Iterator[Run]:
         run_id = f"{generation.number:06d}-{uuid4().hex[:8]}"
         run = Run(settings, (), published, generation, say, run_id)
         try:
-            run.sources = increment.sources(settings, run.before, versions.extractor())
+            run.sources = increment.sources(settings, run.before, run.extractor)
             yield run
         except OSError as error:
             if error.errno not in _CANNOT_WRITE:
@@ -134,9 +139,7 @@ def prepare(run: Run) -> Work | None:
         if not run.reasons:
             _clean_up(run)
             return None
-        run.work = increment.lay_out(
-            choice, parts, found, run.generation, run.run_id, run.settings.batch_files
-        )
+        run.work = increment.lay_out(choice, parts, found, run.generation, run.run_id, run.settings)
     run.say(f"build: {'; '.join(run.reasons)}")
     run.say(f"plan: {len(run.work.kept)} parts kept, {run.work.n_read:,} files to read")
     # dbt's process starts early: its import overlaps the reading of the files.
@@ -176,7 +179,7 @@ def _present(
 def _usable(run: Run) -> Callable[[PartRecord, bool], bool]:
     """Which parts of earlier runs may be used, by their record and whether they are published."""
     names = {source.name for source in run.sources}
-    extractor = versions.extractor()
+    extractor = run.extractor
 
     def usable(record: PartRecord, is_published: bool) -> bool:
         # An interrupted refresh is taken up again: what it has read is newer than the refresh.
@@ -214,7 +217,7 @@ def _depends_on(run: Run) -> dict[str, Any]:
     """What the warehouse depends on beside the files themselves."""
     rest = {k: v for k, v in run.before.get("sources", {}).items() if k not in run.settings.forget}
     return {
-        "extractor": versions.extractor(),
+        "extractor": run.extractor,
         "dictionary": versions.dictionary(),
         "models": versions.models(),
         "sources": rest | {source.name: str(source.folder) for source in run.sources},
@@ -335,7 +338,7 @@ def make_lake(run: Run) -> None:
     made: list[PartRecord] = []
     with run.step("extract"), workers(run) as pool:
         for stage in (run.work.first, run.work.then):
-            futures = [pool.submit(carry_out, path, versions.extractor()) for path in stage]
+            futures = [pool.submit(carry_out, path, run.extractor) for path in stage]
             for future in futures:
                 made.append(checked(future.result))
                 carried_out(run, made)

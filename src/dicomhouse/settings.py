@@ -4,16 +4,33 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from dicomhouse.dicom.bounds import Bounds
 from dicomhouse.errors import UsageError
 
 
 def default_warehouse(environment: Mapping[str, str] = os.environ) -> Path:
     """`DICOMHOUSE_WAREHOUSE`, or `warehouse` in the working directory."""
     return Path(environment.get("DICOMHOUSE_WAREHOUSE") or "warehouse")
+
+
+def default_bounds(environment: Mapping[str, str] = os.environ) -> Bounds:
+    """What a file may cost: `DICOMHOUSE_BOUNDS`, such as `max_elements=2000000 max_depth=9`.
+
+    Raises:
+        UsageError: it names no bound, or gives no whole number above 0.
+    """
+    told = environment.get("DICOMHOUSE_BOUNDS", "").split()
+    try:
+        return Bounds(**{name: int(number) for name, _, number in (t.partition("=") for t in told)})
+    except (TypeError, ValueError):
+        names = ", ".join(field.name for field in fields(Bounds))
+        raise UsageError(
+            f"DICOMHOUSE_BOUNDS takes NAME=NUMBER, separated by blanks; the names are {names}."
+        ) from None
 
 
 @dataclass(frozen=True)
@@ -41,6 +58,9 @@ class Settings:
     """Compare what the files hold, not only their sizes and times."""
     allow_empty: bool = False
     """Believe that a source which had files has none any more."""
+
+    bounds: Bounds = field(default_factory=default_bounds)
+    """What one file may cost a worker."""
 
     def __post_init__(self) -> None:
         for name in ("jobs", "batch_files", "keep_generations"):

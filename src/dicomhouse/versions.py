@@ -20,11 +20,11 @@ _MODELS = ("dbt-core", "dbt-duckdb", "duckdb")
 
 
 @cache
-def extractor() -> str:
+def extractor(bounds: str) -> str:
     """Of all that decides what is read from a file and how it stands in the lake."""
     package = Path(__file__).parent
     code = [path for room in _READING for path in (package / room).rglob("*.py")]
-    return _digest(package, code, dictionary())
+    return _digest(package, code, dictionary(), bounds)
 
 
 def dictionary() -> str:

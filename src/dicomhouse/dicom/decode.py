@@ -12,7 +12,7 @@ import struct
 import warnings
 from collections.abc import Iterable
 from datetime import date, datetime, time
-from functools import cache
+from functools import cache, lru_cache
 from hashlib import blake2b
 from typing import NamedTuple
 
@@ -73,7 +73,7 @@ class Charset(NamedTuple):
 DEFAULT_CHARSET = Charset()
 
 
-@cache
+@lru_cache(1 << 10)
 def charset(terms: str) -> Charset:
     """The codecs of a SpecificCharacterSet, its terms joined by backslashes (PS3.3 C.12.1.1.2)."""
     names = [term.strip(" \0") for term in terms.split("\\")]
@@ -92,14 +92,17 @@ def decode(
     tag: int,
     chars: Charset = DEFAULT_CHARSET,
     little_endian: bool = True,
+    most_text: int = 1 << 20,
 ) -> Value:
     """Decode the bytes of one element (not of a sequence) by its value representation.
 
     Never raises: what cannot be understood keeps its text, as far as there is one, with a
-    problem of `problems.PROBLEM_CLASS`.
+    problem of `problems.PROBLEM_CLASS`. A text of more than `most_text` bytes has a digest only.
     """
     if not raw:
         return Value(0)
+    if len(raw) > most_text and vr not in BULK:
+        return _bulk(raw, "not_read")
     if vr in NUMBERS:
         return _numbers(raw, vr, tag, little_endian)
     if vr in TEXT:

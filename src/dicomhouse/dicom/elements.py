@@ -75,6 +75,8 @@ class Headers:
         self.items: list[str] = [""]
         self.files: list[FileHeader] = []
         self.n_occurrences = 0
+        self.n_characters = 0
+        """Of the values and paths of all elements."""
         self._element_code: dict[Element, int] = {}
         self._item_code: dict[str, int] = {"": 0}
         self._references = array("i")
@@ -95,7 +97,13 @@ class Headers:
     def new(self, element: Element) -> int:
         """A code for an element that is most likely new: not looked up, it may get a second one."""
         self.elements.append(element)
+        self.n_characters += len(element.path) + len(element.value or "")
         return len(self.elements) - 1
+
+    def forget(self, n_elements: int) -> None:
+        """Drop all but the first elements; no file may have one of the others."""
+        del self.elements[n_elements:]
+        self._element_code = {e: c for e, c in self._element_code.items() if c < n_elements}
 
     def item_code(self, item: str) -> int:
         code = self._item_code.setdefault(item, len(self.items))

@@ -13,7 +13,7 @@ import struct
 import warnings
 import zlib
 from contextlib import suppress
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import pydicom
 from pydicom.dataelem import DataElement, RawDataElement
@@ -25,10 +25,16 @@ from pydicom.tag import BaseTag
 from dicomhouse.dicom.bounds import Bounds
 from dicomhouse.dicom.decode import DEFAULT_CHARSET, Charset, Value, charset, decode
 from dicomhouse.dicom.elements import FileHeader, Headers
+from dicomhouse.dicom.metered import Exceeded, Metered, count_headers
 from dicomhouse.dicom.sniff import kind_of
-from dicomhouse.dicom.tree import PIXEL_DATA, element, is_creator, is_private
+from dicomhouse.dicom.tree import PIXEL_DATA, creator_text, element, is_creator, is_private
 
-DEFLATED = frozenset({"1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.8.1"})
+DEFLATED = frozenset(
+    {"1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.4.95", "1.2.840.10008.1.2.4.205"}
+)
+"""Transfer syntaxes whose whole dataset is deflated (PS3.5 A.5, A.6)."""
+
+_INFLATED_AT_ONCE = 1 << 20
 _UNDEFINED = 0xFFFFFFFF
 _HEADER_ENDS = "header_ends: the file ends within its header"
 
@@ -36,10 +42,6 @@ _HEADER_ENDS = "header_ends: the file ends within its header"
 logging.getLogger("pydicom").addHandler(logging.NullHandler())
 logging.getLogger("pydicom").propagate = False
 _LONG_VRS = frozenset(pydicom.valuerep.EXPLICIT_VR_LENGTH_32)
-
-
-class _Exceeded(Exception):
-    """A bound of `Bounds` was reached."""
 
 
 def read_header(stream: BinaryIO, headers: Headers, bounds: Bounds | None = None) -> FileHeader:
@@ -71,26 +73,32 @@ class _Reader:
         items: list[int],
         bounds: Bounds,
     ) -> None:
-        self.stream = stream
         self.headers = headers
         self.codes = codes
         self.items = items
         self.bounds = bounds
         self.ends_early = False
         self.top_tags: set[int] = set()  # a tag stands once in a file; the first one counts
+        self.most_characters = headers.n_characters + 2 * bounds.max_header_bytes
         self.size = stream.seek(0, os.SEEK_END)
         stream.seek(0)
+        self.stream = Metered(stream, self.size, bounds)
 
     def read(self) -> FileHeader:
         kind = kind_of(self.stream.read(512), self.size)
         self.stream.seek(0)
         if kind is not None:
             return kind
+        header = self._outcome()
+        reason = self.stream.exceeded
+        return header if reason is None else FileHeader("unreadable", reason)
+
+    def _outcome(self) -> FileHeader:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 return self._read()
-        except _Exceeded as bound:
+        except Exceeded as bound:
             return FileHeader("unreadable", str(bound))
         except (EOFError, struct.error):  # pydicom found fewer bytes than a length takes
             return FileHeader("truncated", _HEADER_ENDS)
@@ -121,7 +129,13 @@ class _Reader:
             pixel_bytes = length if pixel_bytes is None else pixel_bytes + length
             if truncated:
                 break
-            rest = read_dataset(self.stream, implicit, little, stop_when=_at_pixel_data)
+            rest = read_dataset(
+                _for_pydicom(self.stream),
+                implicit,
+                little,
+                stop_when=_at_pixel_data,
+                defer_size=self.defer_size,
+            )
             self._walk(rest, "", "", 0, chars, little)
         if self.ends_early and not top:
             return FileHeader("truncated", _HEADER_ENDS)
@@ -160,18 +174,32 @@ class _Reader:
         self.stream.seek(here)
         return bool(rest.strip(b"\0 "))
 
+    @property
+    def defer_size(self) -> int:
+        """Longer values pydicom skips. Creators and the like are never deferred."""
+        return max(self.bounds.max_value_bytes, 1 << 16)
+
     def _parse(self) -> Any:
         """pydicom's dataset up to the pixel data; `stream` stands there afterwards."""
         meta = _deflated_meta(self.stream)
         self.stream.seek(0)
         if meta is None:
-            return read_partial(self.stream, stop_when=_at_pixel_data, force=True)
+            return read_partial(
+                _for_pydicom(self.stream), _at_pixel_data, self.defer_size, force=True
+            )
         file_meta, start = meta
         self.stream.seek(start)
-        inflated = _inflate(self.stream.read(), self.bounds.max_inflated_bytes)
-        self.stream = io.BytesIO(inflated)
-        self.size = len(inflated)
-        dataset = read_dataset(self.stream, False, True, stop_when=_at_pixel_data)
+        inflated = _inflate(self.stream.stream, self.bounds.max_inflated_bytes)
+        self.size = inflated.seek(0, os.SEEK_END)
+        inflated.seek(0)
+        self.stream = Metered(inflated, self.size, self.bounds)
+        dataset = read_dataset(
+            _for_pydicom(self.stream),
+            False,
+            True,
+            stop_when=_at_pixel_data,
+            defer_size=self.defer_size,
+        )
         return pydicom.FileDataset(
             "", dataset, file_meta=file_meta, is_implicit_VR=False, is_little_endian=True
         )
@@ -188,42 +216,72 @@ class _Reader:
     ) -> Charset:
         """Add the elements of a dataset and of its sequences; the character set it leaves."""
         if depth > self.bounds.max_depth:
-            raise _Exceeded(f"too_deep: sequences nest deeper than {self.bounds.max_depth} levels")
+            raise Exceeded(f"too_deep: sequences nest deeper than {self.bounds.max_depth} levels")
         creators: dict[int, str] = {}
         item_code = self.headers.item_code(item)
         implicit = bool(dataset.original_encoding[0])
-        for tag, raw in _raw_elements(dataset) if raws is None else raws:
+        ahead = (_raw_elements(dataset) if raws is None else raws)[::-1]
+        while ahead:  # whose bytes are let go of one by one
+            tag, raw = ahead.pop()
             if not depth and self._came_before(tag):
                 continue
             # An element ggggBBee belongs to the block that gggg00BB reserves (PS3.5 7.8.1).
             creator = creators.get(tag >> 8) if is_private(tag) and tag & 0xF000 else None
             vr_file = "" if getattr(raw, "is_implicit_VR", implicit) else str(raw.VR or "")
-            data = raw.value if isinstance(raw, RawDataElement) else b""
-            data = b"" if data is None else data
-            n_bytes = len(data)
-            if isinstance(raw, RawDataElement) and raw.length not in (n_bytes, _UNDEFINED):
-                self.ends_early = True
-            elem = converted(dataset, tag, raw)
-            if elem.VR == "SQ":
+            if isinstance(raw, RawDataElement):
+                raw = self._loaded(dataset, raw)
+                n_bytes, vr = self._converted(dataset, raw, little)
+                data = raw.value or b""
+            else:
+                data, n_bytes, vr = b"", 0, str(raw.VR)
+            if vr == "SQ":
+                del raw, data
                 self._sequence(
-                    elem, raw, vr_file, parent, item, item_code, depth, creator, chars, little
+                    dataset[tag], vr_file, parent, item, item_code, depth, creator, chars, little
                 )
                 continue
-            if n_bytes > self.bounds.max_value_bytes:
+            if n_bytes is None or n_bytes > self.bounds.max_value_bytes:
                 value = Value(1, problem="not_read")
             else:
-                value = decode(data, str(elem.VR), tag, chars, little)
+                value = decode(data, vr, tag, chars, little, self.bounds.max_text_bytes)
             if is_creator(tag):
-                creator = value.text
+                creator = creator_text(value.text)
                 if creator and value.vm == 1:
                     creators[tag >> 16 << 8 | tag & 0xFF] = creator
-            self._add(parent, depth, tag, creator, str(elem.VR), vr_file, n_bytes, value, item_code)
+            self._add(parent, depth, tag, creator, vr, vr_file, n_bytes, value, item_code)
             if tag == 0x00080005:
                 chars = charset(value.text or "")
         return chars
 
+    def _loaded(self, dataset: Dataset, raw: RawDataElement) -> RawDataElement:
+        """The element with the value that pydicom skipped, where it is a sequence's."""
+        if not _is_deferred(raw) or raw.length == _UNDEFINED or _vr_of(dataset, raw) != "SQ":
+            return raw
+        self.stream.seek(raw.value_tell)
+        raw = raw._replace(value=self.stream.read(raw.length))
+        dataset._dict[raw.tag] = raw
+        return raw
+
+    def _converted(
+        self, dataset: Dataset, raw: RawDataElement, little: bool
+    ) -> tuple[int | None, str]:
+        """The length of an element's value, as far as it is there, and the VR pydicom gives it."""
+        if _is_deferred(raw):
+            if raw.length == _UNDEFINED:
+                return None, _vr_of(dataset, raw)
+            there = min(raw.length, self.size - raw.value_tell)
+            self.ends_early |= there < raw.length
+            return there, _vr_of(dataset, raw)
+        data = raw.value or b""
+        if raw.length not in (len(data), _UNDEFINED):
+            self.ends_early = True
+        if raw.VR in ("SQ", "UN", None) and len(data) >= 8 and _vr_of(dataset, raw) == "SQ":
+            most = self.bounds.max_objects
+            self.stream.count(count_headers(data, raw.is_implicit_VR, little, most))
+        return len(data), str(converted(dataset, int(raw.tag), raw).VR)
+
     def _sequence(
-        self, elem: DataElement, raw: Any, vr_file: str, parent: str, item: str, item_code: int,
+        self, elem: DataElement, vr_file: str, parent: str, item: str, item_code: int,
         depth: int, creator: str | None, chars: Charset, little: bool,
     ) -> None:  # fmt: skip
         count = len(elem.value)
@@ -240,7 +298,9 @@ class _Reader:
         n_bytes: int | None, value: Value, item_code: int,
     ) -> str:  # fmt: skip
         if len(self.codes) >= self.bounds.max_elements:
-            raise _Exceeded(f"too_many: more than {self.bounds.max_elements} elements")
+            raise Exceeded(f"too_many: more than {self.bounds.max_elements} elements")
+        if self.headers.n_characters > self.most_characters:
+            raise Exceeded("too_long: more text than its bounds allow")
         record = element(parent, depth, tag, creator, vr, vr_file, n_bytes, value)
         self.codes.append(self.headers.code(record))
         self.items.append(item_code)
@@ -277,7 +337,10 @@ class _Reader:
                 (length,) = struct.unpack(end + "H", head[6:8])
                 value_start = start + 8
         if length == _UNDEFINED:
-            length, truncated = measure_fragments(self.stream, value_start, self.size, end)
+            most = self.bounds.max_fragments
+            length, truncated = measure_fragments(
+                self.stream.stream, value_start, self.size, end, most
+            )
         else:
             truncated = value_start + length > self.size
             length = min(length, self.size - value_start)
@@ -294,7 +357,9 @@ class _Reader:
         return known
 
 
-def measure_fragments(stream: BinaryIO, position: int, size: int, end: str) -> tuple[int, bool]:
+def measure_fragments(
+    stream: BinaryIO, position: int, size: int, end: str, most: int
+) -> tuple[int, bool]:
     """Bytes of the fragments behind the offset table, and whether their end is missing.
 
     Args:
@@ -302,10 +367,11 @@ def measure_fragments(stream: BinaryIO, position: int, size: int, end: str) -> t
         position: of the first item, the offset table.
         size: of the whole stream.
         end: the byte order, `<` or `>`.
+        most: fragments, with more of which the file is `Exceeded`.
     """
     total = 0
     is_first = True
-    while True:
+    for _ in range(most + 2):
         stream.seek(position)
         head = stream.read(8)
         if len(head) < 8:
@@ -321,6 +387,7 @@ def measure_fragments(stream: BinaryIO, position: int, size: int, end: str) -> t
         position += length
         total += 0 if is_first else length
         is_first = False
+    raise Exceeded(f"too_many: more than {most} fragments of pixel data")
 
 
 def _at_pixel_data(tag: BaseTag, vr: str | None, length: int) -> bool:
@@ -336,7 +403,7 @@ def _raw_elements(dataset: Dataset) -> list[tuple[int, Any]]:
 
 
 def _top_elements(
-    stream: BinaryIO, dataset: Dataset, implicit: bool, little: bool
+    stream: Metered, dataset: Dataset, implicit: bool, little: bool
 ) -> list[tuple[int, Any]]:
     """Those of a file's own dataset, of which pydicom has converted a few while reading.
 
@@ -350,7 +417,8 @@ def _top_elements(
                 stream.seek(raw.file_tell - header)
                 if _tag(stream.read(4), little) == tag:
                     stream.seek(raw.file_tell - header)
-                    raw = next(data_element_generator(stream, implicit, little), raw)
+                    elements_here = data_element_generator(_for_pydicom(stream), implicit, little)
+                    raw = next(elements_here, raw)
                     break
         elements.append((tag, raw))
     stream.seek(here)
@@ -379,28 +447,48 @@ def converted(dataset: Dataset, tag: int, raw: Any) -> Any:
     except (RecursionError, MemoryError):
         raise
     except Exception:
-        found: dict[str, Any] = {}
-        with suppress(Exception):
-            hooks.raw_element_vr(raw, found, ds=dataset)
-        vr = str(found.get("VR") or raw.VR or "UN")
+        vr = _vr_of(dataset, raw)
         return _Unconverted(vr if vr != "SQ" else "UN")
 
 
-def _deflated_meta(stream: BinaryIO) -> tuple[FileMetaDataset, int] | None:
+def _vr_of(dataset: Dataset, raw: RawDataElement) -> str:
+    """The VR by which pydicom would convert an element, whatever its value."""
+    found: dict[str, Any] = {}
+    with suppress(Exception):
+        hooks.raw_element_vr(raw, found, ds=dataset)
+    return str(found.get("VR") or raw.VR or "UN")
+
+
+def _is_deferred(raw: RawDataElement) -> bool:
+    return raw.value is None and raw.length > 0
+
+
+def _for_pydicom(stream: Metered) -> BinaryIO:
+    """It reads, seeks and tells; pydicom asks for no more."""
+    return cast(BinaryIO, stream)
+
+
+def _deflated_meta(stream: Metered) -> tuple[FileMetaDataset, int] | None:
     """The file meta information of a deflated file and where its dataset begins."""
     if stream.read(132)[128:] != b"DICM":
-        return None
+        stream.seek(0)
     try:
-        meta = pydicom.filereader._read_file_meta_info(stream)
+        meta = pydicom.filereader._read_file_meta_info(_for_pydicom(stream))
     except Exception:
         return None
     uid = str(meta.get("TransferSyntaxUID", ""))
     return (meta, stream.tell()) if uid in DEFLATED else None
 
 
-def _inflate(data: bytes, limit: int) -> bytes:
+def _inflate(stream: BinaryIO, limit: int) -> io.BytesIO:
     unzip = zlib.decompressobj(-zlib.MAX_WBITS)
-    inflated = unzip.decompress(data, limit)
-    if unzip.unconsumed_tail:
-        raise _Exceeded(f"inflates_too_far: unfolds to more than {limit} bytes")
+    inflated = io.BytesIO()
+    read = 0
+    while not unzip.eof and (block := stream.read(_INFLATED_AT_ONCE)):
+        read += len(block)
+        while block and not unzip.eof:
+            inflated.write(unzip.decompress(block, _INFLATED_AT_ONCE))
+            block = unzip.unconsumed_tail
+            if inflated.tell() > limit or read > limit:
+                raise Exceeded(f"inflates_too_far: unfolds to more than {limit} bytes")
     return inflated

@@ -23,6 +23,14 @@ def is_creator(tag: int) -> bool:
     return is_private(tag) and 0x10 <= tag & 0xFFFF <= 0xFF
 
 
+def creator_text(value: str | None) -> str | None:
+    """The text that names a private block; None where it is longer than an LO may be (PS3.5 6.2).
+
+    It is part of the path of all elements of its block.
+    """
+    return value if value is not None and len(value) <= 64 else None
+
+
 def keyword_of(tag: int) -> str | None:
     entry = attribute(tag) or repeating_attribute(tag)
     return entry.keyword or None if entry else None

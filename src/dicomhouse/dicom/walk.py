@@ -28,8 +28,9 @@ from pydicom.valuerep import EXPLICIT_VR_LENGTH_16, EXPLICIT_VR_LENGTH_32
 from dicomhouse.dicom.bounds import Bounds
 from dicomhouse.dicom.decode import DEFAULT_CHARSET, NUMBERS, TEXT, Charset, Value, charset, decode
 from dicomhouse.dicom.elements import FileHeader, Headers
+from dicomhouse.dicom.metered import Exceeded, count_headers
 from dicomhouse.dicom.reference import DEFLATED, converted, measure_fragments, read_header
-from dicomhouse.dicom.tree import PIXEL_DATA, below, element, is_creator
+from dicomhouse.dicom.tree import PIXEL_DATA, below, creator_text, element, is_creator
 from dicomhouse.standard.dictionary import attribute, repeating_attribute
 
 _EXPLICIT = Struct("<HH2sH").unpack_from
@@ -63,7 +64,12 @@ _MAX_KEY = 4096
 _MAX_BLOCK_KEY = 1 << 16
 _MAX_HEADS = 1 << 16
 _MAX_RUN = 1 << 15
-_MAX_LEARNED = 64 << 20
+_MAX_LEARNED = 16 << 20
+_MAX_CREATORS = 256
+_MAX_IN_VAIN = 10_000
+"""Elements of a file that was given up, that may stay."""
+_MAX_PROBED = 1 << 16
+"""Longer values are not handed to pydicom to learn their VR before they are counted."""
 _RUNS_PER_PLACE = 6
 
 
@@ -156,15 +162,20 @@ class Walker:
         self.first_read = max(first_read, 1)
         self.fallbacks = 0
         """Files that the reference reader read."""
-        self._contexts: dict[_Place, _Context] = {}
-        self._start = self._context(_Place("meta"))
+        self._max_depth = min(self.bounds.max_depth, _MAX_DEPTH)
+        self._most_elements = self._most_characters = 0
         self._heads: tuple[dict[bytes, _Head], dict[bytes, _Head]] = ({}, {})
         """By its 8 bytes where those are all, explicit and implicit."""
+        self._forget()
+
+    def _forget(self) -> None:
+        self._contexts: dict[_Place, _Context] = {}
+        self._start = self._context(_Place("meta"))
         self._sequences: dict[tuple[_Place, int, str | None, str, int], int] = {}
         self._pixels: dict[tuple[int, str, str, int], int] = {}
         self._last: set[int] = set()
+        self._kept = 0
         self._learned = 0
-        self._max_depth = min(self.bounds.max_depth, _MAX_DEPTH)
 
     def read(self, stream: BinaryIO) -> FileHeader:
         """Read one file, as `reference.read_header` does.
@@ -172,14 +183,27 @@ class Walker:
         Args:
             stream: the file's bytes, seekable, at its beginning; buffered or not.
         """
+        known = len(self.headers.elements)
+        self._most_elements = known + self.bounds.max_distinct
+        self._most_characters = self.headers.n_characters + 2 * self.bounds.max_header_bytes
         try:
             header, references = _File(self, stream).read()
         except _Unusual:
-            self.fallbacks += 1
-            return self._refer(stream)
-        self.headers.add_references(header, references)
-        self._last = set(references)
-        return header
+            pass  # what was read is let go of before it is read again
+        else:
+            self.headers.add_references(header, references)
+            self._last = set(references)
+            return header
+        self.fallbacks += 1
+        if len(self.headers.elements) - known > _MAX_IN_VAIN:
+            self.headers.forget(known)
+            self._forget()
+        return self._refer(stream)
+
+    @property
+    def n_kept(self) -> int:
+        """Bytes kept to recognise elements by, about."""
+        return self._kept + self._learned + 1000 * len(self._contexts)
 
     def _refer(self, stream: BinaryIO) -> FileHeader:
         stream.seek(0)
@@ -336,6 +360,7 @@ class _File:
                         raw = data[start:end]
                         found = self._code(context.place, None, tag, vr, vr, raw)
                         context.known[key] = found
+                        walker._kept += end - pos
                 if found is not None:
                     reference = found
                 elif limit < length != _UNDEFINED and vr != "SQ":
@@ -382,10 +407,11 @@ class _File:
         missing = end - len(self.data)
         if missing <= 0:
             return
-        if self.base + end > self.size:
+        most = self.walker.bounds.max_header_bytes
+        if self.base + end > self.size or end > most:
             raise _Unusual
         pieces = [self.data]
-        wanted = max(missing, len(self.data))
+        wanted = max(missing, min(len(self.data), most - len(self.data)))
         while wanted > 0 and (piece := self.stream.read(wanted)):
             pieces.append(piece)
             wanted -= len(piece)
@@ -470,25 +496,32 @@ class _File:
             reference = self.walker.headers.block(codes, items)
             if end - pos <= _MAX_BLOCK_KEY:
                 known[data[pos:end]] = reference
+                self.walker._kept += end - pos
             return reference, end
         code = self._code(context.place, creator, tag, vr, vr_file, data[start:end])
         if end - pos <= _MAX_KEY:
             known[data[pos:end]] = code
+            self.walker._kept += end - pos
         return code, end
 
     def _code(
         self, place: _Place, creator: _Creator | None, tag: int, vr: str, vr_file: str, raw: bytes
     ) -> int:
-        if len(raw) > self.walker.bounds.max_value_bytes:
+        walker = self.walker
+        headers = walker.headers
+        if len(headers.elements) >= walker._most_elements:
+            raise _Unusual
+        if len(raw) > walker.bounds.max_value_bytes:
             value = Value(1, problem="not_read")
         else:
-            value = decode(raw, vr, tag, place.chars)
+            value = decode(raw, vr, tag, place.chars, True, walker.bounds.max_text_bytes)
         if tag & 0x10000 and is_creator(tag):
-            text = value.text
+            text = creator_text(value.text)
         else:
             text = creator.text if creator is not None else None
         record = element(place.path, place.depth, tag, text, vr, vr_file, len(raw), value)
-        headers = self.walker.headers
+        if headers.n_characters > walker._most_characters:
+            raise _Unusual
         if len(raw) > _MAX_KEY - 12 or tag in _AMBIGUOUS_US_SS_TAGS:
             return headers.code(record)
         return headers.new(record)  # bytes that their place did not know
@@ -524,8 +557,11 @@ class _File:
         creator = context.creators.get(key)
         if creator is None:
             creator = context.creators[key] = _Creator(
-                _raw(tag, record.vr_file, raw), record.value if record.vm == 1 else None
+                _raw(tag, record.vr_file, raw),
+                creator_text(record.value) if record.vm == 1 else None,
             )
+        if len(creators) >= _MAX_CREATORS:
+            raise _Unusual
         return {**creators, tag >> 16 << 8 | tag & 0xFF: creator}
 
     def _turn(self, context: _Context, tag: int, code: int, raw: bytes) -> _Context:
@@ -776,6 +812,7 @@ class _File:
                 code = self._code(context.place, creator, tag, vr, vr_file, raw)
                 if length <= _MAX_KEY and tag not in _AMBIGUOUS_US_SS_TAGS:
                     known[data[pos:stop]] = code
+                    walker._kept += stop - pos
             codes.append(code)
             items.append(item_code)
             if tag == _CHARSET:
@@ -797,7 +834,13 @@ class _File:
         if vr_file and vr_file not in EXPLICIT_VR_LENGTH_32:
             raise _Unusual
         if length == _UNDEFINED:
-            n_bytes, is_cut = measure_fragments(self.stream, self.base + start, self.size, "<")
+            most = self.walker.bounds.max_fragments
+            try:
+                n_bytes, is_cut = measure_fragments(
+                    self.stream, self.base + start, self.size, "<", most
+                )
+            except Exceeded:
+                raise _Unusual from None
             if is_cut:
                 raise _Unusual
             end = self.stream.tell()
@@ -842,6 +885,10 @@ def _raw(tag: int, vr_file: str, value: bytes) -> RawDataElement:
 
 def _pydicom_vr(implicit: bool, own: RawDataElement, *others: RawDataElement) -> str:
     """The VR that pydicom gives an element, asked from pydicom itself."""
+    value = own.value or b""
+    is_probed = len(value) > _MAX_PROBED and own.VR in (None, "UN")
+    if is_probed and count_headers(value, implicit, True, _MAX_IN_VAIN) > _MAX_IN_VAIN:
+        raise _Unusual  # pydicom would make an object of each
     dataset = Dataset({raw.tag: raw for raw in (*others, own)})
     dataset.set_original_encoding(implicit, True, "iso8859")
     with warnings.catch_warnings():

@@ -6,17 +6,19 @@ import errno
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from io import FileIO
 from pathlib import Path
 
+from dicomhouse.dicom.bounds import Bounds
 from dicomhouse.dicom.elements import FileHeader, Headers
 from dicomhouse.dicom.walk import Walker
 from dicomhouse.lake.parts import FileFacts, Part, PartSummary
 
-_MOST_ROWS = 750_000
-_MOST_DISTINCT = 100_000
-"""Elements, and distinct ones, that are in memory before they are written."""
+_MOST_ROWS = 600_000
+_MOST_DISTINCT = 80_000
+_MOST_BYTES = 48 << 20
+"""Elements, distinct ones and their texts that are in memory at once: then they are written."""
 
 _GONE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENODEV, errno.ENXIO, errno.ENOTCONN,
                    errno.ESTALE, errno.EHOSTDOWN, errno.ETIMEDOUT})  # fmt: skip
@@ -41,6 +43,7 @@ class Batch:
     source: str
     run_id: str
     entries: Sequence[Entry]
+    bounds: Bounds = field(default_factory=Bounds)
 
     def save(self, folder: Path) -> Path:
         path = folder / f"{self.name}.json"
@@ -54,7 +57,7 @@ class Batch:
             Entry(FileFacts(**entry["facts"]), entry["os_path"], entry["problem"])
             for entry in plain.pop("entries")
         ]
-        return cls(entries=entries, **plain)
+        return cls(entries=entries, bounds=Bounds(**plain.pop("bounds")), **plain)
 
 
 def extract_batch(batch: Batch, lake: Path) -> PartSummary:
@@ -65,13 +68,17 @@ def extract_batch(batch: Batch, lake: Path) -> PartSummary:
     """
     part = Part(lake, batch.name, batch.source, batch.run_id)
     facts: list[FileFacts] = []
-    walker = Walker(Headers())
+    walker = Walker(Headers(), batch.bounds)
     for entry in batch.entries:
         facts.append(_read(entry, walker))
         headers = walker.headers
-        if headers.n_occurrences >= _MOST_ROWS or len(headers.elements) >= _MOST_DISTINCT:
+        if (
+            headers.n_occurrences >= _MOST_ROWS
+            or len(headers.elements) >= _MOST_DISTINCT
+            or headers.n_characters + walker.n_kept >= _MOST_BYTES
+        ):
             part.add(facts, headers)
-            facts, walker = [], Walker(Headers())
+            facts, walker = [], Walker(Headers(), batch.bounds)
     if facts:
         part.add(facts, walker.headers)
     return part.close()

@@ -280,6 +280,8 @@ class _Batch:
                 continue
             rank = rank_of[kind.path]
             found = self.order[ends[rank] : ends[rank + 1]]
+            if not len(found):  # only files that were given up had it
+                continue
             rows = np.full(len(self.files), -1, dtype=np.int32)
             rows[self.file_of[found]] = found
             self.top[kind.tag] = rows

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 from pydicom._dicom_dict import DicomDictionary, RepeatersDictionary
 from pydicom.datadict import mask_match
+
+_REMEMBERED = 1 << 14
+"""Tags: more than the standard has, fewer than a hostile file can."""
 
 
 class Attribute(NamedTuple):
@@ -20,7 +23,7 @@ class Attribute(NamedTuple):
     is_retired: bool
 
 
-@cache
+@lru_cache(_REMEMBERED)
 def attribute(tag: int) -> Attribute | None:
     """The dictionary's entry of a tag, None where it has none (private ones too)."""
     entry = DicomDictionary.get(tag)
@@ -30,7 +33,7 @@ def attribute(tag: int) -> Attribute | None:
     return Attribute(tag, keyword, name, vr, vm, bool(retired))
 
 
-@cache
+@lru_cache(_REMEMBERED)
 def repeating_attribute(tag: int) -> Attribute | None:
     """The entry of a tag in a repeating group (50xx, 60xx and the like), None elsewhere."""
     mask = mask_match(tag)
