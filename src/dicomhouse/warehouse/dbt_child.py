@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import sys
+import threading
 
 
 def main() -> int:
@@ -14,12 +15,18 @@ def main() -> int:
     os.environ |= {"DO_NOT_TRACK": "1", "DBT_SEND_ANONYMOUS_USAGE_STATS": "false"}
     from dbt.cli.main import dbtRunner
 
-    order = sys.stdin.read()
+    order = sys.stdin.readline()
     if not order:  # the parent is gone, or has no use for us
         return 0
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     plain = json.loads(order)
     os.chdir(plain["folder"])
     return 0 if dbtRunner().invoke(plain["arguments"]).success else 1
+
+
+def _end_with_parent() -> None:
+    os.read(sys.stdin.fileno(), 1)  # returns when the other end is closed
+    os._exit(1)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,7 +64,10 @@ class DbtProcess:
                           "--target-path", str(self.target), "--log-path", str(self._log),
                           "--log-level-file", "none"],
         }  # fmt: skip
-        self._process.communicate(json.dumps(order))
+        assert self._process.stdin is not None
+        with suppress(BrokenPipeError):  # it ended before it was asked
+            print(json.dumps(order), file=self._process.stdin, flush=True)
+        self._process.wait()  # the pipe stays open meanwhile: it ends when we do
         results = _read_results(results_file)
         failed = [result for result in results if result.has_failed]
         if failed:
@@ -77,6 +81,8 @@ class DbtProcess:
         if self._process.poll() is None:
             self._process.kill()
         self._process.wait()
+        assert self._process.stdin is not None
+        self._process.stdin.close()
 
 
 def _read_results(path: Path) -> list[NodeResult]:
