@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -55,6 +55,8 @@ class Run:
     reasons: list[str] = field(default_factory=list)
     """Why there is something to do."""
     drift: Mapping[str, int] = field(default_factory=dict)
+    other_contents: Mapping[str, Collection[str]] = field(default_factory=dict)
+    """By source, files that changed though size and time are the same."""
     work: Work = field(default_factory=lambda: Work([]))
     parts: list[PartRecord] = field(default_factory=list)
     """All of the new lake."""
@@ -252,7 +254,14 @@ def finish_lake(run: Run, made: Sequence[PartRecord]) -> None:
 def register(run: Run) -> None:
     """Make the generation's DuckDB file, with views over its lake."""
     with run.step("register"):
-        database.register(run.generation.database, run.generation.lake, run.settings.tolerances)
+        database.register(
+            run.generation.database,
+            run.generation.lake,
+            run.settings.tolerances,
+            run.other_contents,
+            record(run),
+            run.published.database if run.published and "format" in run.before else None,
+        )
 
 
 def transform(run: Run) -> list[NodeResult]:
@@ -264,7 +273,6 @@ def transform(run: Run) -> list[NodeResult]:
     assert run.dbt is not None
     with run.step("models"):
         results = run.dbt.build(run.generation.folder)
-        database.checkpoint(run.generation.database)
     run.say(f"models: {len(results)} dbt nodes in {run.seconds['models']:.1f} s")
     return results
 
@@ -282,6 +290,7 @@ def report(run: Run) -> None:
 def publish(run: Run) -> dict[str, Any]:
     """Make the generation current and return its record (`run.json`)."""
     told = record(run)
+    database.finish(run.generation.database, told)
     generations.publish(run.settings.warehouse, run.generation, told)
     generations.prune(run.settings.warehouse, run.settings.keep_generations)
     return told
@@ -298,7 +307,7 @@ def record(run: Run) -> dict[str, Any]:
         "started_at": run.started_at.isoformat(timespec="seconds"),
         "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "reasons": run.reasons,
-        "drift": dict(run.drift),
+        "drift": {what: run.drift.get(what, 0) for what in ("new", "changed", "gone")},
         "settings": run.settings.as_json(),
         **total(run.parts),
         "parts": len(run.parts),
