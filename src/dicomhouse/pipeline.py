@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from concurrent.futures.process import BrokenProcessPool
@@ -18,12 +19,13 @@ from uuid import uuid4
 
 from dicomhouse import increment, versions
 from dicomhouse.errors import ExtractionFailed, SourceLost, StorageError, UsageError
-from dicomhouse.increment import Work
+from dicomhouse.increment import Stored, Work
 from dicomhouse.lake import generations
 from dicomhouse.lake.generations import Generation
 from dicomhouse.lake.jobs import carry_out
+from dicomhouse.lake.layout import COLUMNS_PART
 from dicomhouse.lake.parts import write_columns_parts
-from dicomhouse.lake.plan import Files
+from dicomhouse.lake.plan import Choice, Files
 from dicomhouse.lake.records import PartRecord, remove, total
 from dicomhouse.lake.schema import IMAGE_LINEAGE
 from dicomhouse.processes import light_pool
@@ -36,6 +38,7 @@ from dicomhouse.warehouse.transform import DbtProcess, NodeResult
 Say = Callable[[str], None]
 _CANNOT_WRITE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES,
                              errno.EPERM, errno.EIO})  # fmt: skip
+_DRIFT = ("new", "changed", "gone")
 
 
 @dataclass
@@ -54,7 +57,8 @@ class Run:
     """By source, which folder it is: an unmounted one is another."""
     reasons: list[str] = field(default_factory=list)
     """Why there is something to do."""
-    drift: Mapping[str, int] = field(default_factory=dict)
+    drift: Counter[str] = field(default_factory=Counter)
+    """Files `new`, `changed` and `gone` since the published generation."""
     other_contents: Mapping[str, Collection[str]] = field(default_factory=dict)
     """By source, files that changed though size and time are the same."""
     work: Work = field(default_factory=lambda: Work([]))
@@ -129,9 +133,16 @@ def prepare(run: Run) -> Work | None:
         known = increment.published_files(parts, run.published)
         present = _present(run, found, known)
         again = increment.not_read(parts, present) if run.settings.retry else {}
+        tried_again = sum(map(len, again.values()))
         choice = increment.chosen(parts, present, again)
+    if run.settings.verify:
+        run.other_contents = other_contents(run, found, choice, parts)
+        for source, paths in run.other_contents.items():
+            again[source] = again.get(source, set()) | paths
+        choice = increment.chosen(parts, present, again)
+    with run.step("lay out"):
         run.drift = increment.drift(known, present)
-        run.reasons = _reasons(run, bool(sum(map(len, again.values()))))
+        run.reasons = _reasons(run, tried_again)
         if not run.reasons:
             _clean_up(run)
             return None
@@ -143,6 +154,35 @@ def prepare(run: Run) -> Work | None:
     # dbt's process starts early: its import overlaps the reading of the files.
     run.dbt = DbtProcess(run.settings.warehouse / "dbt")
     return run.work
+
+
+def other_contents(
+    run: Run, found: Mapping[str, Sequence[Found]], choice: Choice, parts: Sequence[Stored]
+) -> dict[str, set[str]]:
+    """By source, the files that hold something else than the parts say, though they look the same.
+
+    Each is read once more into a lake of its own, which is compared and removed.
+    """
+    with run.step("verify"):
+        lists, before = increment.lay_out_again(choice, parts, found, run.generation, run.run_id,
+                                                run.settings.batch_files)  # fmt: skip
+        run.say(f"verify: {sum(use.n_files for use in choice.uses):,} files are read again")
+        scratch = run.generation.scratch
+        with workers(run, len(lists)) as pool:
+            for future in [pool.submit(carry_out, path, versions.extractor()) for path in lists]:
+                checked(future.result)
+        # Where no file has an element there is no file of the table but for this.
+        write_columns_parts(scratch.lake, list(found), set())
+        now = list(scratch.lake.rglob("*.parquet"))
+        columns = [path for path in now if path.name == COLUMNS_PART]
+        differing = database.differing([*before, *columns], now)
+        generations.discard(scratch)
+    looked_at = {name: {f.path for f in files} for name, files in found.items()}
+    others: dict[str, set[str]] = {}
+    for source, path in differing:
+        if path in looked_at.get(source, ()):
+            others.setdefault(source, set()).add(path)
+    return others
 
 
 def scan(run: Run) -> dict[str, list[Found]]:
@@ -198,9 +238,9 @@ def _reasons(run: Run, tried_again: int) -> list[str]:
         told.append("this dicomhouse reads files differently: every file is read again")
     elif run.settings.full_refresh:
         told.append("full refresh")
-    told += [f"{n:,} files {what}" for what, n in run.drift.items() if n]
-    if tried_again:
-        told.append(f"{tried_again:,} files tried again")
+    counts = {**{what: run.drift[what] for what in _DRIFT}, "tried again": tried_again,
+              "of other contents": sum(map(len, run.other_contents.values()))}  # fmt: skip
+    told += [f"{n:,} file{'s' if n > 1 else ''} {what}" for what, n in counts.items() if n]
     told += [f"source {name} forgotten" for name in run.settings.forget]
     if before.get("models") != after["models"]:
         told.append("the models changed")
@@ -307,7 +347,7 @@ def record(run: Run) -> dict[str, Any]:
         "started_at": run.started_at.isoformat(timespec="seconds"),
         "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "reasons": run.reasons,
-        "drift": {what: run.drift.get(what, 0) for what in ("new", "changed", "gone")},
+        "drift": {what: run.drift[what] for what in _DRIFT},
         "settings": run.settings.as_json(),
         **total(run.parts),
         "parts": len(run.parts),
@@ -337,7 +377,7 @@ def build_direct(settings: Settings, say: Say) -> dict[str, Any]:
 def make_lake(run: Run) -> None:
     """Carry out the saved work lists, in worker processes."""
     made: list[PartRecord] = []
-    with run.step("extract"), workers(run) as pool:
+    with run.step("extract"), workers(run, len(run.work.first)) as pool:
         for stage in (run.work.first, run.work.then):
             futures = [pool.submit(carry_out, path, versions.extractor()) for path in stage]
             for future in futures:
@@ -347,9 +387,9 @@ def make_lake(run: Run) -> None:
 
 
 @contextmanager
-def workers(run: Run) -> Iterator[Executor]:
-    """As many worker processes as there is work for."""
-    with light_pool(min(run.settings.jobs, max(len(run.work.first), 1))) as pool:
+def workers(run: Run, lists: int) -> Iterator[Executor]:
+    """As many worker processes as there are work lists for."""
+    with light_pool(min(run.settings.jobs, max(lists, 1))) as pool:
         yield pool
 
 

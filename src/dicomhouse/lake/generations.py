@@ -26,6 +26,7 @@ from dicomhouse.errors import (
     WarehouseNotFound,
     WarehouseTooNew,
 )
+from dicomhouse.lake.records import sync
 from dicomhouse.versions import FORMAT
 
 _PUBLISHED = "run.json"
@@ -70,6 +71,11 @@ class Generation:
     def history(self) -> Path:
         """What earlier runs did, handed on from generation to generation."""
         return self.folder / "history"
+
+    @property
+    def scratch(self) -> Generation:
+        """Another folder of this form within it, for files that are read to be compared."""
+        return Generation(self.folder / "scratch")
 
     @property
     def has_parts(self) -> bool:
@@ -195,8 +201,7 @@ def building(warehouse: Path) -> Iterator[Generation]:
             for leftover in leftovers(warehouse):
                 if not leftover.has_parts:
                     give_up(leftover)
-            folder.mkdir(parents=True)
-            (folder / ".lock").touch()
+            create(Generation(folder))
         generation = Generation(folder)
         try:
             yield generation
@@ -245,6 +250,19 @@ def give_up(generation: Generation) -> None:
         _remove(generation)
 
 
+def create(generation: Generation) -> None:
+    """Make a generation's folder, with what readers and workers lock."""
+    generation.folder.mkdir(parents=True)
+    (generation.folder / ".lock").touch()
+    for folder in (generation.parts, generation.work / "extract", generation.work / "rewrite"):
+        folder.mkdir(parents=True)
+
+
+def discard(scratch: Generation) -> None:
+    """Remove a folder within an unpublished generation that nobody works in any more."""
+    shutil.rmtree(scratch.folder)
+
+
 def _remove(generation: Generation) -> None:
     """Take a generation away in one step, then its files one by one."""
     removed = generation.folder.with_name(f"{_REMOVED}{generation.folder.name}")
@@ -275,11 +293,15 @@ def publish(warehouse: Path, generation: Generation, record: dict[str, Any]) -> 
     With its record it counts as published: should the process be killed before the link is
     replaced, the next run replaces it.
     """
-    shutil.rmtree(generation.work, ignore_errors=True)
-    os.sync()  # a machine that dies later has all of it
+    for folder in (generation.work, generation.scratch.folder):
+        shutil.rmtree(folder, ignore_errors=True)
     private = generation.folder / f".{_PUBLISHED}"
     private.write_text(json.dumps(record, indent=1) + "\n")
+    for path in (generation.database, private):  # parts are there since they have records
+        if path.exists():
+            sync(path)
     private.rename(generation.folder / _PUBLISHED)
+    sync(generation.folder)
     _point_to(warehouse, generation)
 
 

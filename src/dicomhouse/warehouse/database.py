@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from glob import escape
 from pathlib import Path
 from typing import Any
@@ -80,6 +80,22 @@ def register(
         raise StorageError(
             f"cannot write {database.name}: {type(error).__name__}. Is the disk full?"
         ) from error
+
+
+def differing(before: Sequence[Path], now: Sequence[Path]) -> list[tuple[str, str]]:
+    """Source and path of the files whose rows in `files` and `elements` are not the same.
+
+    Args:
+        before: files of the lake, one at least of each table.
+        now: likewise, of a lake that read the same files again.
+    """
+    with duckdb.connect(config=_SETTINGS) as connection:
+        for when, paths in (("before", before), ("now", now)):
+            for table in ("files", "elements"):
+                own = [escape(str(path)) for path in paths if table in path.parts]
+                connection.execute(f"set variable {table}_{when} = ?", [own])
+        script = resource("sql", "differing.sql").read_text()
+        return [(source, path) for source, path in connection.execute(script).fetchall()]
 
 
 def finish(database: Path, record: Mapping[str, Any]) -> None:
