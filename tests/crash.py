@@ -20,6 +20,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from uuid import uuid4
@@ -139,7 +140,7 @@ def kill_one(words: list[str], random: random.Random, at: str | None, longest: f
         ended = build.wait(60)
     finally:
         build.kill()
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 10
     while left := marked_processes(mark):
         assert time.monotonic() < deadline, f"processes write on: {left}"
         time.sleep(0.05)
@@ -147,7 +148,13 @@ def kill_one(words: list[str], random: random.Random, at: str | None, longest: f
 
 
 def crash(
-    folder: Path, kills: int, patients: int, slices: int, seed: int, steps: bool, say=print
+    folder: Path,
+    kills: int,
+    patients: int,
+    slices: int,
+    seed: int,
+    steps: Sequence[str],
+    say: Callable[[str], None],
 ) -> Counter[str]:
     """Run the rounds below `folder`; AssertionError where two builds differ."""
     chance = random.Random(seed)
@@ -160,7 +167,7 @@ def crash(
     reader = Reader(warehouse)
     reader.start()
     ends: Counter[str] = Counter()
-    plans: list[str | None] = [*(STEPS if steps else ()), *[None] * kills]
+    plans: list[str | None] = [*steps, *[None] * kills]
     chance.shuffle(plans)
     for number, at in enumerate(plans):
         change(source, chance, files=1 + patients * slices // 60)
@@ -199,7 +206,7 @@ def main() -> None:
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         crash(Path(name), chosen.kills, chosen.patients, chosen.slices, chosen.seed,
-              not chosen.no_steps, lambda line: print(line, flush=True))  # fmt: skip
+              () if chosen.no_steps else STEPS, lambda line: print(line, flush=True))  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ import json
 import subprocess
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,7 +31,7 @@ class NodeResult:
 class DbtProcess:
     """A process that has dbt imported and waits for the word to build.
 
-    It ends by itself when the pipe to it closes, thus with its parent.
+    It ends by itself when its parent is gone.
     """
 
     def __init__(self, state: Path) -> None:
@@ -64,10 +63,7 @@ class DbtProcess:
                           "--target-path", str(self.target), "--log-path", str(self._log),
                           "--log-level-file", "none"],
         }  # fmt: skip
-        assert self._process.stdin is not None
-        with suppress(BrokenPipeError):  # it ended before it was asked
-            print(json.dumps(order), file=self._process.stdin, flush=True)
-        self._process.wait()  # the pipe stays open meanwhile: it ends when we do
+        self._process.communicate(json.dumps(order))
         results = _read_results(results_file)
         failed = [result for result in results if result.has_failed]
         if failed:
@@ -81,8 +77,6 @@ class DbtProcess:
         if self._process.poll() is None:
             self._process.kill()
         self._process.wait()
-        assert self._process.stdin is not None
-        self._process.stdin.close()
 
 
 def _read_results(path: Path) -> list[NodeResult]:
