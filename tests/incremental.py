@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from dicomhouse import pipeline
-from dicomhouse.lake.generations import current
+from dicomhouse.lake.generations import current, prune, publish
 from dicomhouse.settings import Settings
 
 
@@ -41,7 +41,7 @@ def without_models() -> Iterator[None]:
     """Let runs start neither worker processes nor dbt."""
 
     @contextmanager
-    def here(run: pipeline.Run) -> Iterator[Executor]:
+    def here(run: pipeline.Run, lists: int) -> Iterator[Executor]:
         yield Here()
 
     with pytest.MonkeyPatch.context() as patch:
@@ -57,7 +57,10 @@ def build_lake(settings: Settings, told: list[str] | None = None) -> dict[str, A
         if pipeline.prepare(run) is None:
             return pipeline.unchanged(run)
         pipeline.make_lake(run)
-        return pipeline.publish(run)
+        told = pipeline.record(run)
+        publish(settings.warehouse, run.generation, told)
+        prune(settings.warehouse, settings.keep_generations)
+        return told
 
 
 def lake_rows(warehouse: Path) -> dict[str, list[str]]:

@@ -301,7 +301,7 @@ def assert_equal_warehouses(one: Path, two: Path) -> None:
             for row in rows(a, "from information_schema.tables where table_schema = 'main'")
         ]
         assert {"patient_tags", "image_tags", "tag_levels", "series_checks"} <= set(tables)
-        for table in tables:
+        for table in set(tables) - {"runs", "run_changes"}:  # how it came to be may differ
             hidden = " exclude (run_id)" if table == "files" else ""
             query = f"select t::varchar as row from (select *{hidden} from {table}) t order by all"
             assert a.sql(query).equals(b.sql(query)), table

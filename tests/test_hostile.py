@@ -5,13 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import polars as pl
+from conftest import run_cli
+from pydicom.datadict import DicomDictionary
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 
 import dicomhouse
 from dicomhouse.pipeline import build_direct
 from dicomhouse.settings import Settings
-from dicomhouse.testing import write_image
+from dicomhouse.testing import dataset_bytes, write_image
 
 
 def waveform(data: bytes) -> Dataset:
@@ -63,3 +65,79 @@ def test_odd_names_texts_and_blocks_are_data(tmp_path: Path) -> None:
     folder.rename(moved)
     with dicomhouse.open(moved) as opened:
         assert opened.sql("select count(*) from elements where path = 'PatientID'").item() == 3
+
+
+MARK = "77700077701"
+"""Digits, so that it is a text, a number and part of a UID."""
+
+
+def marked() -> bytes:
+    """A file that holds the mark in every element of the dictionary that takes text."""
+    whole = dataset_bytes()
+    body = bytearray()
+    for tag, (vr, *_) in sorted(DicomDictionary.items()):
+        if tag >> 16 < 8 or tag >> 16 == 0xFFFE or len(vr) != 2:
+            continue
+        value = f"1.2.{MARK}".encode() if vr == "UI" else MARK.encode()
+        value += b" " * (len(value) % 2) if vr != "UI" else b"\0" * (len(value) % 2)
+        head = (tag >> 16).to_bytes(2, "little") + (tag & 0xFFFF).to_bytes(2, "little")
+        if vr in ("UT", "UC", "UR", "UN"):
+            body += head + vr.encode() + b"\0\0" + len(value).to_bytes(4, "little") + value
+        elif vr in ("AE", "AS", "CS", "DA", "DS", "DT", "IS", "LO", "LT", "PN", "SH", "ST", "TM",
+                    "UI"):  # fmt: skip
+            body += head + vr.encode() + len(value).to_bytes(2, "little") + value
+    return whole[: 144 + int.from_bytes(whole[140:144], "little")] + bytes(body)
+
+
+def test_no_log_error_artifact_or_database_holds_a_value(
+    tmp_path: Path, prefect_home: Path
+) -> None:
+    data = marked()
+    folder = tmp_path / "in" / f"patient {MARK}"
+    folder.mkdir(parents=True)
+    for name, held in {
+        "whole": data, "cut": data[:-5], "odd": data.replace(b"LO", b"XX", 3),
+        "bare": data[132:], "big": data.replace(b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.1.2.2\0"),
+    }.items():  # fmt: skip
+        (folder / f"{name} {MARK}").write_bytes(held)
+    warehouse = tmp_path / "w"
+    at = ("--warehouse", str(warehouse))
+    loud = {"PREFECT_LOGGING_LEVEL": "DEBUG", "PREFECT_LOGGING_ROOT_LEVEL": "DEBUG",
+            "PREFECT_SERVER_LOGGING_LEVEL": "DEBUG", "DBT_LOG_LEVEL": "debug"}  # fmt: skip
+    done = run_cli("build", str(tmp_path / "in"), *at, "--debug", **loud)
+    assert done.returncode == 0, done.stderr
+    with dicomhouse.open(warehouse) as opened:
+        found = opened.sql(f"select count(distinct path) n from elements where value = '{MARK}'")
+        assert found.item() > 1000
+    for told in (done, run_cli("status", *at)):
+        assert MARK not in told.stdout + told.stderr
+    files = [p for p in (*prefect_home.rglob("*"), *warehouse.rglob("*"))
+             if p.is_file() and not p.is_symlink()]  # fmt: skip
+    assert {"prefect.db", "run.json", "run_results.json"} <= {path.name for path in files}
+    holds = [path for path in files if MARK.encode() in path.read_bytes()]
+    one = warehouse / "generations" / "000001"
+    assert [p for p in holds if p != one / "warehouse.duckdb"
+            and not p.is_relative_to(one / "lake") and not p.is_relative_to(one / "report")] == []  # fmt: skip
+    for path in [warehouse, *warehouse.rglob("*")]:
+        assert path.is_symlink() or path.stat().st_mode & 0o077 == 0, path
+
+
+def test_what_is_shown_is_neutralised(tmp_path: Path) -> None:
+    evil = {"formula": "=cmd|' /C calc'!A0", "page": "<script>alert(1)</script>",
+            "terminal": "\x1b[2J\x1b]0;owned\x07"}  # fmt: skip
+    for name, text in evil.items():
+        write_image(tmp_path / "in" / name / "1", PatientID=text, StudyDescription=text,
+                    SeriesDescription=text, SeriesInstanceUID="../../../../tmp/owned")  # fmt: skip
+    at = ("--warehouse", str(tmp_path / "w"))
+    assert run_cli("build", str(tmp_path / "in"), "--direct", *at).returncode == 0
+    query = "select value from elements where path = 'PatientID' order by value"
+    for form in ("table", "csv"):
+        told = run_cli("sql", query, "--format", form, *at).stdout
+        assert "script" in told
+        if form == "table":
+            assert "\x1b" not in told and "\x07" not in told
+        else:
+            assert "'=cmd" in told and "\n=cmd" not in told
+    report = (tmp_path / "w" / "report" / "index.html").read_text()
+    assert "<script" not in report
+    assert not Path("/tmp/owned").exists()

@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+import json
+import math
 import os
+import shutil
 import tempfile
+from collections.abc import Iterator
+from io import FileIO
 from pathlib import Path
+from typing import Any
 
+import pyarrow.parquet as pq
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from incremental import build_lake, lake_rows
 
+import dicomhouse
+from dicomhouse import versions
+from dicomhouse.errors import SourceLost, UsageError, WarehouseTooNew
+from dicomhouse.lake import extract, jobs
+from dicomhouse.lake.extract import Batch
+from dicomhouse.lake.generations import current
+from dicomhouse.lake.plan import merges
+from dicomhouse.lake.records import records
 from dicomhouse.settings import Settings
 from dicomhouse.testing import dataset_bytes
 
@@ -72,3 +88,267 @@ def test_any_sequence_of_changes_gives_the_lake_of_one_clean_build(
             build_lake(Settings(sources, root / "w", **of))
         build_lake(Settings(sources, root / "clean"))
         assert lake_rows(root / "w") == lake_rows(root / "clean")
+
+
+def write(path: Path, kind: str, second: int = 1_700_000_000) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(CONTENTS[kind])
+    os.utime(path, (second, second))
+
+
+@pytest.fixture
+def empty() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(dir=MEMORY) as name:
+        yield Path(name)
+
+
+@pytest.fixture
+def root(empty: Path) -> Path:
+    """Two folders of two files each."""
+    for name, kind in (("s/a/1", "ct"), ("s/a/2", "mr"), ("s/b/3", "text"), ("s/b/4", "ct")):
+        write(empty / name, kind)
+    return empty
+
+
+def build(root: Path, *sources: str, **named: Any) -> list[str]:
+    """One run on `root`/w; what it said."""
+    told: list[str] = []
+    build_lake(Settings(tuple(str(root / name) for name in sources), root / "w", **named), told)
+    return told
+
+
+def assert_clean(root: Path, *sources: str) -> None:
+    """The warehouse is what one clean build of these sources gives."""
+    paths = tuple(str(root / name) for name in sources)
+    shutil.rmtree(root / "clean", ignore_errors=True)
+    build_lake(Settings(paths, root / "clean"))
+    assert lake_rows(root / "w") == lake_rows(root / "clean")
+
+
+def state(root: Path) -> list[tuple[str, int]]:
+    """Every file of the warehouse and its inode."""
+    paths = (root / "w" / "generations").rglob("*")
+    return sorted((str(path), path.stat().st_ino) for path in paths)
+
+
+def read_in(told: list[str]) -> int:
+    """How many files a run planned to read."""
+    (line,) = [line for line in told if line.startswith("plan:")]
+    return int(line.split(",")[1].split()[0])
+
+
+def test_nothing_changed_touches_nothing_and_says_so(root: Path) -> None:
+    build(root, "s")
+    before = state(root)
+    for sources in (("s",), ()):
+        assert build(root, *sources)[-1] == "nothing changed since generation 1"
+        assert state(root) == before
+
+
+def test_only_what_changed_is_read(root: Path) -> None:
+    assert read_in(build(root, "s")) == 4
+    write(root / "s/a/1", "mr", 1_700_000_009)
+    write(root / "s/c/5", "ct")
+    (root / "s/b/4").rename(root / "s/b/moved")
+    told = build(root, "s")
+    assert "build: 2 files new; 1 file changed; 1 file gone" in told
+    assert read_in(told) == 3
+    assert_clean(root, "s")
+
+
+def test_value_of_a_removed_file_is_in_no_file_of_the_new_lake(root: Path) -> None:
+    secret = dataset_bytes(Modality="CT", PatientID="SECRET-77", PatientComments="SECRET-77")
+    (root / "s/a/0").write_bytes(secret)
+    build(root, "s")
+    (root / "s/a/0").unlink()
+    build(root, "s")
+    generation = current(root / "w")
+    assert generation is not None
+    for path in generation.lake.rglob("*.parquet"):
+        metadata = pq.read_metadata(path)
+        compressed = path.read_bytes()
+        assert b"SECRET-77" not in compressed, path
+        for group in range(metadata.num_row_groups):
+            for column in range(metadata.num_columns):
+                statistics = metadata.row_group(group).column(column).statistics
+                assert "SECRET" not in str(statistics and statistics.to_dict())
+        if "elements" in str(path):
+            values = pq.ParquetFile(path, read_dictionary=["value"]).read()["value"]
+            for chunk in values.chunks:
+                assert "SECRET-77" not in chunk.dictionary.to_pylist()
+
+
+def test_hundred_small_runs_leave_few_parts_and_cost_little(empty: Path) -> None:
+    rewritten = 0
+    for number in range(100):
+        write(empty / "s" / str(number), "ct")
+        build(empty, "s")
+        generation = current(empty / "w")
+        assert generation is not None
+        parts = list(records(generation.parts))
+        rewritten += sum(r.files for r in parts if r.rewritten and generation.folder.name in r.name)
+    assert len(parts) <= 7
+    assert len(list((generation.lake / "images").rglob("part-*.parquet"))) == len(parts)
+    assert rewritten <= 100 * 8
+    assert_clean(empty, "s")
+
+
+@given(st.lists(st.integers(1, 5000), max_size=200), st.integers(1, 3000))
+def test_merging_keeps_few_parts_of_bounded_size(sizes: list[int], full: int) -> None:
+    named = {str(number): size for number, size in enumerate(sizes)}
+    groups = merges(named, full)
+    merged = [name for group in groups for name in group]
+    assert len(merged) == len(set(merged))
+    assert all(named[name] < full for name in merged)
+    assert all(sum(named[name] for name in group) <= 2 * full for group in groups)
+    left = [size for name, size in named.items() if name not in merged]
+    left += [sum(named[name] for name in group) for group in groups]
+    assert sum(left) == sum(sizes)
+    small = [size for size in left if size < full]
+    assert len(small) <= math.log2(sum(small) + 1) + 2
+
+
+def test_sources_stay_until_they_are_forgotten(root: Path) -> None:
+    write(root / "t/x", "mr")
+    build(root, "s", "t")
+    write(root / "t/y", "ct")
+    assert "build: 1 file new" in build(root, "t")
+    assert_clean(root, "s", "t")
+    with pytest.raises(UsageError, match="no source u to forget; the warehouse has: s, t"):
+        build(root, forget=("u",))
+    with pytest.raises(UsageError, match="both"):
+        build(root, "s", forget=("s",))
+    with pytest.raises(UsageError, match="no source would be left"):
+        build(root, forget=("s", "t"))
+    shutil.rmtree(root / "s")
+    assert "source s forgotten" in "".join(build(root, forget=("s",)))
+    assert_clean(root, "t")
+    shutil.rmtree(root / "t")
+    with pytest.raises(UsageError, match="no such folder"):
+        build(root)
+
+
+def test_source_that_is_suddenly_empty_does_not_empty_the_warehouse(root: Path) -> None:
+    build(root, "s")
+    before = lake_rows(root / "w")
+    shutil.rmtree(root / "s")
+    (root / "s").mkdir()
+    with pytest.raises(SourceLost, match="where there were 4"):
+        build(root, "s")
+    assert lake_rows(root / "w") == before
+    build(root, "s", allow_empty=True)
+    assert lake_rows(root / "w")["files"] == []
+
+
+def test_source_unmounted_while_it_is_read_loses_nothing(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build(root, "s")
+    before = lake_rows(root / "w")
+    write(root / "s/c/5", "ct")
+    real = jobs.extract_batch
+
+    def unmounted(batch: Batch, lake: Path) -> Any:
+        (root / "s").rename(root / "elsewhere")
+        (root / "s").mkdir()
+        return real(batch, lake)
+
+    monkeypatch.setattr(jobs, "extract_batch", unmounted)
+    with pytest.raises(SourceLost, match="replaced or unmounted"):
+        build(root, "s")
+    monkeypatch.undo()
+    assert lake_rows(root / "w") == before
+    (root / "s").rmdir()
+    (root / "elsewhere").rename(root / "s")
+    build(root, "s")
+    assert_clean(root, "s")
+
+
+def test_unread_files_are_tried_again_on_request(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def faulty(path: str) -> FileIO:
+        if path.endswith("4"):
+            raise OSError(5, "Input/output error")
+        return FileIO(path)
+
+    monkeypatch.setattr(extract, "FileIO", faulty)
+    build(root, "s")
+    monkeypatch.undo()
+    assert "nothing changed" in build(root, "s")[-1]
+    assert "build: 1 file tried again" in build(root, "s", retry=True)
+    assert_clean(root, "s")
+    assert "nothing changed" in build(root, "s", retry=True)[-1]
+
+
+def test_file_that_goes_or_changes_while_it_is_read_is_looked_at_again(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Written(FileIO):
+        def close(self) -> None:
+            if str(self.name).endswith("4") and not self.closed:
+                with Path(str(self.name)).open("ab") as file:
+                    file.write(b"more")
+            super().close()
+
+    def moving(path: str) -> FileIO:
+        if path.endswith("1"):
+            Path(path).unlink()
+        return Written(path)
+
+    monkeypatch.setattr(extract, "FileIO", moving)
+    build(root, "s")
+    monkeypatch.undo()
+    rows = "".join(lake_rows(root / "w")["files"])
+    assert "No such file" in rows
+    assert "file_changed" in rows
+    assert "1 file changed; 1 file gone" in "".join(build(root, "s"))
+    assert_clean(root, "s")
+
+
+def test_full_refresh_reads_everything_again(root: Path) -> None:
+    build(root, "s")
+    told = build(root, "s", full_refresh=True)
+    assert "build: full refresh" in told
+    assert read_in(told) == 4
+    assert_clean(root, "s")
+
+
+def test_verify_finds_what_size_and_time_hide(root: Path) -> None:
+    build(root, "s")
+    data = CONTENTS["ct"].replace(b"P1", b"P9")
+    assert data != CONTENTS["ct"]
+    (root / "s/a/1").write_bytes(data)
+    os.utime(root / "s/a/1", (1_700_000_000, 1_700_000_000))
+    assert "nothing changed" in build(root, "s")[-1]
+    told = build(root, "s", verify=True)
+    assert "build: 1 file of other contents" in told
+    assert read_in(told) == 1
+    assert_clean(root, "s")
+    assert "nothing changed" in build(root, "s", verify=True)[-1]
+
+
+def test_other_extractor_reads_everything_and_other_models_nothing(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(root / "t/x", "mr")
+    build(root, "s", "t")
+    monkeypatch.setattr(versions, "models", lambda: "other")
+    told = build(root, "s")
+    assert "build: the models changed" in told
+    assert read_in(told) == 0
+    monkeypatch.setattr(versions, "extractor", lambda: "other")
+    told = build(root, "s")  # t is read too: its parts are of no use
+    assert "reads files differently" in "".join(told)
+    assert read_in(told) == 5
+    assert "nothing changed" in build(root, "s")[-1]
+    assert "build: other tolerances" in build(root, "s", tolerances={"missing_slices": 0.5})
+
+
+def test_newer_warehouse_is_refused(root: Path) -> None:
+    build(root, "s")
+    path = root / "w" / "current" / "run.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"format": 99, "dicomhouse": "9.9"}))
+    for use in (lambda: build(root, "s"), lambda: dicomhouse.open(root / "w")):
+        with pytest.raises(WarehouseTooNew, match=r"dicomhouse 9\.9"):
+            use()

@@ -1,4 +1,7 @@
--- What a run sets: a row for each rule whose default tolerance it replaces.
+-- What a run sets: a row for each rule whose default tolerance it replaces, and one for each file
+-- that was found to hold something else although size and time are the same.
 create schema if not exists run;
 
 create or replace table run.tolerances (rule varchar primary key, tolerance double not null);
+
+create or replace table run.other_contents (source varchar not null, path varchar not null);

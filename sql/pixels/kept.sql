@@ -10,4 +10,9 @@ inner join lake.files as files
     on
         digests.file_id = files.file_id
         and digests.size_bytes = files.size_bytes
-        and digests.modified_at = files.modified_at;
+        and digests.modified_at = files.modified_at
+where not exists (
+    select 1
+    from run.other_contents as others
+    where others.source = files.source and others.path = files.path
+);

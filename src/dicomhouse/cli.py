@@ -154,6 +154,9 @@ def _parser() -> argparse.ArgumentParser:
     tag.add_argument("--iod", action="append", metavar="IOD", help="only this one, as in ct-image")
     tag.set_defaults(warehouse=None)  # the standard is told without one
     status = command("status", _status, "Show the last run and what it could not read.")
+    status.add_argument(
+        "--since", metavar="RUN", help="what changed since a run (its id, or its generation)"
+    )
     report = command("report", _report, "Say where the HTML report lies, or copy it.")
     report.add_argument("--output", type=Path, metavar="FILE", help="write a copy there")
     for sub in (check, diff, sql, tag, status, report):
@@ -446,15 +449,35 @@ def _status(chosen: argparse.Namespace) -> int:
     import dicomhouse
 
     with dicomhouse.open(chosen.warehouse, chosen.generation) as warehouse:
+        if chosen.since is not None:
+            return _since(warehouse.connection, chosen.since)
         record = warehouse.generation.run()
+        runs = warehouse.connection.sql(_statement("last_runs")).to_arrow_table()
         quarantined = warehouse.connection.sql(_statement("quarantined")).to_arrow_table()
     for name in ("run_id", "started_at", "finished_at", "images", "elements", "lake_bytes"):
         print(f"{name:<12} {record[name]}")
     print(f"{'files':<12} {json.dumps(record['files'])}")
     print(f"{'seconds':<12} {json.dumps(record['seconds'])}")
+    print("\nlast runs:")
+    write(runs, "table")
     if quarantined.num_rows:
         print("\nnot read in full:")
         write(quarantined, "table")
+    return 0
+
+
+def _since(connection: Any, run: str) -> int:
+    from dicomhouse.warehouse.database import query
+
+    known = connection.execute("select run_id, generation from runs").fetchall()
+    if not any(run in (run_id, str(generation)) for run_id, generation in known):
+        told = ", ".join(run_id for run_id, _ in known)
+        raise UsageError(f"no run {run}; there were: {told}.")
+    drift = query(connection, _statement("since"), {"run": run}).to_arrow_table()
+    if drift.num_rows:
+        write(drift, "table")
+    else:
+        print(f"nothing changed since run {run}")
     return 0
 
 

@@ -16,7 +16,7 @@ from typing import Any
 from dicomhouse.errors import UsageError
 from dicomhouse.lake import keys
 from dicomhouse.lake.extract import Batch, Entry
-from dicomhouse.lake.generations import Generation
+from dicomhouse.lake.generations import Generation, create
 from dicomhouse.lake.parts import FileFacts
 from dicomhouse.lake.plan import Choice, Files, Part, choose, merges
 from dicomhouse.lake.records import Manifest, PartRecord, adopt, manifest, records
@@ -173,9 +173,6 @@ def lay_out(
 ) -> Work:
     """Link what is kept into the new generation, and save the lists of what is to be done."""
     by_name = {part.record.name: part for part in parts}
-    for folder in ("extract", "rewrite"):
-        (target.work / folder).mkdir(parents=True)
-    target.parts.mkdir(exist_ok=True)
     number = count()
     uses = {use.name: use for use in choice.uses}
     read: dict[str, dict[str, int]] = {}
@@ -215,6 +212,37 @@ def lay_out(
             adopt(part.record, part.generation.folder, target.folder)
             work.kept.append(part.record)
     return work
+
+
+def lay_out_again(
+    choice: Choice,
+    parts: Sequence[Stored],
+    found: Mapping[str, Sequence[Found]],
+    target: Generation,
+    run_id: str,
+    batch_files: int,
+) -> tuple[list[Path], list[Path]]:
+    """Save lists to read once more, into the scratch folder, what parts have rows of.
+
+    Returns:
+        The lists, and the parts' files to compare with.
+    """
+    create(target.scratch)
+    number = count()
+    lists = []
+    for source, files in found.items():
+        known = (file for file in files if file.path not in choice.read[source])
+        for chunk in batches(known, batch_files):
+            batch = Batch(f"part-{run_id}-{next(number):05d}", source, run_id, chunk)
+            lists.append(batch.save(target.scratch.work / "extract"))
+    used = {use.name for use in choice.uses}
+    before = [
+        part.generation.lake / path
+        for part in parts
+        if part.record.name in used and part.record.source in found
+        for path in part.record.paths
+    ]
+    return lists, before
 
 
 def batches(found: Iterable[Found], size: int) -> Iterator[list[Entry]]:

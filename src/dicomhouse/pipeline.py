@@ -5,7 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -13,17 +14,19 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 from dicomhouse import increment, versions
 from dicomhouse.errors import ExtractionFailed, SourceLost, StorageError, UsageError
-from dicomhouse.increment import Work
+from dicomhouse.increment import Stored, Work
 from dicomhouse.lake import generations
 from dicomhouse.lake.generations import Generation
 from dicomhouse.lake.jobs import carry_out
+from dicomhouse.lake.layout import COLUMNS_PART
 from dicomhouse.lake.parts import write_columns_parts
-from dicomhouse.lake.plan import Files
+from dicomhouse.lake.plan import Choice, Files
 from dicomhouse.lake.records import PartRecord, remove, total
 from dicomhouse.lake.schema import IMAGE_LINEAGE
 from dicomhouse.processes import light_pool
@@ -37,6 +40,7 @@ from dicomhouse.warehouse.transform import DbtProcess, NodeResult
 Say = Callable[[str], None]
 _CANNOT_WRITE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES,
                              errno.EPERM, errno.EIO})  # fmt: skip
+_DRIFT = ("new", "changed", "gone")
 
 
 @dataclass
@@ -55,7 +59,10 @@ class Run:
     """By source, which folder it is: an unmounted one is another."""
     reasons: list[str] = field(default_factory=list)
     """Why there is something to do."""
-    drift: Mapping[str, int] = field(default_factory=dict)
+    drift: Counter[str] = field(default_factory=Counter)
+    """Files `new`, `changed` and `gone` since the published generation."""
+    other_contents: Mapping[str, Collection[str]] = field(default_factory=dict)
+    """By source, files that changed though size and time are the same."""
     work: Work = field(default_factory=lambda: Work([]))
     parts: list[PartRecord] = field(default_factory=list)
     """All of the new lake."""
@@ -133,9 +140,16 @@ def prepare(run: Run) -> Work | None:
         known = increment.published_files(parts, run.published)
         present = _present(run, found, known)
         again = increment.not_read(parts, present) if run.settings.retry else {}
+        tried_again = sum(map(len, again.values()))
         choice = increment.chosen(parts, present, again)
+    if run.settings.verify:
+        run.other_contents = other_contents(run, found, choice, parts)
+        for source, paths in run.other_contents.items():
+            again[source] = again.get(source, set()) | paths
+        choice = increment.chosen(parts, present, again)
+    with run.step("lay out"):
         run.drift = increment.drift(known, present)
-        run.reasons = _reasons(run, bool(sum(map(len, again.values()))))
+        run.reasons = _reasons(run, tried_again)
         if not run.reasons:
             _clean_up(run)
             return None
@@ -145,6 +159,35 @@ def prepare(run: Run) -> Work | None:
     # dbt's process starts early: its import overlaps the reading of the files.
     run.dbt = DbtProcess(run.settings.warehouse / "dbt")
     return run.work
+
+
+def other_contents(
+    run: Run, found: Mapping[str, Sequence[Found]], choice: Choice, parts: Sequence[Stored]
+) -> dict[str, set[str]]:
+    """By source, the files that hold something else than the parts say, though they look the same.
+
+    Each is read once more into a lake of its own, which is compared and removed.
+    """
+    with run.step("verify"):
+        lists, before = increment.lay_out_again(choice, parts, found, run.generation, run.run_id,
+                                                run.settings.batch_files)  # fmt: skip
+        run.say(f"verify: {sum(use.n_files for use in choice.uses):,} files are read again")
+        scratch = run.generation.scratch
+        with workers(run, len(lists)) as pool:
+            for future in [pool.submit(carry_out, path, versions.extractor()) for path in lists]:
+                checked(future.result)
+        # Where no file has an element there is no file of the table but for this.
+        write_columns_parts(scratch.lake, list(found), set())
+        now = list(scratch.lake.rglob("*.parquet"))
+        columns = [path for path in now if path.name == COLUMNS_PART]
+        differing = database.differing([*before, *columns], now)
+        generations.discard(scratch)
+    looked_at = {name: {f.path for f in files} for name, files in found.items()}
+    others: dict[str, set[str]] = {}
+    for source, path in differing:
+        if path in looked_at.get(source, ()):
+            others.setdefault(source, set()).add(path)
+    return others
 
 
 def scan(run: Run) -> dict[str, list[Found]]:
@@ -200,9 +243,9 @@ def _reasons(run: Run, tried_again: int) -> list[str]:
         told.append("this dicomhouse reads files differently: every file is read again")
     elif run.settings.full_refresh:
         told.append("full refresh")
-    told += [f"{n:,} files {what}" for what, n in run.drift.items() if n]
-    if tried_again:
-        told.append(f"{tried_again:,} files tried again")
+    counts = {**{what: run.drift[what] for what in _DRIFT}, "tried again": tried_again,
+              "of other contents": sum(map(len, run.other_contents.values()))}  # fmt: skip
+    told += [f"{n:,} file{'s' if n > 1 else ''} {what}" for what, n in counts.items() if n]
     told += [f"source {name} forgotten" for name in run.settings.forget]
     if before.get("models") != after["models"]:
         told.append("the models changed")
@@ -256,11 +299,19 @@ def finish_lake(run: Run, made: Sequence[PartRecord]) -> None:
 def register(run: Run) -> None:
     """Make the generation's DuckDB file, with views over its lake, and compare repeated pixels."""
     with run.step("register"):
-        database.register(run.generation.database, run.generation.lake, run.settings.tolerances)
+        previous = run.published.database if run.published and "format" in run.before else None
+        database.register(
+            run.generation.database,
+            run.generation.lake,
+            run.settings.tolerances,
+            run.other_contents,
+            record(run),
+            previous,
+        )
     with run.step("pixels"):
-        folders = {source.name: source.folder for source in run.sources}
-        published = run.settings.warehouse.resolve() / "warehouse.duckdb"
-        digest_repeated(run.generation.database, folders, published, run.settings.jobs)
+        folders = {name: Path(folder) for name, folder in _depends_on(run)["sources"].items()}
+        kept = None if run.settings.full_refresh else previous
+        digest_repeated(run.generation.database, folders, kept, run.settings.jobs)
 
 
 def transform(run: Run) -> list[NodeResult]:
@@ -272,7 +323,6 @@ def transform(run: Run) -> list[NodeResult]:
     assert run.dbt is not None
     with run.step("models"):
         results = run.dbt.build(run.generation.folder)
-        database.checkpoint(run.generation.database)
     run.say(f"models: {len(results)} dbt nodes in {run.seconds['models']:.1f} s")
     return results
 
@@ -290,6 +340,7 @@ def report(run: Run) -> None:
 def publish(run: Run) -> dict[str, Any]:
     """Make the generation current and return its record (`run.json`)."""
     told = record(run)
+    database.finish(run.generation.database, told)
     generations.publish(run.settings.warehouse, run.generation, told)
     generations.prune(run.settings.warehouse, run.settings.keep_generations)
     return told
@@ -306,7 +357,7 @@ def record(run: Run) -> dict[str, Any]:
         "started_at": run.started_at.isoformat(timespec="seconds"),
         "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "reasons": run.reasons,
-        "drift": dict(run.drift),
+        "drift": {what: run.drift[what] for what in _DRIFT},
         "settings": run.settings.as_json(),
         **total(run.parts),
         "parts": len(run.parts),
@@ -336,7 +387,7 @@ def build_direct(settings: Settings, say: Say) -> dict[str, Any]:
 def make_lake(run: Run) -> None:
     """Carry out the saved work lists, in worker processes."""
     made: list[PartRecord] = []
-    with run.step("extract"), workers(run) as pool:
+    with run.step("extract"), workers(run, len(run.work.first)) as pool:
         for stage in (run.work.first, run.work.then):
             futures = [pool.submit(carry_out, path, run.extractor) for path in stage]
             for future in futures:
@@ -346,9 +397,9 @@ def make_lake(run: Run) -> None:
 
 
 @contextmanager
-def workers(run: Run) -> Iterator[Executor]:
-    """As many worker processes as there is work for."""
-    with light_pool(min(run.settings.jobs, max(len(run.work.first), 1))) as pool:
+def workers(run: Run, lists: int) -> Iterator[Executor]:
+    """As many worker processes as there are work lists for."""
+    with light_pool(min(run.settings.jobs, max(lists, 1))) as pool:
         yield pool
 
 

@@ -10,6 +10,8 @@ from typing import BinaryIO
 
 from pydicom import dcmread
 
+from dicomhouse.dicom.bounds import Bounds
+from dicomhouse.dicom.metered import Exceeded
 from dicomhouse.dicom.reference import DEFLATED, measure_fragments
 
 _CHUNK = 1 << 20
@@ -42,7 +44,11 @@ def pixel_digest(stream: BinaryIO) -> str | None:
     (length,) = unpack(order + "L", head[4:8] if implicit else head[8:12].ljust(4, b"\0"))
     if length != _UNDEFINED:
         return _digest(stream, start, start + length)
-    measure_fragments(stream, start, stream.seek(0, os.SEEK_END), order)
+    try:
+        size = stream.seek(0, os.SEEK_END)
+        measure_fragments(stream, start, size, order, Bounds().max_fragments)
+    except Exceeded:
+        return None
     return _digest(stream, start, stream.tell())
 
 

@@ -26,9 +26,11 @@ from dicomhouse.errors import (
     WarehouseNotFound,
     WarehouseTooNew,
 )
+from dicomhouse.lake.records import sync
 from dicomhouse.versions import FORMAT
 
 _PUBLISHED = "run.json"
+_REMOVED = ".removed-"
 _LAST_WORDS_SECONDS = 10
 _LINKS = {name: f"current/{name}" for name in ("lake", "warehouse.duckdb", "report")}
 
@@ -69,6 +71,11 @@ class Generation:
     def history(self) -> Path:
         """What earlier runs did, handed on from generation to generation."""
         return self.folder / "history"
+
+    @property
+    def scratch(self) -> Generation:
+        """Another folder of this form within it, for files that are read to be compared."""
+        return Generation(self.folder / "scratch")
 
     @property
     def has_parts(self) -> bool:
@@ -180,16 +187,21 @@ def building(warehouse: Path) -> Iterator[Generation]:
         lock = (warehouse / ".build-lock").open("a+")
     with lock:
         _lock_for_building(lock, warehouse)
-        for generation in published(warehouse):
+        there = published(warehouse)
+        for generation in there:
             _check_format(generation)
+        with _told(warehouse):
+            if there and there[-1] != current(warehouse):  # a run was killed at the last moment
+                _point_to(warehouse, there[-1])
+            for removed in (warehouse / "generations").glob(f"{_REMOVED}*"):
+                shutil.rmtree(removed)
         numbers = [int(f.name) for f in (warehouse / "generations").glob("[0-9]*")]
         folder = warehouse.resolve() / "generations" / f"{max(numbers, default=0) + 1:06d}"
         with _told(warehouse):
             for leftover in leftovers(warehouse):
                 if not leftover.has_parts:
                     give_up(leftover)
-            folder.mkdir(parents=True)
-            (folder / ".lock").touch()
+            create(Generation(folder))
         generation = Generation(folder)
         try:
             yield generation
@@ -235,7 +247,27 @@ def give_up(generation: Generation) -> None:
                         "End that process, then build again."
                     ) from error
                 time.sleep(0.05)
-        shutil.rmtree(generation.folder)
+        _remove(generation)
+
+
+def create(generation: Generation) -> None:
+    """Make a generation's folder, with what readers and workers lock."""
+    generation.folder.mkdir(parents=True)
+    (generation.folder / ".lock").touch()
+    for folder in (generation.parts, generation.work / "extract", generation.work / "rewrite"):
+        folder.mkdir(parents=True)
+
+
+def discard(scratch: Generation) -> None:
+    """Remove a folder within an unpublished generation that nobody works in any more."""
+    shutil.rmtree(scratch.folder)
+
+
+def _remove(generation: Generation) -> None:
+    """Take a generation away in one step, then its files one by one."""
+    removed = generation.folder.with_name(f"{_REMOVED}{generation.folder.name}")
+    generation.folder.rename(removed)
+    shutil.rmtree(removed)
 
 
 def _lock_for_building(lock: IO[str], warehouse: Path) -> None:
@@ -256,11 +288,24 @@ def _lock_for_building(lock: IO[str], warehouse: Path) -> None:
 
 
 def publish(warehouse: Path, generation: Generation, record: dict[str, Any]) -> None:
-    """Make a finished generation the current one, in one step, and never change it again."""
-    shutil.rmtree(generation.work, ignore_errors=True)
+    """Make a finished generation the current one, in one step, and never change it again.
+
+    With its record it counts as published: should the process be killed before the link is
+    replaced, the next run replaces it.
+    """
+    for folder in (generation.work, generation.scratch.folder):
+        shutil.rmtree(folder, ignore_errors=True)
     private = generation.folder / f".{_PUBLISHED}"
     private.write_text(json.dumps(record, indent=1) + "\n")
+    for path in (generation.database, private):  # parts are there since they have records
+        if path.exists():
+            sync(path)
     private.rename(generation.folder / _PUBLISHED)
+    sync(generation.folder)
+    _point_to(warehouse, generation)
+
+
+def _point_to(warehouse: Path, generation: Generation) -> None:
     _replace_link(warehouse / "current", f"generations/{generation.folder.name}")
     for name, target in _LINKS.items():
         if not (warehouse / name).is_symlink():
@@ -282,6 +327,4 @@ def prune(warehouse: Path, keep: int) -> None:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
                 continue
-            # Without its record it is no generation any more, whatever happens meanwhile.
-            (generation.folder / _PUBLISHED).unlink()
-            shutil.rmtree(generation.folder)
+            _remove(generation)

@@ -53,10 +53,10 @@ class PartRecord:
             OSError: the folder `parts` is gone: the generation was given up.
         """
         for path in self.paths:
-            _sync(lake / path)
+            sync(lake / path)
         private = parts / f".{self.name}.{os.getpid()}.tmp"
         private.write_text(json.dumps(asdict(self)))
-        _sync(private)
+        sync(private)
         private.rename(parts / f"{self.name}.json")
 
 
@@ -148,7 +148,8 @@ def total(parts: list[PartRecord]) -> dict[str, Any]:
     }
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Return once a file or folder is on the disk: a machine that dies later has it."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Collection, Mapping, Sequence
 from glob import escape
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 
@@ -27,11 +28,26 @@ _READS = {
 }
 
 
-def register(database: Path, lake: Path, tolerances: Mapping[str, float]) -> None:
+def register(
+    database: Path,
+    lake: Path,
+    tolerances: Mapping[str, float],
+    other_contents: Mapping[str, Collection[str]],
+    record: Mapping[str, Any],
+    previous: Path | None,
+) -> None:
     """Create a generation's DuckDB file: views over its lake, the standard, the run's settings.
 
     The SQL is that of `sql/lake/`; its placeholders are filled with literal paths, since a
     variable of the connection would be gone when dbt connects.
+
+    Args:
+        database: the file to make.
+        lake: the generation's lake.
+        tolerances: by rule, what stands in for the default.
+        other_contents: by source, paths of files that changed though size and time did not.
+        record: what is known of the run by now.
+        previous: the DuckDB file of the published generation, where there is one.
 
     Raises:
         StorageError: the file cannot be written.
@@ -44,24 +60,53 @@ def register(database: Path, lake: Path, tolerances: Mapping[str, float]) -> Non
     try:
         with duckdb.connect(config=_SETTINGS) as connection:
             connection.execute(
+                f"set timezone = 'UTC'; "
                 f"attach '{_quoted(str(database))}' as warehouse (storage_version '{_STORAGE}')"
             )
             connection.execute("use warehouse")
+            connection.execute("set variable record = ?", [json.dumps(record)])
+            if previous is None:
+                connection.execute("attach ':memory:' as previous")
+                connection.execute(resource("sql", "previous", "none.sql").read_text())
+            else:
+                connection.execute(f"attach '{_quoted(str(previous))}' as previous (read_only)")
             for script in sorted(resource("sql", "lake").glob("*.sql")):
                 connection.execute(_filled(script.read_text(), places))
             if tolerances:
                 connection.executemany(
                     "insert into run.tolerances values (?, ?)", list(tolerances.items())
                 )
+            others = [(source, path) for source, paths in other_contents.items() for path in paths]
+            if others:
+                connection.executemany("insert into run.other_contents values (?, ?)", others)
     except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
         raise StorageError(
             f"cannot write {database.name}: {type(error).__name__}. Is the disk full?"
         ) from error
 
 
-def checkpoint(database: Path) -> None:
-    """Fold the write-ahead log into the file, so that it stands alone."""
+def differing(before: Sequence[Path], now: Sequence[Path]) -> list[tuple[str, str]]:
+    """Source and path of the files whose rows in `files` and `elements` are not the same.
+
+    Args:
+        before: files of the lake, one at least of each table.
+        now: likewise, of a lake that read the same files again.
+    """
+    with duckdb.connect(config=_SETTINGS) as connection:
+        for when, paths in (("before", before), ("now", now)):
+            for table in ("files", "elements"):
+                own = [escape(str(path)) for path in paths if table in path.parts]
+                connection.execute(f"set variable {table}_{when} = ?", [own])
+        script = resource("sql", "differing.sql").read_text()
+        return [(source, path) for source, path in connection.execute(script).fetchall()]
+
+
+def finish(database: Path, record: Mapping[str, Any]) -> None:
+    """Note how the run ended, and fold the write-ahead log into the file: it stands alone then."""
     with duckdb.connect(str(database), config=_SETTINGS) as connection:
+        connection.execute("set timezone = 'UTC'")
+        connection.execute("set variable record = ?", [json.dumps(record)])
+        connection.execute(resource("sql", "finish.sql").read_text())
         connection.execute("checkpoint")
     database.with_name(database.name + ".wal").unlink(missing_ok=True)
 

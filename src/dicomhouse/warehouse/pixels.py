@@ -16,7 +16,7 @@ from dicomhouse.resources import resource
 
 
 def digest_repeated(
-    database: Path, folders: Mapping[str, Path], previous: Path, threads: int
+    database: Path, folders: Mapping[str, Path], previous: Path | None, threads: int
 ) -> int:
     """Fill `run.pixel_digests` of a registered generation; returns how many files were read.
 
@@ -26,11 +26,11 @@ def digest_repeated(
     Args:
         database: the generation's DuckDB file.
         folders: of the sources, by name.
-        previous: the DuckDB file of the published generation, which may be absent.
+        previous: the DuckDB file of a generation whose digests count, where there is one.
         threads: how many files to read at a time.
     """
     with duckdb.connect(str(database)) as connection:
-        if previous.exists():
+        if previous is not None:
             connection.execute(
                 f"attach '{str(previous).replace(chr(39), 2 * chr(39))}' as previous (read_only)"
             )

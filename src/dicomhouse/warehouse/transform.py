@@ -31,7 +31,7 @@ class NodeResult:
 class DbtProcess:
     """A process that has dbt imported and waits for the word to build.
 
-    It ends by itself when the pipe to it closes, thus with its parent.
+    It ends by itself when its parent is gone.
     """
 
     def __init__(self, state: Path) -> None:

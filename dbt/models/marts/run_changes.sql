@@ -1,0 +1,132 @@
+with
+
+this_run as (
+    select * from {{ source('history', 'this_run') }}
+),
+
+first_run as (
+    select count(*) = 0 as is_first from {{ source('history', 'runs') }}
+),
+
+file_changes as (
+    select * from {{ ref('int_file_changes') }}
+),
+
+then_series as (
+    select
+        source,
+        series_key,
+        count(*) as images
+    from {{ source('history', 'files') }}
+    where series_key is not null
+    group by source, series_key
+),
+
+now_series as (
+    select
+        source,
+        series_key,
+        images
+    from {{ ref('series') }}
+),
+
+touched_series as (
+    select
+        source,
+        series_key_before as series_key
+    from file_changes
+    union
+    select
+        source,
+        series_key_after
+    from file_changes
+),
+
+then_tags as (
+    select * from {{ source('history', 'tag_levels') }}
+),
+
+now_tags as (
+    select
+        source,
+        path,
+        level
+    from {{ ref('tag_levels') }}
+),
+
+changes as (
+    select
+        'file' as entity,
+        change,
+        source,
+        path as subject,
+        status_before as before,
+        status_after as after
+    from file_changes
+
+    union all
+
+    select
+        'series' as entity,
+        case
+            when then_series.images is null then 'added'
+            when now_series.images is null then 'removed'
+            else 'changed'
+        end as change,
+        touched_series.source,
+        touched_series.series_key as subject,
+        then_series.images::varchar as before,
+        now_series.images::varchar as after
+    from touched_series
+    left join then_series
+        on
+            touched_series.source = then_series.source
+            and touched_series.series_key = then_series.series_key
+    left join now_series
+        on
+            touched_series.source = now_series.source
+            and touched_series.series_key = now_series.series_key
+    where touched_series.series_key is not null
+
+    union all
+
+    select
+        'tag' as entity,
+        case
+            when then_tags.level is null then 'appeared'
+            when now_tags.level is null then 'disappeared'
+            else 'level'
+        end as change,
+        coalesce(now_tags.source, then_tags.source) as source,
+        coalesce(now_tags.path, then_tags.path) as subject,
+        then_tags.level as before,
+        now_tags.level as after
+    from now_tags
+    full join then_tags
+        on now_tags.source = then_tags.source and now_tags.path = then_tags.path
+    cross join first_run
+    where not first_run.is_first and now_tags.level is distinct from then_tags.level
+)
+
+select
+    run_id,
+    entity,
+    change,
+    source,
+    subject,
+    before,
+    after
+from {{ source('history', 'run_changes') }}
+
+union all
+
+select
+    this_run.run_id,
+    changes.entity,
+    changes.change,
+    changes.source,
+    changes.subject,
+    changes.before,
+    changes.after
+from changes
+cross join this_run

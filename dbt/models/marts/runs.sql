@@ -1,0 +1,3 @@
+select * from {{ source('history', 'runs') }}
+union all by name
+select * from {{ source('history', 'this_run') }}

@@ -1,0 +1,8 @@
+-- The last of a run: what was not known while the models were built, and what was theirs alone.
+update runs
+set
+    finished_at = (getvariable('record')::json ->> 'finished_at')::timestamptz::timestamp,
+    seconds = (getvariable('record')::json -> 'seconds')::map (varchar, double)
+where run_id = getvariable('record')::json ->> 'run_id';
+
+drop schema history cascade;

@@ -1,0 +1,260 @@
+"""What disks, file systems, names and killed runs do: each is told, and the next run is fine."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from io import FileIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import run_cli
+from crash import crash
+from incremental import build_lake, lake_rows
+from test_build import assert_equal_warehouses
+
+from dicomhouse.errors import StorageError
+from dicomhouse.lake import extract, generations, jobs
+from dicomhouse.lake.extract import Batch
+from dicomhouse.lake.generations import Generation, at_work, building, current, leftovers
+from dicomhouse.settings import Settings
+from dicomhouse.testing import build_cohort, write_image
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    for number in range(6):
+        write_image(tmp_path / "in" / f"p{number}" / "1", PatientID=f"P{number}")
+    return tmp_path / "in"
+
+
+def build(source: Path, **named: Any) -> list[str]:
+    told: list[str] = []
+    warehouse = named.pop("warehouse", source.parent / "w")
+    build_lake(Settings((str(source),), warehouse, **named), told)
+    return told
+
+
+def assert_clean(source: Path) -> None:
+    build(source, warehouse=source.parent / "clean")
+    assert lake_rows(source.parent / "w") == lake_rows(source.parent / "clean")
+
+
+def test_batches_of_an_ended_run_are_taken_over(
+    source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, done = jobs.extract_batch, []
+
+    def full(batch: Batch, lake: Path) -> Any:
+        if len(done) == 4:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        done.append(batch.name)
+        return real(batch, lake)
+
+    monkeypatch.setattr(jobs, "extract_batch", full)
+    with pytest.raises(StorageError, match="No space left on device"):
+        build(source, batch_files=1)
+    monkeypatch.undo()
+    assert current(source.parent / "w") is None
+    (source / "p1" / "1").unlink()
+    write_image(source / "p2" / "1", PatientID="other")
+    told = build(source, batch_files=1)
+    assert any(line.startswith("plan: 2 parts kept, 3 files") for line in told)
+    assert [f.name for f in (source.parent / "w" / "generations").iterdir()] == ["000002"]
+    assert_clean(source)
+
+
+def test_worker_of_a_given_up_generation_cannot_write_there(tmp_path: Path) -> None:
+    with building(tmp_path) as generation:
+        (generation.parts / "part-1.json").touch()
+    (left,) = leftovers(tmp_path)
+    with at_work(left):
+        pass
+    generations.give_up(left)
+    with pytest.raises(OSError, match="No such file"), at_work(left):
+        pass
+
+
+def test_given_up_generation_waits_for_its_worker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with building(tmp_path) as generation:
+        (generation.parts / "part-1.json").touch()
+    monkeypatch.setattr(generations, "_LAST_WORDS_SECONDS", 0.2)
+    program = (
+        "import sys, time; from pathlib import Path\n"
+        "from dicomhouse.lake.generations import Generation, at_work\n"
+        "with at_work(Generation(Path(sys.argv[1]))): print('held', flush=True); time.sleep(60)\n"
+    )
+    words = [sys.executable, "-c", program, str(generation.folder)]
+    worker = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+    try:
+        assert worker.stdout is not None
+        assert worker.stdout.readline() == "held\n"
+        with pytest.raises(StorageError, match="still writes"):
+            generations.give_up(generation)
+    finally:
+        worker.kill()
+        worker.wait()
+    generations.give_up(generation)
+    assert not generation.folder.exists()
+
+
+def test_run_killed_before_the_link_was_replaced_is_published_by_the_next(
+    source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build(source)
+    write_image(source / "p7" / "1", PatientID="P7")
+
+    class Killed(BaseException):
+        pass
+
+    def killed(warehouse: Path, generation: Generation) -> None:
+        raise Killed
+
+    monkeypatch.setattr(generations, "_point_to", killed)
+    with pytest.raises(Killed):
+        build(source)
+    monkeypatch.undo()
+    assert "nothing changed since generation 2" in build(source)[-1]
+    assert_clean(source)
+
+
+def test_warehouse_that_cannot_be_written_is_told(
+    source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build(source)
+    write_image(source / "p7" / "1")
+
+    def read_only(generation: Generation) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(generations, "create", read_only)
+    with pytest.raises(StorageError, match="Read-only file system"):
+        build(source)
+    monkeypatch.undo()
+    if os.geteuid():
+        (source.parent / "w" / "generations").chmod(0o500)
+        with pytest.raises(StorageError, match="Permission denied"):
+            build(source)
+        (source.parent / "w" / "generations").chmod(0o700)
+    build(source)
+    assert_clean(source)
+
+
+def test_full_disk_is_told_and_the_next_run_is_fine(source: Path) -> None:
+    """A limit on the size of files: at 100 KB parts fit, and the DuckDB file does not."""
+    words = ["build", str(source), "--direct", "--warehouse", str(source.parent / "w")]
+    limited = 'ulimit -f 100; exec "$0" -m dicomhouse "$@"'
+    done = subprocess.run(
+        ["bash", "-c", limited, sys.executable, *words], capture_output=True, text=True, check=False
+    )
+    assert done.returncode in (1, 5), done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("dicomhouse: ")
+    assert run_cli("status", *words[3:]).returncode == 3
+    again = run_cli(*words)
+    assert again.returncode == 0, again.stderr
+    assert "1 parts kept, 0 files to read" in again.stderr  # what was read is not read again
+    assert run_cli(*words[:-1], str(source.parent / "clean")).returncode == 0
+    assert_equal_warehouses(source.parent / "w", source.parent / "clean")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a small file system")
+def test_small_file_system_is_told_and_the_next_run_is_fine(tmp_path: Path) -> None:
+    build_cohort(tmp_path / "in", patients=4, slices=40, profile="hospital", pixels=False)
+    warehouse = tmp_path / "w"
+    warehouse.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", str(warehouse)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("no mounts here")
+    try:
+        with pytest.raises(StorageError, match="No space left on device"):
+            build(tmp_path / "in", batch_files=100)
+        words = ["mount", "-o", "remount,size=50m", str(warehouse)]
+        subprocess.run(words, check=True)
+        build(tmp_path / "in")
+        assert_clean(tmp_path / "in")
+    finally:
+        subprocess.run(["umount", str(warehouse)], check=True)
+
+
+def test_odd_names_and_deep_folders_are_rows(tmp_path: Path) -> None:
+    source = tmp_path / "in"
+    names = [b"\xff\xfe", rb"\xff\xfe", b"a\nb\t\x1b[31m", b"'; drop table files; --\"", b"n" * 255,
+             b"%2e%2e", b"source=x", b"*?[a]", "ü".encode() * 120]  # fmt: skip
+    for name in names:
+        folder = os.fsencode(source) + b"/" + name
+        os.makedirs(folder)  # noqa: PTH103
+        with open(folder + b"/" + name, "wb"):  # noqa: PTH123
+            pass
+    deep = os.open(source, os.O_RDONLY)
+    for _ in range(20):  # longer than any path may be
+        os.mkdir("d" * 250, dir_fd=deep)
+        deeper = os.open("d" * 250, os.O_RDONLY, dir_fd=deep)
+        os.close(deep)
+        deep = deeper
+    os.close(deep)
+    (source / "loop").symlink_to(source)
+    (source / "outside").symlink_to(tmp_path / "elsewhere")
+    write_image(tmp_path / "elsewhere" / "1")
+    try:
+        build(source)
+        rows = lake_rows(tmp_path / "w")["files"]
+        assert len(rows) == len(names) + 2
+        assert sum("File name too long" in row for row in rows) == 1
+        assert sum("outside/1" in row for row in rows) == 1
+        assert "nothing changed" in build(source)[-1]
+    finally:
+        subprocess.run(["rm", "-rf", str(source)], check=True)  # shutil cannot go that deep
+
+
+@pytest.fixture
+def refused(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    def opened(path: str) -> FileIO:
+        if "p3" in path:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return FileIO(path)
+
+    monkeypatch.setattr(extract, "FileIO", opened)
+    yield
+    monkeypatch.undo()
+
+
+def test_refused_file_and_folder_are_rows(source: Path, refused: None) -> None:
+    build(source)
+    rows = lake_rows(source.parent / "w")["files"]
+    assert sum("file_unreadable: Permission denied" in row for row in rows) == 1
+    if os.geteuid():
+        (source / "p1").chmod(0)
+        build(source)
+        rows = lake_rows(source.parent / "w")["files"]
+        assert sum("folder_unreadable: Permission denied" in row for row in rows) == 1
+        (source / "p1").chmod(0o700)
+
+
+def test_failed_models_keep_what_was_read(source: Path) -> None:
+    at = ["--direct", "--warehouse", str(source.parent / "w")]
+    broken = source.parent / "dbt"
+    shutil.copytree(Path(__file__).parents[1] / "dbt", broken)
+    (broken / "models" / "marts" / "patients.sql").write_text("select * from nowhere_at_all")
+    done = run_cli("build", str(source), *at, DICOMHOUSE_DBT=str(broken))
+    assert done.returncode == 1
+    assert "model patients (error)" in done.stderr
+    again = run_cli("build", str(source), *at)
+    assert again.returncode == 0, again.stderr
+    assert "1 parts kept, 0 files to read" in again.stderr
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs /proc")
+def test_killed_builds_end_where_a_clean_build_does(tmp_path: Path) -> None:
+    ends = crash(tmp_path, kills=1, patients=2, slices=8, seed=1,
+                 steps=("pipeline.finish_lake", "generations._point_to"),
+                 say=lambda line: None)  # fmt: skip
+    assert ends["killed"] >= 2
+    assert ends["reader"] > 0
