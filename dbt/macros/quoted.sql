@@ -1,8 +1,4 @@
-{# Words as a list of texts for `in`, one to a line. #}
+{# Words as a list of texts for `in`. #}
 {% macro quoted(words) -%}
-(
-    {%- for word in words %}
-    '{{ word }}'{{ "," if not loop.last }}
-    {%- endfor %}
-)
+('{{ words | join("', '") }}')
 {%- endmacro %}
