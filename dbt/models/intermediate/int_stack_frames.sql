@@ -85,5 +85,5 @@ inner join orientations as leaders
         stacks.source = leaders.source
         and stacks.series_key = leaders.series_key
         and stacks.stack = leaders.rank
--- Directions that are parallel span no plane.
-where leaders.normal[1] is not null
+-- Directions that are parallel, or numbers beyond reason, span no plane.
+where isfinite(list_dot_product(frames.ImagePositionPatient, leaders.normal))
