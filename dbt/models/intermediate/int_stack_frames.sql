@@ -70,7 +70,7 @@ select
     frames.frame,
     frames.path,
     leaders.normal,
-    list_dot_product(frames.ImagePositionPatient, leaders.normal) as position,
+    {{ along('leaders.normal', 'frames.ImagePositionPatient') }} as position,
     -- Place across the normal, along the rows and the columns of the stack's orientation.
     list_dot_product(frames.ImagePositionPatient, leaders.orientation[1:3]) as along_row,
     list_dot_product(frames.ImagePositionPatient, leaders.orientation[4:6]) as along_column
@@ -86,4 +86,4 @@ inner join orientations as leaders
         and stacks.series_key = leaders.series_key
         and stacks.stack = leaders.rank
 -- Directions that are parallel, or numbers beyond reason, span no plane.
-where isfinite(list_dot_product(frames.ImagePositionPatient, leaders.normal))
+where isfinite({{ along('leaders.normal', 'frames.ImagePositionPatient') }})
