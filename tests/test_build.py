@@ -201,6 +201,11 @@ def test_planted_defects_are_found_and_nothing_else(tmp_path: Path) -> None:
         "instance_number_gap": "instance_number_gap",
         "two_series_in_folder": "folder_multiple_series",
         "two_studies_in_series": "series_in_multiple_studies",
+        "mixed_rescale": "mixed_rescale", "mixed_kernel": "mixed_kernel",
+        "another_patient_name": "patient_attribute_inconsistent",
+        "another_manufacturer": "equipment_attribute_inconsistent",
+        "invalid_uid": "uid_invalid", "invalid_element": "element_invalid",
+        "short_pixels": "pixel_length_mismatch",
     }  # fmt: skip
     cohort = build_cohort(
         tmp_path / "in", patients=len(planted) + 2, slices=20,
@@ -220,7 +225,8 @@ def test_planted_defects_are_found_and_nothing_else(tmp_path: Path) -> None:
     for row in found:
         by_patient.setdefault(row["patient"], set()).add(row["rule"])
     for defect, rule in planted.items():
-        assert rule in by_patient.pop(cohort.affected(defect)[0].split("/")[0]), defect
+        rules = by_patient.pop(cohort.affected(defect)[0].split("/")[0])
+        assert rules == {rule}, defect
     assert by_patient == {}
 
 

@@ -334,6 +334,36 @@ def test_every_defect_names_a_rule_of_the_checks() -> None:
     assert {defect.rule for defect in Defect} <= rules
 
 
+@pytest.mark.parametrize(
+    ("defect", "keyword", "value"),
+    [
+        (Defect.MIXED_RESCALE, "RescaleIntercept", -1000),
+        (Defect.ANOTHER_PATIENT_NAME, "PatientName", "Another^Name"),
+        (Defect.ANOTHER_MANUFACTURER, "Manufacturer", "Another maker"),
+        (Defect.INVALID_UID, "IrradiationEventUID", "1.02.3"),
+        (Defect.SHORT_PIXELS, "PixelData", bytes(2)),
+    ],
+)
+def test_one_image_has_another_value(
+    tmp_path: Path, defect: Defect, keyword: str, value: object
+) -> None:
+    images, (odd,) = planted(tmp_path, defect)
+    assert odd[keyword].value == value
+    assert [ds.get(keyword) == value for ds in images].count(True) == 1
+
+
+def test_invalid_element(tmp_path: Path) -> None:
+    _, (odd,) = planted(tmp_path, Defect.INVALID_ELEMENT)
+    assert str(odd.get_item("WindowWidth").value) == "wide"
+
+
+def test_mixed_kernel(tmp_path: Path) -> None:
+    images, half = planted(tmp_path, Defect.MIXED_KERNEL)
+    assert len(half) == 5
+    assert all(ds.ConvolutionKernel == "SHARP" for ds in half)
+    assert [ds.ConvolutionKernel for ds in images].count("SHARP") == 5
+
+
 def test_duplicate_position(tmp_path: Path) -> None:
     images, both = planted(tmp_path, Defect.DUPLICATE_POSITION)
     assert len({i.SOPInstanceUID for i in images}) == 11

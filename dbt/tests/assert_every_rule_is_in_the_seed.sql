@@ -3,6 +3,10 @@ with
 checks as (
     select rule from {{ ref('int_checks_identity') }}
     union
+    select rule from {{ ref('int_checks_references') }}
+    union
+    select rule from {{ ref('int_checks_entities') }}
+    union
     select rule from {{ ref('int_checks_homogeneity') }}
     union
     select rule from {{ ref('int_checks_geometry') }}
@@ -10,6 +14,18 @@ checks as (
     select rule from {{ ref('int_checks_planes') }}
     union
     select rule from {{ ref('int_checks_numbering') }}
+    union
+    select rule from {{ ref('int_findings_files') }}
+    union
+    select rule from {{ ref('int_findings_folders') }}
+    union
+    select rule from {{ ref('int_findings_images') }}
+    union
+    select rule from {{ ref('int_findings_studies') }}
+    union
+    select rule from {{ ref('int_findings_patients') }}
+    union
+    select rule from {{ ref('int_findings_uids') }}
 )
 
 select rule from checks

@@ -6,10 +6,18 @@ select
     source,
     message,
     n_offenders,
-    offenders[1] as first_file
+    offenders[1] as first_file,
+    subject,
+    patient_key,
+    study_key,
+    series_key,
+    measured,
+    tolerance,
+    offenders,
+    row_number() over (partition by rule, severity, source order by subject) as place
 from findings
 where
     (len(getvariable('severities')) = 0 or list_contains(getvariable('severities'), severity))
     and (len(getvariable('rules')) = 0 or list_contains(getvariable('rules'), rule))
     and (len(getvariable('levels')) = 0 or list_contains(getvariable('levels'), level))
-order by position(severity in 'EWI'), level, rule, source, first_file
+order by position(severity in 'EWI'), level, rule, source, place

@@ -11,17 +11,28 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from shlex import quote
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dicomhouse import __version__
-from dicomhouse.errors import DicomhouseError, Interrupted, StorageError, UsageError
+from dicomhouse.errors import (
+    DicomhouseError,
+    Interrupted,
+    StorageError,
+    UsageError,
+    WarehouseNotFound,
+)
 from dicomhouse.output import printable, write
 from dicomhouse.processes import hold_lifeline, raise_on_sigterm, supervise
 from dicomhouse.resources import resource
 from dicomhouse.settings import Settings, default_warehouse
 
+if TYPE_CHECKING:
+    from dicomhouse.reader import Warehouse
+
 _SUPERVISED = "DICOMHOUSE_SUPERVISED"
 _SEVERITIES = {"E": "error", "W": "warning", "I": "information"}
+_FINDING_COLUMNS = ("severity", "level", "rule", "source", "message", "n_offenders", "first_file")
+_FINDINGS_SHOWN = 20
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -91,6 +102,14 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("--severity", choices=sorted(_SEVERITIES), action="append")
     check.add_argument("--rule", action="append", metavar="RULE")
     check.add_argument("--level", action="append", metavar="LEVEL")
+    diff = command("diff", _diff, "Show the elements that differ; exit code 0 even where some do.")
+    diff.add_argument("a", nargs="?", help="a file, or a SOPInstanceUID of the warehouse")
+    diff.add_argument("b", nargs="?", help="what to compare it with")
+    diff.add_argument("--series", metavar="UID", help="what varies within a series instead")
+    diff.add_argument(
+        "--ignore", action="append", default=[], metavar="KEYWORD",
+        help="an attribute to leave out, wherever it stands, with all inside it",
+    )  # fmt: skip
     sql = command("sql", _sql, "Run one SELECT, or a named report.")
     sql.add_argument("query", nargs="?", help="the statement")
     sql.add_argument("--report", metavar="NAME", help=f"one of: {', '.join(_reports())}")
@@ -98,9 +117,9 @@ def _parser() -> argparse.ArgumentParser:
     status = command("status", _status, "Show the last run and what it could not read.")
     report = command("report", _report, "Say where the HTML report lies, or copy it.")
     report.add_argument("--output", type=Path, metavar="FILE", help="write a copy there")
-    for sub in (check, sql, status, report):
+    for sub in (check, diff, sql, status, report):
         sub.add_argument("--generation", type=int, metavar="N", help="look back at generation N")
-    for sub in (check, sql):
+    for sub in (check, diff, sql):
         sub.add_argument("--format", choices=("table", "csv", "json", "parquet"), default="table")
     return parser
 
@@ -214,6 +233,9 @@ def _check(chosen: argparse.Namespace) -> int:
     from dicomhouse.warehouse.database import query
 
     with dicomhouse.open(chosen.warehouse, chosen.generation) as warehouse:
+        known = query(warehouse.connection, _statement("known_rules")).to_arrow_table()
+        _check_names("rule", chosen.rule or [], known.column("rule").to_pylist())
+        _check_names("level", chosen.level or [], known.column("level").to_pylist())
         chosen_only = {
             "severities": chosen.severity or [],
             "rules": chosen.rule or [],
@@ -221,11 +243,71 @@ def _check(chosen: argparse.Namespace) -> int:
         }
         found = query(warehouse.connection, _statement("findings"), chosen_only)
         rows = found.to_arrow_table()
-    if chosen.format == "table" and not rows.num_rows:
+    if chosen.format != "table":
+        write(rows.drop_columns(["first_file", "place"]), chosen.format)
+    elif rows.num_rows:
+        _write_findings(rows, shorten=not chosen.rule)
+    else:
         print("no findings")
+    return 1 if "E" in rows.column("severity").to_pylist() else 0
+
+
+def _check_names(what: str, names: Sequence[str], known: Sequence[str]) -> None:
+    for name in names:
+        if name not in known:
+            raise UsageError(f"no {what} {name}; there are: {', '.join(sorted(set(known)))}.")
+
+
+def _write_findings(rows: Any, shorten: bool) -> None:
+    """The findings for a reader: of one rule in one source the first few, and how many more."""
+    import pyarrow.compute as pc
+
+    shown = rows.filter(pc.field("place") <= _FINDINGS_SHOWN) if shorten else rows
+    write(shown.select(_FINDING_COLUMNS), "table")
+    if hidden := rows.num_rows - shown.num_rows:
+        print(
+            f"\n{hidden:,} more: {_FINDINGS_SHOWN} are shown of each rule in a source; "
+            "all with --rule RULE, or --format csv"
+        )
+
+
+def _diff(chosen: argparse.Namespace) -> int:
+    from dicomhouse import diff
+
+    ignored = diff.ignored_paths(chosen.ignore)
+    if chosen.series is not None:
+        if chosen.a is not None:
+            raise UsageError("give either two files or instances, or --series UID.")
+        with _opened(chosen) as warehouse:
+            rows = diff.variation(warehouse, chosen.series, ignored)
+    else:
+        if chosen.b is None:
+            raise UsageError("give two files or SOPInstanceUIDs, or --series UID.")
+        rows = diff.difference(_side(chosen, chosen.a), _side(chosen, chosen.b), ignored)
+    if chosen.format == "table" and not rows.num_rows:
+        print("no difference")
     else:
         write(rows, chosen.format)
-    return 1 if "E" in rows.column("severity").to_pylist() else 0
+    return 0
+
+
+def _side(chosen: argparse.Namespace, name: str) -> Any:
+    """The elements of a file on disk, or of an instance of the warehouse."""
+    from dicomhouse import diff
+
+    if Path(name).exists():
+        return diff.file_elements(Path(name))
+    try:
+        with _opened(chosen) as warehouse:
+            return diff.instance_elements(warehouse, name)
+    except WarehouseNotFound as error:
+        raise UsageError(f"there is no file {name}, and {error}") from error
+
+
+def _opened(chosen: argparse.Namespace) -> Warehouse:
+    import dicomhouse
+
+    return dicomhouse.open(chosen.warehouse, chosen.generation)
 
 
 def _sql(chosen: argparse.Namespace) -> int:

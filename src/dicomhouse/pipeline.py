@@ -27,6 +27,7 @@ from dicomhouse.report import render
 from dicomhouse.scan import Found, Source, scan, sources_of
 from dicomhouse.settings import Settings
 from dicomhouse.warehouse import database
+from dicomhouse.warehouse.pixels import digest_repeated
 from dicomhouse.warehouse.transform import DbtProcess, NodeResult
 
 Say = Callable[[str], None]
@@ -134,9 +135,13 @@ def finish_lake(run: Run, summaries: Sequence[PartSummary]) -> None:
 
 
 def register(run: Run) -> None:
-    """Make the generation's DuckDB file, with views over its lake."""
+    """Make the generation's DuckDB file, with views over its lake, and compare repeated pixels."""
     with run.step("register"):
         database.register(run.generation.database, run.generation.lake, run.settings.tolerances)
+    with run.step("pixels"):
+        folders = {source.name: source.folder for source in run.sources}
+        published = run.settings.warehouse.resolve() / "warehouse.duckdb"
+        digest_repeated(run.generation.database, folders, published, run.settings.jobs)
 
 
 def transform(run: Run) -> list[NodeResult]:

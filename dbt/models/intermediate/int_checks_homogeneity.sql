@@ -1,44 +1,70 @@
+{#- The attributes that must be one value in a series, by the rule that says so. -#}
+{%- set rule_attributes = {
+    'mixed_matrix': ['Rows', 'Columns'],
+    'mixed_pixel_format': [
+        'SamplesPerPixel', 'PhotometricInterpretation', 'BitsAllocated', 'BitsStored', 'HighBit',
+        'PixelRepresentation',
+    ],
+    'mixed_sop_class': ['SOPClassUID'],
+    'mixed_modality': ['Modality'],
+    'mixed_rescale': ['RescaleSlope', 'RescaleIntercept'],
+    'mixed_kernel': ['ConvolutionKernel'],
+    'mixed_kvp': ['KVP'],
+    'mixed_slice_thickness': ['SliceThickness'],
+    'mixed_image_type': ['ImageType'],
+    'mixed_transfer_syntax': ['TransferSyntaxUID'],
+} -%}
+
 with
 
 images as (
-    select * from {{ ref('int_series_images') }}
-    where not is_set_aside
+    select images.*
+    from {{ ref('stg_images') }} as images
+    inner join {{ ref('int_series_images') }} as series_images
+        on images.file_id = series_images.file_id
+    where not series_images.is_set_aside
 ),
 
--- Errors only where a series ought to be a volume.
+sop_classes as (
+    select * from {{ source('standard', 'sop_classes') }}
+),
+
+-- A rule weighs what it says only where a series ought to be a volume.
 volumes as (
     select
-        source,
-        series_key,
-        bool_or(is_slice and not is_non_volume and Modality in ('CT', 'MR', 'PT')) as is_volume
-    from images
-    group by source, series_key
+        images.source,
+        images.series_key,
+        bool_or(
+            images.Modality in ('CT', 'MR', 'PT')
+            and (
+                (series_images.is_slice and not series_images.is_non_volume)
+                or coalesce(sop_classes.iod like '%enhanced-%', false)
+            )
+        ) as is_volume,
+        bool_and(images.Modality = 'PT') as is_pt
+    from {{ ref('stg_images') }} as images
+    inner join {{ ref('int_series_images') }} as series_images
+        on images.file_id = series_images.file_id
+    left join sop_classes on images.SOPClassUID = sop_classes.sop_class_uid
+    where not series_images.is_set_aside
+    group by images.source, images.series_key
 ),
 
 attribute_values as (
+    {% for rule, attributes in rule_attributes.items() %}
+    {% set outer_loop = loop %}
+    {% for attribute in attributes %}
+    {% if not (outer_loop.first and loop.first) %}union all{% endif %}
     select
         source,
         series_key,
         path,
-        'mixed_matrix' as rule,
-        Rows || ' x ' || Columns as value
+        '{{ rule }}' as rule,
+        '{{ attribute }}' as attribute,
+        {{ attribute }}::varchar as value
     from images
-    union all
-    select
-        source,
-        series_key,
-        path,
-        'mixed_sop_class' as rule,
-        SOPClassUID as value
-    from images
-    union all
-    select
-        source,
-        series_key,
-        path,
-        'mixed_modality' as rule,
-        Modality as value
-    from images
+    {% endfor %}
+    {% endfor %}
 ),
 
 counted as (
@@ -46,31 +72,86 @@ counted as (
         source,
         series_key,
         rule,
+        attribute,
         value,
         count(*) as images,
-        min(path, 20) as paths,
         row_number() over (
-            partition by source, series_key, rule order by count(*) desc, value
-        ) as rank,
-        count(*) over (partition by source, series_key, rule) as distinct_values
+            partition by source, series_key, attribute order by count(*) desc, value
+        ) as rank
     from attribute_values
     where value is not null
-    group by source, series_key, rule, value
+    group by source, series_key, rule, attribute, value
 ),
 
--- Offenders are the images that have not the commonest value.
 attributes as (
     select
         source,
         series_key,
         rule,
-        any_value(distinct_values) as distinct_values,
-        coalesce(sum(images) filter (rank > 1), 0)::bigint as n_offenders,
-        list_sort(flatten(list(paths) filter (rank > 1)))[1:20] as offenders,
-        string_agg(value || ' (' || images || ')', ', ' order by rank) filter (rank <= 5)
-            as found
+        count(*) as distinct_values,
+        attribute || ' ' || string_agg(value || ' (' || images || ')', ', ' order by rank)
+        filter (rank <= 5) as found
     from counted
+    group by source, series_key, rule, attribute
+),
+
+rules as (
+    select
+        source,
+        series_key,
+        rule,
+        max(distinct_values) as distinct_values,
+        string_agg(found, '; ' order by found) filter (distinct_values > 1) as found
+    from attributes
     group by source, series_key, rule
+),
+
+-- Offenders are the images that have not the commonest value.
+offending as (
+    select distinct
+        attribute_values.source,
+        attribute_values.series_key,
+        attribute_values.rule,
+        attribute_values.path
+    from attribute_values
+    inner join counted
+        on
+            attribute_values.source = counted.source
+            and attribute_values.series_key = counted.series_key
+            and attribute_values.attribute = counted.attribute
+            and attribute_values.value = counted.value
+    where counted.rank > 1
+),
+
+offenders as (
+    select
+        source,
+        series_key,
+        rule,
+        count(*) as images,
+        min(path, 20) as paths
+    from offending
+    group by source, series_key, rule
+),
+
+bits as (
+    select
+        source,
+        series_key,
+        path,
+        BitsStored > BitsAllocated or HighBit <> BitsStored - 1 as is_inconsistent
+    from images
+    where BitsAllocated is not null and BitsStored is not null and HighBit is not null
+),
+
+inconsistent_bits as (
+    select
+        source,
+        series_key,
+        count(*) filter (is_inconsistent) as images,
+        min(path, 20) filter (is_inconsistent) as paths
+    from bits
+    group by source, series_key
 ),
 
 spaced as (
@@ -127,15 +208,34 @@ spacings as (
 
 checks as (
     select
+        rules.source,
+        rules.series_key,
+        rules.rule,
+        rules.distinct_values > 1 as is_failed,
+        rules.distinct_values::double as measured,
+        coalesce(offenders.images, 0) as n_offenders,
+        offenders.paths as offenders,
+        'Values differ within the series: ' || rules.found as message
+    from rules
+    left join offenders
+        on
+            rules.source = offenders.source
+            and rules.series_key = offenders.series_key
+            and rules.rule = offenders.rule
+
+    union all
+
+    select
         source,
         series_key,
-        rule,
-        distinct_values > 1 as is_failed,
-        distinct_values::double as measured,
-        n_offenders,
-        offenders,
-        distinct_values || ' values in one series: ' || found as message
-    from attributes
+        'bits_inconsistent' as rule,
+        images > 0 as is_failed,
+        images::double as measured,
+        images as n_offenders,
+        paths as offenders,
+        {{ count_of('images', 'image') }}
+        || ' with BitsStored above BitsAllocated, or HighBit not BitsStored - 1' as message
+    from inconsistent_bits
 
     union all
 
@@ -152,12 +252,16 @@ checks as (
     from spacings
 )
 
+-- Slices of PT are scaled one by one.
 select
     checks.source,
     checks.series_key,
     checks.rule,
     checks.is_failed,
-    case when not volumes.is_volume then 'I' end as severity,
+    case
+        when not volumes.is_volume then 'I'
+        when checks.rule = 'mixed_rescale' and volumes.is_pt then 'I'
+    end as severity,
     checks.measured,
     checks.n_offenders,
     checks.offenders,

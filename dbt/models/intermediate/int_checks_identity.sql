@@ -5,8 +5,9 @@ images as (
         source,
         series_key,
         study_key,
-        StudyInstanceUID,
+        SOPClassUID,
         folder,
+        file_id,
         path
     from {{ ref('stg_images') }}
 ),
@@ -94,6 +95,33 @@ conflicts as (
     group by source, series_key
 ),
 
+image_classes as (
+    select distinct sop_class_uid
+    from {{ source('standard', 'iod_attributes') }}
+    where usage = 'M' and path = 'PixelData'
+),
+
+pixels as (
+    select file_id from {{ ref('stg_elements') }}
+    where
+        depth = 0
+        and path in ('PixelData', 'FloatPixelData', 'DoubleFloatPixelData', 'PixelDataProviderURL')
+),
+
+-- Of the objects whose IOD has pixels in every case.
+pixelless as (
+    select
+        images.source,
+        images.series_key,
+        count(*) as images,
+        count(*) filter (pixels.file_id is null) as lacking,
+        min(images.path, 20) filter (pixels.file_id is null) as paths
+    from images
+    inner join image_classes on images.SOPClassUID = image_classes.sop_class_uid
+    left join pixels on images.file_id = pixels.file_id
+    group by images.source, images.series_key
+),
+
 non_volume as (
     select
         source,
@@ -147,7 +175,7 @@ select
     coalesce(copies.copies, 0) as n_offenders,
     copies.paths as offenders,
     {{ count_of('copies.copies', 'file') }}
-    || ' set aside: an instance again, with equal elements' as message
+    || ' set aside: an instance again, with equal elements and pixels' as message
 from series
 left join copies
     on series.source = copies.source and series.series_key = copies.series_key
@@ -164,7 +192,7 @@ select
     coalesce(conflicts.files, 0) as n_offenders,
     conflicts.paths as offenders,
     {{ count_of('conflicts.instances', 'SOPInstanceUID') }} || ' for ' || conflicts.files
-    || ' files that differ in elements, size or transfer syntax' as message
+    || ' files that differ in elements, pixels, size or transfer syntax' as message
 from series
 left join conflicts
     on series.source = conflicts.source and series.series_key = conflicts.series_key
@@ -183,3 +211,17 @@ select
     {{ count_of('images', 'image') }}
     || ': secondary capture, or without position, orientation and spacing' as message
 from non_volume
+
+union all
+
+select
+    source,
+    series_key,
+    'pixel_data_missing' as rule,
+    lacking > 0 as is_failed,
+    null as severity,
+    lacking::double as measured,
+    lacking as n_offenders,
+    paths as offenders,
+    lacking || ' of ' || {{ count_of('images', 'image') }} || ' without pixel data' as message
+from pixelless

@@ -18,7 +18,8 @@ repeated as (
     qualify count(*) over (partition by source, series_key, SOPInstanceUID) > 1
 ),
 
--- Pixels, padding and signatures are left out; the order of the elements cannot matter.
+-- Padding and signatures are left out, and pixels have a digest of their own; the order of the
+-- elements cannot matter.
 contents as (
     select
         file_id,
@@ -29,8 +30,17 @@ contents as (
     where
         file_id in (select repeated.file_id from repeated)
         and not structural
-        and tag not in ('7FE00010', 'FFFCFFFC', 'FFFAFFFA')
+        and tag not in ('7FE00010', '7FE00009', '7FE00008', 'FFFCFFFC')
+        and path not like 'DigitalSignaturesSequence%'
     group by file_id
+),
+
+-- Of those files whose headers tell nothing apart.
+pixels as (
+    select
+        file_id,
+        digest
+    from {{ source('run', 'pixel_digests') }}
 )
 
 select
@@ -45,7 +55,8 @@ select
             contents.elements,
             contents.elements_hash,
             repeated.size_bytes,
-            repeated.TransferSyntaxUID
+            repeated.TransferSyntaxUID,
+            pixels.digest
     ) as content,
     row_number() over (
         partition by
@@ -55,8 +66,10 @@ select
             contents.elements,
             contents.elements_hash,
             repeated.size_bytes,
-            repeated.TransferSyntaxUID
+            repeated.TransferSyntaxUID,
+            pixels.digest
         order by repeated.path
     ) > 1 as is_copy
 from repeated
 left join contents on repeated.file_id = contents.file_id
+left join pixels on repeated.file_id = pixels.file_id

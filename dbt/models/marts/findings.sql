@@ -1,5 +1,3 @@
-{% set children = {'patients': 'patient_key', 'studies': 'study_key', 'series': 'series_key'} %}
-
 with
 
 rules as (
@@ -11,10 +9,7 @@ images as (
         source,
         patient_key,
         study_key,
-        series_key,
-        patient_folder,
-        SOPInstanceUID,
-        path
+        series_key
     from {{ ref('stg_images') }}
 ),
 
@@ -22,110 +17,31 @@ series as (
     select
         source,
         series_key,
-        case when count(distinct patient_key) = 1 then min(patient_key) end as patient_key,
-        case when count(distinct study_key) = 1 then min(study_key) end as study_key
+        {{ only_value('patient_key') }} as patient_key,
+        {{ only_value('study_key') }} as study_key
     from images
     group by source, series_key
 ),
 
-files as (
-    select
-        source,
-        'file_' || status as rule,
-        path as subject,
-        null::varchar as patient_key,
-        null::varchar as study_key,
-        null::varchar as series_key,
-        null::double as measured,
-        1 as n_offenders,
-        [path] as offenders,
-        coalesce(reason, status) as message
-    from {{ ref('stg_files') }}
-    where status <> 'ok'
-),
-
-folder_files as (
-    {% for child, key in children.items() %}
-    {% if not loop.first %}union all{% endif %}
-    select
-        source,
-        patient_folder,
-        'folder_multiple_{{ child }}' as rule,
-        min(path) as path
-    from images
-    where patient_folder <> ''
-    group by source, patient_folder, {{ key }}
-    {% endfor %}
-),
-
-folders as (
-    select
-        source,
-        rule,
-        patient_folder as subject,
-        null as patient_key,
-        null as study_key,
-        null as series_key,
-        count(*) as measured,
-        count(*) as n_offenders,
-        min(path, 20) as offenders,
-        count(*) || ' ' || replace(rule, 'folder_multiple_', '') || ' in one patient folder'
-            as message
-    from folder_files
-    group by source, patient_folder, rule
-    having count(*) > 1
-),
-
-studies as (
-    select
-        source,
-        'study_in_multiple_patients' as rule,
-        study_key as subject,
-        null as patient_key,
-        study_key,
-        null as series_key,
-        count(distinct patient_key) as measured,
-        count(*) as n_offenders,
-        min(path, 20) as offenders,
-        'One study under ' || count(distinct patient_key) || ' patients' as message
-    from images
-    group by source, study_key
-    having count(distinct patient_key) > 1
-),
-
-instances as (
-    select
-        source,
-        'instance_in_multiple_series' as rule,
-        SOPInstanceUID as subject,
-        case when count(distinct patient_key) = 1 then min(patient_key) end as patient_key,
-        case when count(distinct study_key) = 1 then min(study_key) end as study_key,
-        null as series_key,
-        count(distinct series_key) as measured,
-        count(*) as n_offenders,
-        min(path, 20) as offenders,
-        'One instance in ' || count(distinct series_key) || ' series' as message
-    from images
-    where SOPInstanceUID is not null
-    group by source, SOPInstanceUID
-    having count(distinct series_key) > 1
-),
-
 failed as (
-    select * from files
+    select * from {{ ref('int_findings_files') }}
     union all
-    select * from folders
+    select * from {{ ref('int_findings_folders') }}
     union all
-    select * from studies
+    select * from {{ ref('int_findings_images') }}
     union all
-    select * from instances
+    select * from {{ ref('int_findings_studies') }}
+    union all
+    select * from {{ ref('int_findings_patients') }}
+    union all
+    select * from {{ ref('int_findings_uids') }}
 )
 
 select
     failed.source,
     rules.level,
     failed.rule,
-    rules.severity,
+    coalesce(failed.severity, rules.severity) as severity,
     failed.subject,
     failed.patient_key,
     failed.study_key,

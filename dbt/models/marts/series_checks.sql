@@ -15,6 +15,10 @@ series as (
 checks as (
     select * from {{ ref('int_checks_identity') }}
     union all
+    select * from {{ ref('int_checks_references') }}
+    union all
+    select * from {{ ref('int_checks_entities') }}
+    union all
     select * from {{ ref('int_checks_homogeneity') }}
     union all
     select * from {{ ref('int_checks_geometry') }}

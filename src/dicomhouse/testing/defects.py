@@ -53,6 +53,20 @@ class Defect(StrEnum):
     """One SOPInstanceUID again with another WindowCenter: both files."""
     TWO_SERIES_IN_FOLDER = "two_series_in_folder"
     """A whole second series of the same study in the same folder: its files."""
+    MIXED_RESCALE = "mixed_rescale"
+    """One image has another RescaleIntercept: that one."""
+    MIXED_KERNEL = "mixed_kernel"
+    """The second half has another ConvolutionKernel: that half."""
+    ANOTHER_PATIENT_NAME = "another_patient_name"
+    """One image has another PatientName: that one."""
+    ANOTHER_MANUFACTURER = "another_manufacturer"
+    """One image has another Manufacturer: that one."""
+    INVALID_UID = "invalid_uid"
+    """One image has an IrradiationEventUID with a leading zero in a component: that one."""
+    INVALID_ELEMENT = "invalid_element"
+    """One image has a WindowWidth that is no number: that one."""
+    SHORT_PIXELS = "short_pixels"
+    """One image has two bytes of pixel data: that one."""
     TRUNCATED_FILE = "truncated_file"
     """The first image ends inside its last element: that file."""
     EMPTY_FILE = "empty_file"
@@ -282,6 +296,23 @@ def _two_series_in_folder(plan: Plan) -> Iterable[PlannedFile]:
     return second
 
 
+def _odd_value(place: int, keyword: str, value: bytes) -> Callable[[Plan], Iterable[PlannedFile]]:
+    """A planter that gives the slice at `place` another value field."""
+
+    def plant(plan: Plan) -> Iterable[PlannedFile]:
+        _values(plan.stack[place])[tag(keyword)] = value
+        return [plan.stack[place]]
+
+    return plant
+
+
+def _mixed_kernel(plan: Plan) -> Iterable[PlannedFile]:
+    half = plan.stack[plan.middle() :]
+    for file in half:
+        _values(file)[tag("ConvolutionKernel")] = b"SHARP"
+    return half
+
+
 def _truncated_file(plan: Plan) -> Iterable[PlannedFile]:
     plan.stack[0].is_cut = True
     return [plan.stack[0]]
@@ -317,6 +348,13 @@ _PLANTERS: dict[Defect, Callable[[Plan], Iterable[PlannedFile]]] = {
     Defect.DUPLICATE_INSTANCE: _duplicate_instance,
     Defect.DUPLICATE_CONFLICT: _duplicate_conflict,
     Defect.TWO_SERIES_IN_FOLDER: _two_series_in_folder,
+    Defect.MIXED_RESCALE: _odd_value(1, "RescaleIntercept", b"-1000"),
+    Defect.MIXED_KERNEL: _mixed_kernel,
+    Defect.ANOTHER_PATIENT_NAME: _odd_value(2, "PatientName", b"Another^Name"),
+    Defect.ANOTHER_MANUFACTURER: _odd_value(3, "Manufacturer", b"Another maker"),
+    Defect.INVALID_UID: _odd_value(4, "IrradiationEventUID", b"1.02.3"),
+    Defect.INVALID_ELEMENT: _odd_value(5, "WindowWidth", b"wide"),
+    Defect.SHORT_PIXELS: _odd_value(6, "PixelData", bytes(2)),
     Defect.TRUNCATED_FILE: _truncated_file,
     Defect.EMPTY_FILE: _empty_file,
     Defect.TEXT_FILE: _text_file,
@@ -333,6 +371,11 @@ _RULES: dict[Defect, str] = {
     Defect.DUPLICATE_INSTANCE: "duplicate_instance_identical",
     Defect.DUPLICATE_CONFLICT: "duplicate_instance_conflict",
     Defect.TWO_SERIES_IN_FOLDER: "folder_multiple_series",
+    Defect.ANOTHER_PATIENT_NAME: "patient_attribute_inconsistent",
+    Defect.ANOTHER_MANUFACTURER: "equipment_attribute_inconsistent",
+    Defect.INVALID_UID: "uid_invalid",
+    Defect.INVALID_ELEMENT: "element_invalid",
+    Defect.SHORT_PIXELS: "pixel_length_mismatch",
     Defect.TRUNCATED_FILE: "file_truncated",
     Defect.EMPTY_FILE: "file_empty",
     Defect.TEXT_FILE: "file_not_dicom",

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from glob import escape
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import duckdb
 
 from dicomhouse.errors import QueryError, StorageError
 from dicomhouse.resources import resource
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _STORAGE = "v1.5.0"  # the format that DuckDB 1.5 and 2.0 both read
 _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
@@ -102,6 +106,16 @@ def query(
         return connection.sql(sql)
     except duckdb.Error as error:
         raise QueryError(f"DuckDB: {error}") from error
+
+
+def ask(
+    tables: Mapping[str, pa.Table], sql: str, variables: Mapping[str, str | list[str]]
+) -> pa.Table:
+    """Run one reading statement over tables in memory, by their names."""
+    with duckdb.connect(config=_SETTINGS) as connection:
+        for name, table in tables.items():
+            connection.register(name, table)
+        return query(connection, sql, variables).to_arrow_table()
 
 
 def _quoted(text: str) -> str:

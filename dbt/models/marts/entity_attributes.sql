@@ -1,0 +1,233 @@
+{#- The key of each entity; an equipment is one within a series. -#}
+{%- set keys = {
+    'patient': 'patient_key',
+    'study': 'study_key',
+    'series': 'series_key',
+    'equipment': 'series_key',
+    'frame_of_reference': 'FrameOfReferenceUID',
+} -%}
+
+with
+
+entities as (
+    select * from {{ ref('int_attribute_entities') }}
+),
+
+files as (
+    select
+        file_id,
+        path
+    from {{ ref('stg_files') }}
+),
+
+path_values as (
+    select
+        *,
+        split_part(path, '.', 1) as root,
+        case when path like '%.%' then regexp_replace(path, '\.[^.]+$', '') end as parent,
+        -- Empty components at the end of a name say nothing; null stands for no value.
+        case
+            when vr = 'PN'
+                then
+                    nullif(
+                        regexp_replace(
+                            regexp_replace(value_key, '\^+(=|\\|$)', '\1', 'g'),
+                            '=+(\\|$)', '\1', 'g'
+                        ),
+                        ''
+                    )
+            else value_key
+        end as compared_key
+    from {{ ref('int_series_path_values') }}
+    where path not like '(%'
+),
+
+-- A few rows a series: nearly always one SOP class and one frame of reference. What lies in the
+-- source itself without a PatientID is no patient that anything could agree within.
+classes as (
+    select
+        source,
+        patient_key,
+        study_key,
+        series_key,
+        SOPClassUID as sop_class_uid,
+        bool_or(PatientID is not null or patient_folder <> '') as has_patient,
+        count(*) as images,
+        min(FrameOfReferenceUID) as frame_min,
+        max(FrameOfReferenceUID) as frame_max
+    from {{ ref('stg_images') }}
+    group by source, patient_key, study_key, series_key, SOPClassUID
+),
+
+frames_of_reference as (
+    select
+        source,
+        series_key,
+        case when min(frame_min) = max(frame_max) then min(frame_min) end as FrameOfReferenceUID
+    from classes
+    group by source, series_key
+),
+
+-- What the IODs of a series' images list, and for how many of them.
+listed as (
+    select
+        classes.source,
+        classes.patient_key,
+        classes.study_key,
+        classes.series_key,
+        entities.path as root,
+        bool_or(classes.has_patient) as has_patient,
+        min(entities.entity) as entity,
+        sum(classes.images)::bigint as images
+    from classes
+    inner join entities on classes.sop_class_uid = entities.sop_class_uid
+    group by
+        classes.source, classes.patient_key, classes.study_key, classes.series_key, entities.path
+    having count(distinct entities.entity) = 1
+),
+
+keyed_listed as (
+    select
+        listed.*,
+        case listed.entity
+            {% for entity, key in keys.items() %}
+            when '{{ entity }}' then {{ key if key == 'FrameOfReferenceUID' else 'listed.' ~ key }}
+            {% endfor %}
+        end as entity_key,
+        entity_key is not null and (listed.has_patient or listed.entity <> 'patient')
+            as is_compared
+    from listed
+    inner join frames_of_reference
+        on
+            listed.source = frames_of_reference.source
+            and listed.series_key = frames_of_reference.series_key
+),
+
+entity_images as (
+    select
+        source,
+        entity,
+        entity_key,
+        root,
+        sum(images)::bigint as images
+    from keyed_listed
+    where is_compared
+    group by source, entity, entity_key, root
+),
+
+entity_values as (
+    select
+        path_values.source,
+        keyed_listed.entity,
+        keyed_listed.entity_key,
+        path_values.root,
+        path_values.parent,
+        path_values.path,
+        path_values.compared_key,
+        min(path_values.value) as value,
+        min(path_values.tag) as tag,
+        bool_or(path_values.vr = 'SQ') as is_sequence,
+        sum(path_values.images)::bigint as images,
+        min(path_values.example_file_id) as example_file_id
+    from path_values
+    inner join keyed_listed
+        on
+            path_values.source = keyed_listed.source
+            and path_values.patient_key = keyed_listed.patient_key
+            and path_values.study_key = keyed_listed.study_key
+            and path_values.series_key = keyed_listed.series_key
+            and path_values.root = keyed_listed.root
+    where keyed_listed.is_compared
+    group by
+        path_values.source,
+        keyed_listed.entity,
+        keyed_listed.entity_key,
+        path_values.root,
+        path_values.parent,
+        path_values.path,
+        path_values.compared_key
+),
+
+counted as (
+    select
+        entity_values.source,
+        entity_values.entity,
+        entity_values.entity_key,
+        entity_values.root,
+        entity_values.parent,
+        entity_values.path,
+        min(entity_values.tag) as tag,
+        bool_or(entity_values.is_sequence) as is_sequence,
+        count(entity_values.compared_key) as distinct_values,
+        coalesce(
+            sum(entity_values.images) filter (entity_values.compared_key is not null), 0
+        )::bigint as present,
+        coalesce(
+            sum(entity_values.images) filter (entity_values.compared_key is null), 0
+        )::bigint as empty,
+        max(entity_values.images) as commonest,
+        list(
+            struct_pack(
+                value := entity_values.value, images := entity_values.images, path := files.path
+            )
+            order by entity_values.images desc, entity_values.compared_key
+        )[1:20] as found
+    from entity_values
+    inner join files on entity_values.example_file_id = files.file_id
+    group by
+        entity_values.source,
+        entity_values.entity,
+        entity_values.entity_key,
+        entity_values.root,
+        entity_values.parent,
+        entity_values.path
+),
+
+-- Inside a sequence only the images that have its items can lack something.
+measured as (
+    select
+        counted.*,
+        case when counted.parent is null then entity_images.images else parents.present end
+            as images
+    from counted
+    inner join entity_images
+        on
+            counted.source = entity_images.source
+            and counted.entity = entity_images.entity
+            and counted.entity_key = entity_images.entity_key
+            and counted.root = entity_images.root
+    left join counted as parents
+        on
+            counted.source = parents.source
+            and counted.entity = parents.entity
+            and counted.entity_key = parents.entity_key
+            and counted.parent = parents.path
+),
+
+complete as (
+    select
+        *,
+        greatest(images - present - empty, 0) as absent
+    from measured
+)
+
+select
+    source,
+    entity,
+    entity_key,
+    path,
+    tag,
+    case
+        when distinct_values > 1 and parent is null and not is_sequence then 'E'
+        when distinct_values > 1 then 'W'
+        when empty > 0 and present > 0 then 'W'
+        when absent > 0 then 'W'
+    end as severity,
+    distinct_values,
+    images,
+    present,
+    empty,
+    absent,
+    images - commonest as other_images,
+    found as attribute_values
+from complete

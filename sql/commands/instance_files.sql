@@ -1,0 +1,4 @@
+-- The files that hold an instance.
+select file_id
+from images
+where SOPInstanceUID = getvariable('uid')

@@ -1,0 +1,6 @@
+-- The rules that findings can come from, and the levels they look at.
+select
+    rule,
+    level
+from check_rules
+order by rule

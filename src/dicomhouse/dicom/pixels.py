@@ -1,0 +1,55 @@
+"""The bytes of pixel data, for what must tell two images apart: read only when asked for."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from hashlib import blake2b
+from struct import unpack
+from typing import BinaryIO
+
+from pydicom import dcmread
+
+from dicomhouse.dicom.reference import DEFLATED, measure_fragments
+
+_CHUNK = 1 << 20
+_UNDEFINED = 0xFFFFFFFF
+
+
+def pixel_digest(stream: BinaryIO) -> str | None:
+    """BLAKE2b-128 of the pixel data's value field, or None where there is none to be found.
+
+    Of encapsulated data that is all of its items; a deflated file is digested as it stands.
+
+    Args:
+        stream: the file's bytes, seekable.
+    """
+    stream.seek(0)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            header = dcmread(stream, stop_before_pixels=True, force=True)
+        if header.file_meta.get("TransferSyntaxUID") in DEFLATED:
+            return _digest(stream, 0, stream.seek(0, os.SEEK_END))
+        implicit, little = header.original_encoding
+    except Exception:  # whatever pydicom raises on such bytes; the reader has told it already
+        return None
+    start = stream.tell() + (8 if implicit else 12)
+    head = stream.read(12)
+    if len(head) < 8:
+        return None
+    order = ">" if little is False else "<"
+    (length,) = unpack(order + "L", head[4:8] if implicit else head[8:12].ljust(4, b"\0"))
+    if length != _UNDEFINED:
+        return _digest(stream, start, start + length)
+    measure_fragments(stream, start, stream.seek(0, os.SEEK_END), order)
+    return _digest(stream, start, stream.tell())
+
+
+def _digest(stream: BinaryIO, start: int, end: int) -> str:
+    digest = blake2b(digest_size=16)
+    stream.seek(start)
+    while start < end and (chunk := stream.read(min(_CHUNK, end - start))):
+        digest.update(chunk)
+        start += len(chunk)
+    return digest.hexdigest()

@@ -1,0 +1,351 @@
+"""Rules about identity, entities, homogeneity and numbering: a case that just fails, and one
+that just passes. Every case is a patient folder of one source, and nothing else may be found."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import run_cli
+from pydicom.dataset import Dataset
+from pydicom.uid import (
+    ComputedRadiographyImageStorage,
+    CTImageStorage,
+    MRImageStorage,
+    PositronEmissionTomographyImageStorage,
+    RTStructureSetStorage,
+)
+
+import dicomhouse
+from dicomhouse import cli
+from dicomhouse.pipeline import build_direct
+from dicomhouse.reader import Warehouse
+from dicomhouse.settings import Settings
+from dicomhouse.testing import write_image
+
+Case = Callable[[Path], None]
+Findings = dict[str, str]
+
+CASES: dict[str, tuple[Case, Findings]] = {}
+
+
+def case(name: str, writer: Case, **rules: str) -> None:
+    """Name a case with the rules that must fail in it, each with its severity."""
+    assert name not in CASES
+    CASES[name] = (writer, rules)
+
+
+def series(count: int = 4, odd: dict[str, Any] | None = None, **shared: Any) -> Case:
+    """A writer of `count` slices 1 mm apart that share overrides; the first has `odd` ones too."""
+
+    def write(folder: Path) -> None:
+        for number in range(1, count + 1):
+            overrides = {"PatientID": folder.name, "InstanceNumber": number, **shared}
+            if number == 1:
+                overrides |= odd or {}
+            write_image(folder / f"{number}.dcm", **overrides)
+
+    return write
+
+
+def images(*each: dict[str, Any]) -> Case:
+    """A writer of one image for each of these overrides."""
+
+    def write(folder: Path) -> None:
+        for number, overrides in enumerate(each, 1):
+            own = {"PatientID": folder.name, "InstanceNumber": number} | overrides
+            write_image(folder / f"{number}.dcm", **own)
+
+    return write
+
+
+def at(z: int, **overrides: Any) -> dict[str, Any]:
+    return {"ImagePositionPatient": ["0", "0", str(z)], **overrides}
+
+
+def reference(uid: str, sop_class: str = CTImageStorage) -> Dataset:
+    item = Dataset()
+    item.ReferencedSOPClassUID = sop_class
+    item.ReferencedSOPInstanceUID = uid
+    return item
+
+
+def code(value: str) -> Dataset:
+    item = Dataset()
+    item.ScheduledProcedureStepID = value
+    return item
+
+
+case("clean", series())
+
+# Files
+
+PIXELS = {"Rows": 3, "Columns": 3, "BitsAllocated": 1, "BitsStored": 1, "HighBit": 0}
+case("pixels short", series(PixelData=bytes(510)), pixel_length_mismatch="E")
+case("pixels long", series(PixelData=bytes(514)))
+case("pixels of nine bits short", series(1, PixelData=b"\0", **PIXELS))  # padded to two bytes
+YBR = {"SamplesPerPixel": 3, "PlanarConfiguration": 0, "PhotometricInterpretation": "YBR_FULL_422"}
+BYTES = {"BitsAllocated": 8, "BitsStored": 8, "HighBit": 7}
+case("pixels of two samples", series(PixelData=bytes(512), **YBR, **BYTES))
+case("pixels of less than two samples", series(PixelData=bytes(510), **YBR, **BYTES),
+     pixel_length_mismatch="E")  # fmt: skip
+case("pixels absent from one", series(odd={"PixelData": None}), pixel_data_missing="W")
+case("pixels elsewhere", series(PixelData=None, PixelDataProviderURL="http://example.org/1"))
+case("element of no number", series(WindowCenter=b"abc "), element_invalid="W")
+case("element too long", series(TableHeight=b"1.0000000000000000"), element_form="I")
+case("element just long enough", series(DataCollectionDiameter=b"1.00000000000000"))
+case("meta of another instance", series(odd={"MediaStorageSOPInstanceUID": "1.2.3.4"}),
+     meta_mismatch="W")  # fmt: skip
+case("meta of another class", series(odd={"MediaStorageSOPClassUID": MRImageStorage}),
+     meta_mismatch="W")  # fmt: skip
+
+# UIDs
+
+for uid in ("1.02.3", "1..2", "1.a", "1." + "2" * 63):
+    case(f"uid {uid[:4]}", series(odd={"IrradiationEventUID": uid}), uid_invalid="E")
+case("uid with a zero alone", series(odd={"IrradiationEventUID": "1.0.3"}))
+case("uid just short enough", series(odd={"IrradiationEventUID": "1." + "2" * 62}))
+case("uid of two roles", series(StudyInstanceUID="1.2.3.5", SeriesInstanceUID="1.2.3.5"),
+     uid_reused_across_roles="E")  # fmt: skip
+case("frame of two patients", images(
+    at(1, FrameOfReferenceUID="1.2.3.6"),
+    at(2, FrameOfReferenceUID="1.2.3.6", PatientID="other", StudyInstanceUID="1.2.3.7",
+       SeriesInstanceUID="1.2.3.8"),
+), frame_of_reference_in_multiple_patients="E", folder_multiple_patients="W",
+    folder_multiple_studies="I", folder_multiple_series="I")  # fmt: skip
+case("frame of the standard", images(
+    at(1, FrameOfReferenceUID="1.2.840.10008.1.4.1.1"),
+    at(2, FrameOfReferenceUID="1.2.840.10008.1.4.1.1", PatientID="another",
+       StudyInstanceUID="1.2.3.9", SeriesInstanceUID="1.2.3.10"),
+), folder_multiple_patients="W", folder_multiple_studies="I",
+    folder_multiple_series="I")  # fmt: skip
+case("study of two patients", images(
+    at(1, StudyInstanceUID="1.2.3.11"),
+    at(2, StudyInstanceUID="1.2.3.11", PatientID="a third", SeriesInstanceUID="1.2.3.12",
+       FrameOfReferenceUID="1.2.3.13"),
+), study_in_multiple_patients="E", folder_multiple_patients="W",
+    folder_multiple_series="I")  # fmt: skip
+case("series of two studies", series(odd={"StudyInstanceUID": "1.2.3.14"}),
+     series_in_multiple_studies="E", folder_multiple_studies="I")  # fmt: skip
+case("instance of two series", images(
+    at(1, SOPInstanceUID="1.2.3.15", SeriesInstanceUID="1.2.3.16"),
+    at(2, SOPInstanceUID="1.2.3.15", SeriesInstanceUID="1.2.3.17"),
+), instance_in_multiple_series="E", folder_multiple_series="I")  # fmt: skip
+case("folder of another name", series(PatientID="by another name"), folder_name_mismatch="W")
+
+
+def copied(folder: Path) -> None:
+    series()(folder)
+    shutil.copy(folder / "1.dcm", folder / "copy.dcm")
+
+
+case("instance copied", copied, duplicate_instance_identical="I")
+case("instance changed", images({}, {}, {}, at(1, InstanceNumber=1, WindowCenter="40")),
+     duplicate_instance_conflict="E", duplicate_position="E",
+     instance_number_duplicate="W")  # fmt: skip
+
+
+case("instance with other pixels", images(
+    {"PixelData": bytes(512)}, {}, {}, at(1, InstanceNumber=1, PixelData=bytes(511) + b"\1",
+                                          ImagePositionPatient=["-7.5", "-7.5", "1"]),
+), duplicate_instance_conflict="E", duplicate_position="E",
+    instance_number_duplicate="W")  # fmt: skip
+
+
+def in_two_folders(folder: Path) -> None:
+    series()(folder)
+    (folder / "below").mkdir()
+    (folder / "1.dcm").rename(folder / "below" / "1.dcm")
+
+
+case("series in two folders", in_two_folders, series_in_multiple_folders="I")
+
+# References
+
+case("reference nowhere", series(odd={"ReferencedImageSequence": [reference("1.2.3.20")]}),
+     reference_unresolved="I")  # fmt: skip
+case("reference within", images(
+    {"SOPInstanceUID": "1.2.3.21"},
+    {"ReferencedImageSequence": [reference("1.2.3.21")]},
+))  # fmt: skip
+case("reference to a study", series(
+    ReferencedStudySequence=[reference("1.2.3.22", "1.2.840.10008.3.1.2.3.1")]
+))  # fmt: skip
+STRUCTURES = {
+    "SOPClassUID": RTStructureSetStorage, "Modality": "RTSTRUCT", "SeriesInstanceUID": "1.2.3.23",
+    "Rows": None, "Columns": None, "PixelData": None, "ImagePositionPatient": None,
+    "ImageOrientationPatient": None, "PixelSpacing": None,
+}  # fmt: skip
+case("structures of images here in part", images(
+    {"SOPInstanceUID": "1.2.3.24"}, {},
+    {**STRUCTURES, "ReferencedImageSequence": [reference("1.2.3.24"), reference("1.2.3.25")]},
+), reference_unresolved="W", folder_multiple_series="I")  # fmt: skip
+case("structures of images elsewhere", images(
+    {**STRUCTURES, "SeriesInstanceUID": "1.2.3.26",
+     "ReferencedImageSequence": [reference("1.2.3.27")]},
+), reference_unresolved="I")  # fmt: skip
+
+# Entities
+
+for keyword, entity, first, second in [
+    ("PatientSex", "patient", "F", "M"),
+    ("PatientAge", "study", "041Y", "042Y"),
+    ("SeriesDescription", "series", "thin", "thick"),
+    ("StationName", "equipment", "CT1", "CT2"),
+    ("PositionReferenceIndicator", "frame_of_reference", "XY", "SN"),
+]:
+    rule = f"{entity}_attribute_inconsistent"
+    case(f"{keyword} of two values", series(odd={keyword: first}, **{keyword: second}),
+         **{rule: "E"})  # fmt: skip
+    for kind, odd in {"empty": "", "absent": None}.items():
+        case(f"{keyword} {kind} in one", series(odd={keyword: odd}, **{keyword: second}),
+             **{rule: "W"})  # fmt: skip
+case("FrameOfReferenceUID of two values", series(odd={"FrameOfReferenceUID": "1.2.3.30"}),
+     series_attribute_inconsistent="E")  # fmt: skip
+case("FrameOfReferenceUID absent in one", series(odd={"FrameOfReferenceUID": None}),
+     series_attribute_inconsistent="W")  # fmt: skip
+case("weights equal as numbers", series(odd={"PatientWeight": "70"}, PatientWeight="70.0"))
+case("weights that differ", series(odd={"PatientWeight": "70"}, PatientWeight="70.1"),
+     study_attribute_inconsistent="E")  # fmt: skip
+case("name with empty components", series(odd={"PatientName": "A^B^^=="}, PatientName="A^B"))
+case("name with a suffix", series(odd={"PatientName": "A^B^^^Jr"}, PatientName="A^B"),
+     patient_attribute_inconsistent="E")  # fmt: skip
+case("sequences that differ", series(
+    odd={"RequestAttributesSequence": [code("1")]}, RequestAttributesSequence=[code("2")]
+), series_attribute_inconsistent="W")  # fmt: skip
+case("sequences that agree", series(RequestAttributesSequence=[code("1"), code("2")]))
+case("padding value of two values", series(odd={"PixelPaddingValue": 5}, PixelPaddingValue=6))
+case("exposure of the image alone", series(odd={"KVP": None}, KVP="100"))
+
+# Homogeneity
+
+for keyword, rule, first, second, severity in [
+    ("BitsStored", "mixed_pixel_format", 11, 12, "E"),
+    ("PhotometricInterpretation", "mixed_pixel_format", "MONOCHROME1", "MONOCHROME2", "E"),
+    ("PixelRepresentation", "mixed_pixel_format", 1, 0, "E"),
+    ("RescaleSlope", "mixed_rescale", "2", "1", "W"),
+    ("RescaleIntercept", "mixed_rescale", "-1000", "-1024", "W"),
+    ("ConvolutionKernel", "mixed_kernel", "B30f", "B70f", "W"),
+    ("KVP", "mixed_kvp", "100", "120", "W"),
+    ("SliceThickness", "mixed_slice_thickness", "1.01", "1", "W"),
+    ("ImageType", "mixed_image_type", ["DERIVED", "PRIMARY", "AXIAL"],
+     ["ORIGINAL", "PRIMARY", "AXIAL"], "W"),
+]:  # fmt: skip
+    odd = {keyword: first} | ({"HighBit": 10} if keyword == "BitsStored" else {})
+    case(f"{keyword} mixed", series(odd=odd, **{keyword: second}), **{rule: severity})
+case("Rows mixed", series(odd={"Rows": 32}), mixed_matrix="E")
+case("spacing off", series(odd={"PixelSpacing": ["1.0002", "1"]}), mixed_pixel_spacing="E")
+case("spacing just off", series(odd={"PixelSpacing": ["1.00009", "1"]}))
+case("voltage equal as numbers", series(odd={"KVP": "120.0"}))
+case("class mixed", series(odd={"SOPClassUID": MRImageStorage}), mixed_sop_class="E")
+case("modality mixed", series(odd={"Modality": "MR"}), mixed_modality="E",
+     series_attribute_inconsistent="E")  # fmt: skip
+case("transfer syntax mixed", series(odd={"TransferSyntaxUID": "1.2.840.10008.1.2"}),
+     mixed_transfer_syntax="I")  # fmt: skip
+case("high bit low", series(HighBit=10), bits_inconsistent="W")
+case("bits above those allocated", series(BitsStored=17, HighBit=16), bits_inconsistent="W")
+PET = {"Modality": "PT", "SOPClassUID": PositronEmissionTomographyImageStorage}
+case("slices of a PET scaled each", series(odd={"RescaleSlope": "2"}, **PET), mixed_rescale="I")
+FILM = {
+    "Modality": "CR", "SOPClassUID": ComputedRadiographyImageStorage, "ImagePositionPatient": None,
+    "ImageOrientationPatient": None, "PixelSpacing": None, "FrameOfReferenceUID": None,
+    "PositionReferenceIndicator": None,
+}  # fmt: skip
+case("films of two sizes", series(odd={"Rows": 32}, **FILM), mixed_matrix="I",
+     non_volume_image="I")  # fmt: skip
+
+# Numbering
+
+case("number absent", series(odd=at(1, InstanceNumber=None)), instance_number_missing="W")
+case("number twice", images(
+    at(1), at(2), at(3), at(4, InstanceNumber=1, SOPInstanceUID="1.2.3.40")
+), instance_number_duplicate="W")  # fmt: skip
+case("number twice in two acquisitions", images(
+    at(1), at(2), at(3, InstanceNumber=1, AcquisitionNumber="2", SOPInstanceUID="1.2.3.41"),
+    at(4, InstanceNumber=2, AcquisitionNumber="2", SOPInstanceUID="1.2.3.42"),
+))  # fmt: skip
+case("number left out", images(at(1), at(2), at(3), at(4, InstanceNumber=5)),
+     instance_number_gap="I")  # fmt: skip
+case("numbers that fall", images(at(4), at(3), at(2), at(1)))
+
+
+@pytest.fixture(scope="module")
+def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
+    folder = tmp_path_factory.mktemp("checks")
+    for name, (write, _) in CASES.items():
+        write(folder / "source" / name)
+    build_direct(Settings((str(folder / "source"),), folder / "warehouse"), lambda line: None)
+    with dicomhouse.open(folder / "warehouse") as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def found(warehouse: Warehouse) -> dict[str, Findings]:
+    """The findings of every case, by the folder of their offenders."""
+    by_case: dict[str, Findings] = {name: {} for name in CASES}
+    for row in warehouse.sql("select rule, severity, offenders, message from findings").to_dicts():
+        assert row["message"]
+        assert row["offenders"]
+        for name in {path.split("/")[0] for path in row["offenders"]}:
+            by_case[name][row["rule"]] = row["severity"]
+    return by_case
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_case_fails_the_named_rules_and_no_others(name: str, found: dict[str, Findings]) -> None:
+    assert found[name] == CASES[name][1]
+
+
+def test_every_rule_has_a_case_that_fails(warehouse: Warehouse) -> None:
+    """Files that are no image, and geometry, are tried elsewhere."""
+    models = ("identity", "references", "entities", "homogeneity", "numbering")
+    rules = " union ".join(f"select rule from intermediate.int_checks_{name}" for name in models)
+    known = set(warehouse.sql(f"""
+        {rules} union select rule from check_rules where level not in ('file', 'series')
+    """)["rule"])  # fmt: skip
+    tried = {rule for _, findings in CASES.values() for rule in findings}
+    assert known - tried == {"mixed_orientation", "multiple_stacks"}
+
+
+def check(warehouse: Warehouse, *words: str) -> subprocess.CompletedProcess[str]:
+    return run_cli("check", "--warehouse", str(warehouse.generation.folder.parents[1]), *words)
+
+
+def test_check_chooses_by_rule_level_and_severity(warehouse: Warehouse) -> None:
+    def told(*words: str) -> tuple[int, list[dict[str, Any]]]:
+        done = check(warehouse, *words, "--format", "json")
+        return done.returncode, [json.loads(line) for line in done.stdout.splitlines()]
+
+    code, rows = told("--rule", "mixed_kvp", "--rule", "mixed_kernel")
+    assert (code, [row["rule"] for row in rows]) == (0, ["mixed_kernel", "mixed_kvp"])
+    assert rows[1]["offenders"] == ["KVP mixed/1.dcm"]
+    assert "KVP 120.0 (3), 100.0 (1)" in rows[1]["message"]
+    code, rows = told("--level", "patient", "--severity", "E")
+    assert (code, {row["level"] + row["severity"] for row in rows}) == (1, {"patientE"})
+    code, rows = told("--severity", "W")
+    assert (code, {row["severity"] for row in rows}) == (0, {"W"})
+
+
+def test_check_tells_an_unknown_rule_or_level(warehouse: Warehouse) -> None:
+    for words in (("--rule", "mixed_everything"), ("--level", "planet")):
+        done = check(warehouse, *words)
+        assert (done.returncode, f"no {words[0][2:]} {words[1]}" in done.stderr) == (2, True)
+
+
+def test_check_shows_the_first_findings_of_a_rule_and_how_many_more(
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(cli, "_FINDINGS_SHOWN", 3)
+    at = ["--warehouse", str(warehouse.generation.folder.parents[1])]
+    assert cli.main(["check", "--level", "image", *at]) == 1
+    told = capsys.readouterr().out
+    assert told.count("uid_invalid") == 3
+    assert "\n1 more: 3 are shown of each rule in a source" in told
+    assert cli.main(["check", "--rule", "uid_invalid", *at]) == 1
+    told = capsys.readouterr().out
+    assert (told.count("uid_invalid"), "more:" in told) == (4, False)

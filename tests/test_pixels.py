@@ -1,0 +1,72 @@
+"""Digests of pixel data: of the pixels alone, and only where they must tell two files apart."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from conftest import PYDICOM_DATA
+
+import dicomhouse
+from dicomhouse.dicom.pixels import pixel_digest
+from dicomhouse.pipeline import build_direct
+from dicomhouse.settings import Settings
+from dicomhouse.testing import dataset_bytes, write_image
+from dicomhouse.warehouse import pixels
+
+PIXELS = bytes(range(256)) * 2
+
+
+def digest(content: bytes) -> str | None:
+    return pixel_digest(BytesIO(content))
+
+
+def test_digest_is_of_the_pixels_alone() -> None:
+    one = digest(dataset_bytes(PixelData=PIXELS))
+    assert one is not None
+    assert digest(dataset_bytes(PixelData=PIXELS, PatientName="Other^Name")) == one
+    implicit = dataset_bytes(PixelData=PIXELS, TransferSyntaxUID="1.2.840.10008.1.2")
+    assert digest(implicit) == one
+    followed = dataset_bytes(PixelData=PIXELS, DataSetTrailingPadding=bytes(8))
+    assert digest(followed) == one
+    assert digest(dataset_bytes(PixelData=PIXELS[:-1] + b"\0")) != one
+
+
+def test_fragments_are_digested_to_their_end() -> None:
+    whole = (PYDICOM_DATA / "test_files" / "JPEG2000.dcm").read_bytes()
+    changed = bytearray(whole)
+    changed[-20] ^= 1
+    assert digest(whole) != digest(bytes(changed))
+
+
+@pytest.mark.parametrize("content", [b"", b"no image", dataset_bytes(PixelData=None)])
+def test_no_pixels_have_no_digest(content: bytes) -> None:
+    assert digest(content) is None
+
+
+def test_only_files_that_changed_are_digested_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_image(tmp_path / "in" / "1.dcm", PixelData=PIXELS)
+    write_image(tmp_path / "in" / "2.dcm", PixelData=PIXELS)
+    write_image(tmp_path / "in" / "alone.dcm", InstanceNumber=2)
+    settings = Settings((str(tmp_path / "in"),), tmp_path / "warehouse")
+    read: list[str] = []
+
+    def digested(path: Path | None) -> str | None:
+        assert path is not None
+        read.append(path.name)
+        with path.open("rb") as stream:
+            return pixel_digest(stream)
+
+    monkeypatch.setattr(pixels, "_digest", digested)
+    build_direct(settings, lambda line: None)
+    assert sorted(read) == ["1.dcm", "2.dcm"]
+    read.clear()
+    write_image(tmp_path / "in" / "2.dcm", PixelData=PIXELS[:-1] + b"\0")
+    build_direct(settings, lambda line: None)
+    assert read == ["2.dcm"]
+    with dicomhouse.open(tmp_path / "warehouse") as warehouse:
+        rules = warehouse.sql("select rule from findings where rule like 'duplicate_instance%'")
+    assert rules["rule"].to_list() == ["duplicate_instance_conflict"]
