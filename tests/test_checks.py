@@ -3,12 +3,15 @@ that just passes. Every case is a patient folder of one source, and nothing else
 
 from __future__ import annotations
 
+import json
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import run_cli
 from pydicom.dataset import Dataset
 from pydicom.uid import (
     ComputedRadiographyImageStorage,
@@ -19,6 +22,7 @@ from pydicom.uid import (
 )
 
 import dicomhouse
+from dicomhouse import cli
 from dicomhouse.pipeline import build_direct
 from dicomhouse.reader import Warehouse
 from dicomhouse.settings import Settings
@@ -306,3 +310,42 @@ def test_every_rule_has_a_case_that_fails(warehouse: Warehouse) -> None:
     """)["rule"])  # fmt: skip
     tried = {rule for _, findings in CASES.values() for rule in findings}
     assert known - tried == {"mixed_orientation", "multiple_stacks"}
+
+
+def check(warehouse: Warehouse, *words: str) -> subprocess.CompletedProcess[str]:
+    return run_cli("check", "--warehouse", str(warehouse.generation.folder.parents[1]), *words)
+
+
+def test_check_chooses_by_rule_level_and_severity(warehouse: Warehouse) -> None:
+    def told(*words: str) -> tuple[int, list[dict[str, Any]]]:
+        done = check(warehouse, *words, "--format", "json")
+        return done.returncode, [json.loads(line) for line in done.stdout.splitlines()]
+
+    code, rows = told("--rule", "mixed_kvp", "--rule", "mixed_kernel")
+    assert (code, [row["rule"] for row in rows]) == (0, ["mixed_kernel", "mixed_kvp"])
+    assert rows[1]["offenders"] == ["KVP mixed/1.dcm"]
+    assert "KVP 120.0 (3), 100.0 (1)" in rows[1]["message"]
+    code, rows = told("--level", "patient", "--severity", "E")
+    assert (code, {row["level"] + row["severity"] for row in rows}) == (1, {"patientE"})
+    code, rows = told("--severity", "W")
+    assert (code, {row["severity"] for row in rows}) == (0, {"W"})
+
+
+def test_check_tells_an_unknown_rule_or_level(warehouse: Warehouse) -> None:
+    for words in (("--rule", "mixed_everything"), ("--level", "planet")):
+        done = check(warehouse, *words)
+        assert (done.returncode, f"no {words[0][2:]} {words[1]}" in done.stderr) == (2, True)
+
+
+def test_check_shows_the_first_findings_of_a_rule_and_how_many_more(
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(cli, "_FINDINGS_SHOWN", 3)
+    at = ["--warehouse", str(warehouse.generation.folder.parents[1])]
+    assert cli.main(["check", "--level", "image", *at]) == 1
+    told = capsys.readouterr().out
+    assert told.count("uid_invalid") == 3
+    assert "\n1 more: 3 are shown of each rule in a source" in told
+    assert cli.main(["check", "--rule", "uid_invalid", *at]) == 1
+    told = capsys.readouterr().out
+    assert (told.count("uid_invalid"), "more:" in told) == (4, False)

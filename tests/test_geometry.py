@@ -232,6 +232,27 @@ CASES = {
 }
 
 
+EXTREMES: dict[str, list[Image]] = {
+    "one far": changed(axial(range(4)), 3, ImagePositionPatient=["0", "0", "1e300"]),
+    "beyond doubles": [
+        {"ImagePositionPatient": [f"{sign}1e308"] * 3, "InstanceNumber": n}
+        for n, sign in enumerate(("", "-", "", "-"))
+    ],
+    "long directions": axial(range(4), ImageOrientationPatient=["1e200"] * 3 + ["-1e200"] * 3),
+    "short directions": axial(range(4), ImageOrientationPatient=["1e-300", 0, 0, 0, "1e-300", 0]),
+    "tags": axial(
+        range(4), PixelSpacing=["1e308"] * 2, SliceThickness="1e308", GantryDetectorTilt="90",
+        SpacingBetweenSlices="-1e308", SliceLocation="1e308",
+    ),
+    "ever wider": axial([10**k for k in range(14)]),
+    "offsets": [
+        {"SOPClassUID": RTDoseStorage, "NumberOfFrames": 4, "GridFrameOffsetVector": b"1e308\\x"}
+    ],
+    "no frames": [{"NumberOfFrames": -5}],
+}  # fmt: skip
+"""What no scanner writes: it must be told of, and stop nothing."""
+
+
 def write_series(folder: Path, images: Sequence[Image], names: Sequence[str] | None = None) -> None:
     for place, image in enumerate(images):
         name = names[place] if names else f"IM{place:04}"
@@ -290,7 +311,9 @@ def series(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
         names = [f"{random.random():.16f}" for _ in images]
         write_series(folder / "clean" / f"clean{seed}", images, names)
     write_multiframe(folder / "multiframe")
-    sources = tuple(str(folder / name) for name in ("cases", "clean", "multiframe"))
+    for name, images in EXTREMES.items():
+        write_series(folder / "extremes" / name, images)
+    sources = tuple(str(folder / name) for name in ("cases", "clean", "multiframe", "extremes"))
     build_direct(Settings(sources, folder / "w"), lambda line: None)
     with dicomhouse.open(folder / "w") as warehouse:
         yield warehouse
@@ -537,6 +560,16 @@ def test_frames_have_positions_by_their_source(series: Warehouse) -> None:
         from frames f join images i using (source, file_id) where i.PatientID = 'claim'
     """).to_dicts()  # fmt: skip
     assert claimed["is_bounded"] and claimed["n"] > 1
+
+
+def test_extreme_numbers_stop_nothing(series: Warehouse) -> None:
+    results = checked(series, "extremes")
+    assert {patient for patient, _ in results} == set(EXTREMES)
+    assert results["one far", "missing_slices"]["status"] == "pass"
+    assert results["one far", "irregular_spacing"]["status"] == "fail"
+    assert results["long directions", "orientation_not_orthonormal"]["severity"] == "E"
+    assert results["tags", "tilt_tag_mismatch"]["status"] == "fail"
+    assert results["ever wider", "irregular_spacing"]["status"] == "fail"
 
 
 def test_a_run_sets_tolerances_and_limits(tmp_path: Path) -> None:

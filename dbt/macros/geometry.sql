@@ -26,3 +26,9 @@
 {% macro is_complete(numbers, length) -%}
 coalesce(len({{ numbers }}) = {{ length }} and list_count({{ numbers }}) = {{ length }}, false)
 {%- endmacro %}
+
+{# The place of a point along a direction; null where either lacks a number. #}
+{% macro along(direction, point) -%}
+{{ point }}[1] * {{ direction }}[1] + {{ point }}[2] * {{ direction }}[2]
++ {{ point }}[3] * {{ direction }}[3]
+{%- endmacro %}

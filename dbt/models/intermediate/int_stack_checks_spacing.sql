@@ -59,7 +59,8 @@ groups as (
         series_key,
         stack,
         list_sort(list(path order by run)[2:]) as run_files,
-        string_agg(words, ', ' order by run) filter (run <= 20) as runs
+        array_to_string(list(words order by run)[1:5], ', ')
+        || case when count(*) > 5 then ', ...' else '' end as runs
     from runs
     group by source, series_key, stack
 ),

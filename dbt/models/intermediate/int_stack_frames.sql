@@ -70,7 +70,7 @@ select
     frames.frame,
     frames.path,
     leaders.normal,
-    list_dot_product(frames.ImagePositionPatient, leaders.normal) as position,
+    {{ along('leaders.normal', 'frames.ImagePositionPatient') }} as position,
     -- Place across the normal, along the rows and the columns of the stack's orientation.
     list_dot_product(frames.ImagePositionPatient, leaders.orientation[1:3]) as along_row,
     list_dot_product(frames.ImagePositionPatient, leaders.orientation[4:6]) as along_column
@@ -85,5 +85,5 @@ inner join orientations as leaders
         stacks.source = leaders.source
         and stacks.series_key = leaders.series_key
         and stacks.stack = leaders.rank
--- Directions that are parallel span no plane.
-where leaders.normal[1] is not null
+-- Directions that are parallel, or numbers beyond reason, span no plane.
+where isfinite({{ along('leaders.normal', 'frames.ImagePositionPatient') }})

@@ -46,14 +46,15 @@ neighboured as (
     from sized
 ),
 
--- A group's steps are held against the group's own spacing.
+-- A group's steps are held against the group's own spacing. Nobody lost a million slices: such a
+-- step is a position gone wrong.
 judged as (
     select
         *,
         coalesce(
             not is_in_group
             and not is_change
-            and round(spacings) >= 2
+            and round(spacings) between 2 and 1e6
             and abs(spacings - round(spacings)) <= {{ tolerance('missing_slices') }},
             false
         ) as is_gap,
