@@ -34,6 +34,8 @@ _MAX_CHARACTERS = {
 TEXT = _CHARSET | _BACKSLASH_IS_TEXT | {"AE", "AS", "CS", "DA", "DS", "DT", "IS", "TM", "UI"}
 """Value representations whose value is text."""
 
+_CHINESE = "iso_ir_58"
+
 DEFAULT_REPERTOIRE = ("iso8859",)
 """pydicom's name for ISO-IR 6, read as Latin-1 so that no byte is lost."""
 
@@ -211,6 +213,8 @@ def _decode_charset(raw: bytes, vr: str, chars: Charset) -> tuple[str, str | Non
             except (UnicodeError, LookupError, ValueError):
                 text = raw.decode("latin-1")
         problem = "charset_undecodable"
+    if _CHINESE in encodings:  # pydicom takes this codec for one that removes its escapes
+        text = text.replace("\x1b$)A", "")
     return text, problem
 
 
