@@ -81,7 +81,7 @@ def notebook_loop(paths: Sequence[str]) -> None:
 def dicomsdl_loop(paths: Sequence[str]) -> None:
     """Every element's value, nested ones too, group 2 and private ones as far as it has them."""
     dicomsdl = importlib.import_module("dicomsdl")
-    dicomsdl.set_loglevel(dicomsdl.LogLevel.CRITICAL)
+    dicomsdl.set_loglevel(dicomsdl.LogLevel.DISABLE)
 
     def values(dataset: Any) -> None:
         for element in dataset:
