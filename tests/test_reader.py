@@ -23,8 +23,10 @@ from pydicom.uid import (
 )
 
 from dicomhouse.dicom.bounds import Bounds
+from dicomhouse.dicom.decode import charset, decode
 from dicomhouse.dicom.elements import Element, FileHeader, Headers
 from dicomhouse.dicom.reference import read_header
+from dicomhouse.dicom.walk import Walker
 
 REAL = sorted(path for path in PYDICOM_DATA.rglob("*") if path.is_file())
 
@@ -221,15 +223,98 @@ def test_nested_elements_have_paths_without_items_and_items_apart() -> None:
 @pytest.mark.parametrize(
     ("charset", "name"),
     [
+        ("ISO_IR 6", "Mueller^Joerg"),
         ("ISO_IR 100", "Müller^Jörg"),
+        ("ISO_IR 101", "Dvořák^Jiří"),
+        ("ISO_IR 109", "Ĉielo^Ġusta"),
+        ("ISO_IR 110", "Bērziņš^Ēriks"),
+        ("ISO_IR 126", "Διονυσιος"),
+        ("ISO_IR 127", "قباني^لنزار"),
+        ("ISO_IR 138", "שרון^דבורה"),
+        ("ISO_IR 144", "Люкceмбypг"),
+        ("ISO_IR 148", "Çavuşoğlu"),
+        ("ISO_IR 13", "ﾔﾏﾀﾞ^ﾀﾛｳ"),
+        ("ISO_IR 166", "นามสกุล"),
         ("ISO_IR 192", "山田^太郎"),
         ("GB18030", "王^小东"),
-        (["", "ISO 2022 IR 87"], "Yamada^Tarou=山田^太郎"),
+        ("GBK", "王^小东"),
+        (["", "ISO 2022 IR 87"], "Yamada^Tarou=山田^太郎=やまだ^たろう"),
+        (["ISO 2022 IR 13", "ISO 2022 IR 87"], "ﾔﾏﾀﾞ^ﾀﾛｳ=山田^太郎=やまだ^たろう"),
+        (["", "ISO 2022 IR 87", "ISO 2022 IR 159"], "Hoge=鷗^外"),
+        (["", "ISO 2022 IR 149"], "Hong^Gildong=洪^吉洞=홍^길동"),
+        (["", "ISO 2022 IR 100", "ISO 2022 IR 144"], "Müller=Люкceмбypг"),
     ],
+    ids=str,
 )
 def test_text_is_decoded_from_its_character_set(charset: Any, name: str) -> None:
-    element = top(encode(SpecificCharacterSet=charset, PatientName=name), "PatientName")
+    data = encode(SpecificCharacterSet=charset, PatientName=name, PatientID="x", StudyID="1")
+    element = top(data, "PatientName")
     assert (element.value, element.problem) == (name, None)
+    headers = Headers()
+    Walker(headers).read(io.BytesIO(data))
+    assert element in [walked for walked, _ in headers.occurrences(0)]
+
+
+@pytest.mark.parametrize(
+    ("terms", "raw", "name"),
+    [
+        (
+            "\\ISO 2022 IR 87",
+            b"Yamada^Tarou=\x1b$B;3ED\x1b(B^\x1b$BB@O:\x1b(B=\x1b$B$d$^$@\x1b(B^\x1b$B$?$m$&\x1b(B",
+            "Yamada^Tarou=山田^太郎=やまだ^たろう",
+        ),
+        (
+            "\\ISO 2022 IR 149",
+            b"Hong^Gildong=\x1b$)C\xfb\xf3^\x1b$)C\xd1\xce\xd4\xd7=\x1b$)C\xc8\xab^\x1b$)C\xb1\xe6\xb5\xbf",
+            "Hong^Gildong=洪^吉洞=홍^길동",
+        ),
+        (
+            "\\ISO 2022 IR 58",
+            b"Zhang^XiaoDong=\x1b$)A\xd5\xc5^\x1b$)A\xd0\xa1\xb6\xab=",
+            "Zhang^XiaoDong=张^小东",
+        ),
+    ],
+    ids=["PS3.5 H.3.1", "PS3.5 I.2", "PS3.5 K.2"],
+)
+def test_names_that_the_standard_gives_as_examples(terms: str, raw: bytes, name: str) -> None:
+    value = decode(raw, "PN", 0x00100010, charset(terms))
+    assert (value.vm, value.text, value.problem) == (1, name, None)
+
+
+def test_character_set_of_an_item_holds_in_it_alone() -> None:
+    item = Dataset()
+    item.SpecificCharacterSet = "ISO_IR 144"
+    item.StudyDescription = "Люкceмбypг"
+    data = encode(
+        SpecificCharacterSet="ISO_IR 100",
+        RequestAttributesSequence=Sequence([item]),
+        StudyDescription="Jörg",
+        PatientComments="Müller",
+    )
+    found = {
+        (element.keyword, where): (element.value, element.problem)
+        for element, where in read(data)[1]
+        if element.vr in ("LO", "LT")
+    }
+    assert found["StudyDescription", ""] == ("Jörg", None)
+    assert found["StudyDescription", "0"] == ("Люкceмбypг", None)
+    assert found["PatientComments", ""] == ("Müller", None)
+
+
+def test_unknown_character_set_is_a_problem_and_no_crash() -> None:
+    data = encode(PatientName="Mueller", SpecificCharacterSet="ISO_IR 100")
+    data = data.replace(b"ISO_IR 100", b"ISO_IR 999").replace(b"Mueller", b"M\xfcller ")
+    assert top(data, "SpecificCharacterSet").problem == "charset_unknown"
+    assert top(data, "PatientName").problem_class == "value"
+
+
+@pytest.mark.parametrize("name", ["DICOMDIR", "DICOMDIR-implicit", "DICOMDIR-bigEnd"])
+def test_directory_holds_no_image(name: str) -> None:
+    path = next(path for path in REAL if path.name == name)
+    header, elements = read(path.read_bytes())
+    assert header.status == "no_image"
+    assert (header.reason or "").startswith("no_instance")
+    assert "DirectoryRecordSequence" in [element.path for element, _ in elements]
 
 
 def test_bytes_outside_the_character_set_are_a_problem_and_no_crash() -> None:
@@ -298,6 +383,7 @@ def test_no_value_of_a_file_is_logged() -> None:
 import io, logging, sys
 from dicomhouse.dicom.elements import Headers
 from dicomhouse.dicom.reference import read_header
+from dicomhouse.dicom.walk import Walker
 logging.basicConfig(level=logging.DEBUG)
 header = read_header(io.BytesIO(sys.stdin.buffer.read()), Headers())
 print(header.status)

@@ -1,0 +1,168 @@
+"""Real headers, broken in many ways, through both readers: `make fuzz`.
+
+Nothing raises, both readers agree, each file has one row, and the memory stays in its bound. A
+round is a whole file and some broken copies of it, read twice by one walker, so that what it
+learned of one meets the others. The seed decides everything.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import random
+import resource
+import sys
+import tempfile
+import time
+import warnings
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from functools import cache
+from pathlib import Path
+
+import pyarrow.parquet as pq
+from conftest import PYDICOM_DATA, shared_folder
+
+from dicomhouse.dicom.elements import Element, FileHeader, Headers
+from dicomhouse.dicom.reference import read_header
+from dicomhouse.dicom.walk import Walker
+from dicomhouse.lake.parts import FileFacts, write_part
+from dicomhouse.testing import build_cohort
+
+Read = tuple[FileHeader, list[tuple[Element, str]]]
+
+_HEADER = 8000
+"""Bytes of a file that are worth breaking."""
+_LARGEST = 200_000
+_BYTES = (0x00, 0x01, 0x02, 0x10, 0x28, 0x41, 0x4E, 0x55, 0x5C, 0xE0, 0xFE, 0xFF)
+_WORDS = (b"UN", b"SQ", b"US", b"IS", b"DS", b"OB", b"OW", b"LO", b"PN", b"UT", b"\xff\xff",
+          b"\0\0", b"\x10\0", b"ZZ")  # fmt: skip
+_LONGS = (b"\xff\xff\xff\xff", b"\0\0\0\0", b"\xfe\xff\x00\xe0", b"\xfe\xff\x0d\xe0",
+          b"\xfe\xff\xdd\xe0", b"\x28\0\x03\x01", b"\x08\0\x05\0", b"\xe0\x7f\x10\0",
+          b"\xfe\xff\xff\x7f", b"\x00\x00\x00\x80")  # fmt: skip
+_READS = (1, 13, 137, 333, 1000, 4096, 8192, 8192, 8192)
+
+
+@cache
+def headers_to_break() -> tuple[bytes, ...]:
+    """Headers of pydicom's files, of the shared studies where present, and made-up ones."""
+    paths = [path for path in sorted(PYDICOM_DATA.rglob("*")) if path.is_file()]
+    shared = shared_folder()
+    if shared is not None:
+        paths += [path for path in sorted(shared.rglob("*")) if path.is_file()][::37]
+    with tempfile.TemporaryDirectory() as folder:
+        for profile in ("osic", "hospital"):
+            build_cohort(Path(folder) / profile, patients=1, slices=2, profile=profile)
+        paths += sorted(path for path in Path(folder).rglob("*") if path.is_file())
+        return tuple(path.read_bytes()[:_LARGEST] for path in paths)
+
+
+def broken(whole: bytes, other: bytes, dice: random.Random) -> bytes:
+    """One mutation or a few: flipped bits, other bytes, lengths, cuts, repeats, splices."""
+    data = bytearray(whole)
+    for _ in range(dice.choice((1, 1, 1, 2, 3))):
+        end = min(len(data), _HEADER)
+        if end < 140:
+            break
+        at = dice.randrange(128 if dice.random() < 0.95 else 0, end)
+        match dice.randrange(9):
+            case 0:
+                data[at] ^= 1 << dice.randrange(8)
+            case 1:
+                data[at] = dice.choice(_BYTES)
+            case 2:
+                del data[at : at + dice.randrange(1, 20)]
+            case 3:
+                data[at : at + 2] = dice.choice(_WORDS)
+            case 4:
+                data[at : at + 4] = dice.choice(_LONGS)
+            case 5:
+                data[at : at + 2] = dice.randrange(1 << 16).to_bytes(2, "little")
+            case 6:
+                start = dice.randrange(128, end)
+                data[at:at] = data[start : start + dice.randrange(4, 200)]
+            case 7:
+                start = dice.randrange(128, max(129, min(len(other), _HEADER)))
+                data[at : at + dice.randrange(40)] = other[start : start + dice.randrange(4, 400)]
+            case 8:
+                data[at:at] = dice.randbytes(dice.randrange(1, 9))
+    if dice.random() < 0.15:
+        del data[dice.randrange(len(data) + 1) :]
+    return bytes(data)
+
+
+def rounds(seed: int, files: int) -> Iterator[tuple[list[bytes], int]]:
+    """The files of each round and how much a reader reads first; `files` broken ones in all."""
+    wholes = headers_to_break()
+    dice = random.Random(seed)
+    while files > 0:
+        whole, other = dice.choice(wholes), dice.choice(wholes)
+        made = [broken(whole, other, dice) for _ in range(min(files, 8))]
+        files -= len(made)
+        order = [whole]
+        for data in made:
+            order += [data, whole] if dice.random() < 0.5 else [data]
+        yield [*order, *order[::-1]], dice.choice(_READS)
+
+
+def check(files: Sequence[bytes], first_read: int) -> Counter[str]:
+    """Read the files of a round by both readers. Returns how many ended with each status.
+
+    Raises:
+        AssertionError: the readers differ, or a file has not one row.
+    """
+    headers = Headers()
+    walker = Walker(headers, first_read=first_read)
+    for data in files:
+        walker.read(io.BytesIO(data))
+    assert len(headers) == len(files)
+    reference: dict[bytes, Read] = {}
+    for number, data in enumerate(files):
+        if data not in reference:
+            alone = Headers()
+            reference[data] = (read_header(io.BytesIO(data), alone), list(alone.occurrences(0)))
+        header, elements = reference[data]
+        ours = list(headers.occurrences(number))
+        assert len(ours) == len(elements), "the readers count differently"
+        assert repr((headers.files[number], ours)) == repr((header, elements)), "they differ"
+    with tempfile.TemporaryDirectory() as lake:
+        facts = [FileFacts(str(number), 1, 1) for number in range(len(files))]
+        write_part(Path(lake), "part", "fuzz", "run", facts, headers)
+        (part,) = Path(lake).glob("files/**/*.parquet")
+        rows = pq.ParquetFile(part).read(["path"]).column("path").to_pylist()
+        assert sorted(rows, key=int) == [fact.path for fact in facts]
+    return Counter(header.status for header in headers.files)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--files", type=int, default=20_000, help="broken files")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--keep", type=Path, help="write the files of a failing round there")
+    options = parser.parse_args()
+    warnings.simplefilter("ignore")
+    statuses: Counter[str] = Counter()
+    slowest, failed = 0.0, 0
+    for number, (files, first_read) in enumerate(rounds(options.seed, options.files)):
+        begun = time.perf_counter()
+        try:
+            statuses += check(files, first_read)
+        except Exception as error:
+            failed += 1
+            told = f"round {number} of seed {options.seed}: {type(error).__name__}: {error}"
+            print(told, flush=True)
+            if options.keep:
+                folder = options.keep / f"{options.seed}-{number}-{first_read}"
+                folder.mkdir(parents=True, exist_ok=True)
+                for place, data in enumerate(files):
+                    (folder / f"{place:02d}").write_bytes(data)
+        slowest = max(slowest, time.perf_counter() - begun)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    told = ", ".join(f"{count} {status}" for status, count in statuses.most_common())
+    print(f"{options.files} broken files: {told}; {failed} rounds failed")
+    print(f"slowest round {slowest:.2f} s, {peak:.0f} MiB at most")
+    sys.exit(bool(failed))
+
+
+if __name__ == "__main__":
+    main()
