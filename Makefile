@@ -5,13 +5,15 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint serve schedule-test bench-reader clean
+.PHONY: help demo test lint serve schedule-test bench-reader bench-incremental crash-test clean
 
 help:
 	@echo "make demo           build a warehouse from the studies that ship inside pydicom"
 	@echo "make test           lint, types, import contracts, SQL lint, all tests"
 	@echo "make serve          a local Prefect server and the nightly build of SOURCES into WAREHOUSE"
 	@echo "make schedule-test  let a short schedule fire and look at the warehouse it built"
+	@echo "make crash-test     kill builds at 60 moments and at every step; compare with clean builds"
+	@echo "make bench-incremental  what a run costs after which nothing or little changed"
 	@echo "make bench-reader   files a second: the reader, to Parquet, and a loop over pydicom"
 
 $(INSTALLED): pyproject.toml constraints.txt
@@ -42,6 +44,12 @@ serve: $(INSTALLED)
 
 schedule-test: $(INSTALLED)
 	$(BIN)/python -m pytest tests/test_flow.py -k schedule
+
+crash-test: $(INSTALLED)
+	$(BIN)/python tests/crash.py $(OPTIONS)
+
+bench-incremental: $(INSTALLED)
+	$(BIN)/python bench/incremental.py $(OPTIONS)
 
 bench-reader: $(INSTALLED)
 	$(BIN)/python bench/reader.py $(OPTIONS)
