@@ -5,17 +5,20 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint serve schedule-test bench-reader bench-memory bench-models fuzz clean
+.PHONY: help demo test lint serve schedule-test crash-test fuzz
+.PHONY: bench-reader bench-memory bench-models bench-incremental clean
 
 help:
 	@echo "make demo           build a warehouse from the studies that ship inside pydicom"
 	@echo "make test           lint, types, import contracts, SQL lint, all tests"
 	@echo "make serve          a local Prefect server and the nightly build of SOURCES into WAREHOUSE"
 	@echo "make schedule-test  let a short schedule fire and look at the warehouse it built"
+	@echo "make crash-test     kill builds at 60 moments and at every step; compare with clean builds"
+	@echo "make fuzz           20,000 broken headers through both readers; OPTIONS='--seed 7'"
 	@echo "make bench-reader   files a second: the reader, to Parquet, pydicom, and its peers on PyPI"
 	@echo "make bench-memory   what a worker's memory grows to: 20,000 files, and hostile ones"
 	@echo "make bench-models   seconds and memory of the models: OPTIONS='--images 1000000'"
-	@echo "make fuzz           20,000 broken headers through both readers; OPTIONS='--seed 7'"
+	@echo "make bench-incremental  what a run costs after which nothing or little changed"
 
 $(INSTALLED): pyproject.toml constraints.txt
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is not here: install Python 3.11, 3.12 or 3.13, or say which: make PYTHON=python3.11"; exit 2; }
@@ -45,6 +48,12 @@ serve: $(INSTALLED)
 
 schedule-test: $(INSTALLED)
 	$(BIN)/python -m pytest tests/test_flow.py -k schedule
+
+crash-test: $(INSTALLED)
+	$(BIN)/python tests/crash.py $(OPTIONS)
+
+bench-incremental: $(INSTALLED)
+	$(BIN)/python bench/incremental.py $(OPTIONS)
 
 bench-reader: $(INSTALLED)
 	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,bench]' || echo "the peers could not be installed"

@@ -116,7 +116,10 @@ def build(
             told = f"nothing changed since generation {record['generation']}"
             return Completed(message=told, data=record)
         made: list[PartRecord] = []
-        with run.step("extract"), pipeline.workers(run, len(run.work.first)) as pool:
+        with (
+            run.step("extract"),
+            pipeline.workers(run, len(run.work.first), run.work.n_read) as pool,
+        ):
             for stage in (run.work.first, run.work.then):
                 for future in [carry_out.submit(pool, work, run.extractor) for work in stage]:
                     made.append(future.result())

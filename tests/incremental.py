@@ -41,7 +41,7 @@ def without_models() -> Iterator[None]:
     """Let runs start neither worker processes nor dbt."""
 
     @contextmanager
-    def here(run: pipeline.Run, lists: int) -> Iterator[Executor]:
+    def here(run: pipeline.Run, lists: int, n_read: int) -> Iterator[Executor]:
         yield Here()
 
     with pytest.MonkeyPatch.context() as patch:

@@ -33,6 +33,11 @@ def test_flow_and_direct_build_the_same_warehouse(tmp_path: Path, prefect_home: 
     assert "images     15" in done.stdout
     assert marked_processes(mark) == []
     assert_equal_warehouses(direct, flow)
+    again = run_cli("build", "--warehouse", str(flow))
+    assert again.returncode == 0, again.stderr
+    assert "nothing changed since generation 1" in again.stderr
+    assert "Finished in state Completed('nothing changed since generation 1')" in again.stderr
+    assert [folder.name for folder in (flow / "generations").iterdir()] == ["000001"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -352,3 +352,28 @@ def test_newer_warehouse_is_refused(root: Path) -> None:
     for use in (lambda: build(root, "s"), lambda: dicomhouse.open(root / "w")):
         with pytest.raises(WarehouseTooNew, match=r"dicomhouse 9\.9"):
             use()
+
+
+def test_digests_follow_what_they_stand_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = tmp_path / "dbt"
+    shutil.copytree(versions.dbt_project(), project)
+    shipped = versions.models()
+    monkeypatch.setenv("DICOMHOUSE_DBT", str(project))
+    assert versions.models() == shipped
+    (project / "logs").mkdir(exist_ok=True)
+    (project / "logs" / "dbt.log").write_text("something")
+    assert versions.models() == shipped
+    (project / "models" / "marts" / "patients.sql").write_text("select 1")
+    assert versions.models() != shipped
+    package = tmp_path / "package"
+    shutil.copytree(Path(dicomhouse.__file__).parent, package)
+    monkeypatch.setattr(versions, "resource", lambda *parts: package.joinpath(*parts))
+    fresh = versions.extractor.__wrapped__
+    before = fresh()
+    assert before == versions.extractor()
+    (package / "lake" / "plan.py").write_text("# about whole parts")
+    assert fresh() == before
+    (package / "dicom" / "walk.py").write_text("# about what is read")
+    assert fresh() != before

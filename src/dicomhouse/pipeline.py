@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from concurrent.futures import Executor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -40,6 +41,7 @@ from dicomhouse.warehouse.transform import DbtProcess, NodeResult
 Say = Callable[[str], None]
 _CANNOT_WRITE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES,
                              errno.EPERM, errno.EIO})  # fmt: skip
+_FEW_FILES = 1_000
 _DRIFT = ("new", "changed", "gone")
 
 
@@ -133,6 +135,14 @@ def prepare(run: Run) -> Work | None:
         SourceLost: a source is gone, or suddenly empty.
         StorageError: the published lake cannot be read, or the new one not written.
     """
+    gc.disable()  # it would look through a million paths over and over, and free none of them
+    try:
+        return _prepare(run)
+    finally:
+        gc.enable()
+
+
+def _prepare(run: Run) -> Work | None:
     found = scan(run)
     with run.step("plan"):
         leftovers = generations.leftovers(run.settings.warehouse, but=run.generation)
@@ -171,9 +181,10 @@ def other_contents(
     with run.step("verify"):
         lists, before = increment.lay_out_again(choice, parts, found, run.generation, run.run_id,
                                                 run.settings.batch_files)  # fmt: skip
-        run.say(f"verify: {sum(use.n_files for use in choice.uses):,} files are read again")
+        n_read = sum(use.n_files for use in choice.uses)
+        run.say(f"verify: {n_read:,} files are read again")
         scratch = run.generation.scratch
-        with workers(run, len(lists)) as pool:
+        with workers(run, len(lists), n_read) as pool:
             for future in [pool.submit(carry_out, path, versions.extractor()) for path in lists]:
                 checked(future.result)
         # Where no file has an element there is no file of the table but for this.
@@ -387,7 +398,7 @@ def build_direct(settings: Settings, say: Say) -> dict[str, Any]:
 def make_lake(run: Run) -> None:
     """Carry out the saved work lists, in worker processes."""
     made: list[PartRecord] = []
-    with run.step("extract"), workers(run, len(run.work.first)) as pool:
+    with run.step("extract"), workers(run, len(run.work.first), run.work.n_read) as pool:
         for stage in (run.work.first, run.work.then):
             futures = [pool.submit(carry_out, path, run.extractor) for path in stage]
             for future in futures:
@@ -397,10 +408,19 @@ def make_lake(run: Run) -> None:
 
 
 @contextmanager
-def workers(run: Run, lists: int) -> Iterator[Executor]:
-    """As many worker processes as there are work lists for."""
-    with light_pool(min(run.settings.jobs, max(lists, 1))) as pool:
-        yield pool
+def workers(run: Run, lists: int, n_read: int) -> Iterator[Executor]:
+    """As many workers as there are work lists for.
+
+    Where few files are read, to start processes would take longer than the work: then threads do
+    it, most of which is Arrow's.
+    """
+    jobs = min(run.settings.jobs, max(lists, 1))
+    if n_read <= _FEW_FILES:
+        with ThreadPoolExecutor(jobs) as pool:
+            yield pool
+    else:
+        with light_pool(jobs) as processes:
+            yield processes
 
 
 def checked(result: Callable[[], PartRecord]) -> PartRecord:

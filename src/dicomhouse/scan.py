@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 from urllib.parse import quote
 
@@ -66,6 +67,8 @@ def printable(name: str) -> str:
 
     A backslash of the name itself is doubled, so that no two names become one.
     """
+    if name.isascii() and "\\" not in name:
+        return name
     return os.fsencode(name.replace("\\", "\\\\")).decode("utf-8", "backslashreplace")
 
 
@@ -142,7 +145,7 @@ def scan(source: Source, others: Collection[Source] = ()) -> Iterator[Found]:
                 continue
             entered.add(identity)
             with os.scandir(folder) as entries:
-                children = sorted(entries, key=lambda entry: os.fsencode(entry.name))
+                children = sorted(entries, key=attrgetter("name"))
         except OSError as error:
             yield Found(printable(below) or ".", folder, None, None, _problem("folder", error))
             continue

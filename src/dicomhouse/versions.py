@@ -16,15 +16,17 @@ FORMAT = 1
 """Of a generation's folder. A program refuses a warehouse whose number is above its own."""
 
 _READING = ("dicom", "standard", "lake")
+_ABOUT_PARTS = ("generations.py", "jobs.py", "plan.py", "records.py")
+"""Code of the lake's that decides about whole parts, and nothing about what stands in them."""
 _MODELS = ("dbt-core", "dbt-duckdb", "duckdb")
 
 
 @cache
 def extractor(bounds: str) -> str:
     """Of all that decides what is read from a file and how it stands in the lake."""
-    package = Path(__file__).parent
-    code = [path for room in _READING for path in (package / room).rglob("*.py")]
-    return _digest(package, code, dictionary(), bounds)
+    rooms = [_files(resource(room), ".py") for room in _READING]
+    code = [(name, path) for room in rooms for name, path in room if name not in _ABOUT_PARTS]
+    return _digest(code, dictionary(), bounds)
 
 
 def dictionary() -> str:
@@ -40,25 +42,21 @@ def dbt_project() -> Path:
 def models() -> str:
     """Of all that decides what is made from the lake: dbt's project, SQL, the report, libraries."""
     project = dbt_project()
-    names = ("macros", "models", "seeds", "tests", "dbt_project.yml", "profiles.yml")
-    own = [path for name in names for path in _files(project / name)]
-    shipped = [
-        path
-        for place in (("sql",), ("standard", "tables"), ("report",))
-        for path in _files(resource(*place))
-        if path.suffix in (".sql", ".parquet", ".j2", ".py")
-    ]
-    libraries = [version(name) for name in _MODELS]
-    return _digest(project, own, *libraries, _digest(resource("sql").parent, shipped))
+    folders = [project / name for name in ("macros", "models", "seeds", "tests")]
+    files = [(name, project / name) for name in ("dbt_project.yml", "profiles.yml")]
+    for place in (*folders, resource("sql"), resource("standard", "tables"), resource("report")):
+        files += _files(place, ".sql", ".yml", ".csv", ".parquet", ".j2", ".py")
+    return _digest(files, *(version(name) for name in _MODELS))
 
 
-def _files(path: Path) -> Iterable[Path]:
-    return [path] if path.is_file() else (p for p in path.rglob("*") if p.is_file())
+def _files(folder: Path, *endings: str) -> list[tuple[str, Path]]:
+    """The files below a folder, each with its path in it."""
+    found = (path for path in folder.rglob("*") if path.suffix in endings)
+    return [(str(path.relative_to(folder)), path) for path in found]
 
 
-def _digest(base: Path, paths: Iterable[Path], *more: str) -> str:
+def _digest(files: Iterable[tuple[str, Path]], *more: str) -> str:
     digest = blake2b("\0".join(more).encode(), digest_size=6)
-    for path in sorted(paths):
-        name = path.relative_to(base) if path.is_relative_to(base) else path.name
+    for name, path in sorted(files):
         digest.update(f"\0{name}\0".encode() + path.read_bytes())
     return digest.hexdigest()

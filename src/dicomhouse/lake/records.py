@@ -1,6 +1,7 @@
 """The record of a part: written last, so that what has one is whole.
 
-It lies beside the lake, as `parts/NAME.json` of a generation, and holds no value from a file.
+It lies beside the lake, as `parts/NAME.json` of a generation, and holds no value from a file but
+the Modality in the name of a partition.
 """
 
 from __future__ import annotations
