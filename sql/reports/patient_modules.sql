@@ -15,13 +15,15 @@ patients as (
 ),
 
 classes as (
-    select distinct
+    select
         images.source,
         images.patient_key,
-        images.SOPClassUID
+        images.SOPClassUID,
+        count(*) as images
     from main.images as images
     inner join patients
         on images.source = patients.source and images.patient_key = patients.patient_key
+    group by all
 ),
 
 -- The general modules come first; what is left to the object's own (CT Image) follows them.
@@ -34,7 +36,8 @@ module_order as (
         unnest([1, 2, 3, 4, 6, 7, 8, 9, 10, 11]) as place
 ),
 
--- Of the modules that define an attribute the general one counts, so that it stands once.
+-- Of the modules that define an attribute the general one counts, else that of most images, so
+-- that it stands once.
 modules as (
     select
         classes.source,
@@ -52,6 +55,7 @@ modules as (
         order by
             module_order.place nulls last,
             attributes.module not like '%-image',
+            classes.images desc,
             attributes.module
     ) = 1
 ),

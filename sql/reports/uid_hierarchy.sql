@@ -1,8 +1,12 @@
--- Patients, studies, series and images below each other, one row a series.
+-- Patients, studies, series and images below each other, one row a series; uid_counts sums it up.
+-- param source: this source alone
 select
     series.source,
-    patient.patient_key,
-    study.study_key,
+    patients.patient_key,
+    patients.studies as studies_of_patient,
+    patients.series as series_of_patient,
+    studies.study_key,
+    studies.series as series_of_study,
     series.series_key,
     array_to_string(series.modalities, ', ') as modalities,
     array_to_string(series.descriptions, ', ') as descriptions,
@@ -14,4 +18,9 @@ select
 from series
 cross join unnest(series.patient_keys) as patient (patient_key)
 cross join unnest(series.study_keys) as study (study_key)
-order by series.source, patient.patient_key, study.study_key, series.series_key
+inner join patients
+    on series.source = patients.source and patient.patient_key = patients.patient_key
+inner join studies
+    on series.source = studies.source and study.study_key = studies.study_key
+where series.source = coalesce(getvariable('source'), series.source)
+order by series.source, patients.patient_key, studies.study_key, series.series_key

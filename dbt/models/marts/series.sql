@@ -4,27 +4,12 @@ images as (
     select * from {{ ref('stg_images') }}
 ),
 
-findings as (
-    select
-        source,
-        series_key,
-        severity
-    from {{ ref('findings') }}
-    where series_key is not null
-),
-
 geometry as (
     select * from {{ ref('series_geometry') }}
 ),
 
 worst as (
-    select
-        source,
-        series_key,
-        {{ worst_severity() }} as worst_finding,
-        count(*) as findings
-    from findings
-    group by source, series_key
+    {{ worst_findings('series_key') }}
 ),
 
 measured as (
@@ -53,11 +38,7 @@ counted as (
         {{ distinct_values('ConvolutionKernel') }} as kernels,
         min(SeriesDate) as series_date_min,
         max(SeriesDate) as series_date_max,
-        min(folder) as folder,
-        count(distinct folder) as folders,
-        count(*) as images,
-        count(distinct SOPInstanceUID) as instances,
-        sum(size_bytes)::bigint as size_bytes,
+        {{ image_counts() }},
         min(Rows) as rows_min,
         max(Rows) as rows_max,
         min(Columns) as columns_min,

@@ -4,23 +4,8 @@ images as (
     select * from {{ ref('stg_images') }}
 ),
 
-findings as (
-    select
-        source,
-        study_key,
-        severity
-    from {{ ref('findings') }}
-    where study_key is not null
-),
-
 worst as (
-    select
-        source,
-        study_key,
-        {{ worst_severity() }} as worst_finding,
-        count(*) as findings
-    from findings
-    group by source, study_key
+    {{ worst_findings('study_key') }}
 ),
 
 counted as (
@@ -35,12 +20,8 @@ counted as (
         {{ distinct_values('Modality') }} as modalities,
         min(StudyDate) as study_date_min,
         max(StudyDate) as study_date_max,
-        min(folder) as folder,
-        count(distinct folder) as folders,
         count(distinct series_key) as series,
-        count(*) as images,
-        count(distinct SOPInstanceUID) as instances,
-        sum(size_bytes)::bigint as size_bytes
+        {{ image_counts() }}
     from images
     group by source, study_key
 )

@@ -1,0 +1,11 @@
+{# How many findings each entity has, and the most severe; `key` is patient_key or the like. #}
+{% macro worst_findings(key) -%}
+select
+        source,
+        {{ key }},
+        {{ worst_severity() }} as worst_finding,
+        count(*) as findings
+    from {{ ref('findings') }}
+    where {{ key }} is not null
+    group by source, {{ key }}
+{%- endmacro %}
