@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import PYDICOM_DATA
+from conftest import PYDICOM_DATA, run_cli
 from pydicom.datadict import keyword_for_tag
 from pydicom.dataset import Dataset
 
@@ -296,6 +297,9 @@ def test_osic_like_cohort_lacks_what_the_notebook_found(tmp_path: Path) -> None:
             select distinct percent_absent from conformance_by_module
             where module = 'general-series'
         """).rows()  # fmt: skip
+    check = run_cli("check", "--warehouse", str(tmp_path / "w"), "--format", "json")
+    assert check.returncode == 0  # warnings alone
+    assert {json.loads(line)["rule"] for line in check.stdout.splitlines()} == {"type2_missing"}
     # SeriesNumber, StudyDate and AccessionNumber are the notebook's; the builder leaves out
     # four more of type 2 that its header list does not have either.
     assert [row["path"] for row in missing] == [

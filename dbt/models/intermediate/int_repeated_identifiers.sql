@@ -35,13 +35,16 @@ sought as (
 ),
 
 texts as (
-    select distinct
+    select
         source,
         patient_key,
         path,
         vr,
         value_key,
-        {{ searchable('value') }} as words
+        case
+            when vr = 'UI' then concat(' ', replace(value, '.', ' '), ' ')
+            else {{ searchable('value') }}
+        end as words
     from path_values
     where vr in ('AE', 'CS', 'LO', 'LT', 'PN', 'SH', 'ST', 'UC', 'UI', 'UN', 'UR', 'UT')
 ),
@@ -52,7 +55,7 @@ text_words as (
         texts.*,
         parts.word
     from texts
-    cross join unnest(list_distinct(string_split(trim(texts.words), ' '))) as parts (word)
+    cross join unnest(string_split(texts.words, ' ')) as parts (word)
     where length(parts.word) >= case when texts.vr = 'UI' then 6 else 3 end
 )
 
