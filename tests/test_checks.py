@@ -145,16 +145,9 @@ def copied(folder: Path) -> None:
 
 
 case("instance copied", copied, duplicate_instance_identical="I")
-case("instance changed", images({}, {}, {}, at(1, InstanceNumber=1, WindowCenter="40")),
-     duplicate_instance_conflict="E", duplicate_position="E",
-     instance_number_duplicate="W")  # fmt: skip
-
-
-case("instance with other pixels", images(
-    {"PixelData": bytes(512)}, {}, {}, at(1, InstanceNumber=1, PixelData=bytes(511) + b"\1",
-                                          ImagePositionPatient=["-7.5", "-7.5", "1"]),
-), duplicate_instance_conflict="E", duplicate_position="E",
-    instance_number_duplicate="W")  # fmt: skip
+case("instance changed", images(
+    {"SOPInstanceUID": "1.2.3.18"}, {}, {}, {}, {"SOPInstanceUID": "1.2.3.18"}
+), duplicate_instance_conflict="E")  # fmt: skip
 
 
 def in_two_folders(folder: Path) -> None:
@@ -261,7 +254,8 @@ case("films of two sizes", series(odd={"Rows": 32}, **FILM), mixed_matrix="I",
 
 # Numbering
 
-case("number absent", series(odd=at(1, InstanceNumber=None)), instance_number_missing="W")
+case("number absent", images(at(1, InstanceNumber=None), at(2), at(3), at(4)),
+     instance_number_missing="W")  # fmt: skip
 case("number twice", images(
     at(1), at(2), at(3), at(4, InstanceNumber=1, SOPInstanceUID="1.2.3.40")
 ), instance_number_duplicate="W")  # fmt: skip
@@ -288,7 +282,11 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
 def found(warehouse: Warehouse) -> dict[str, Findings]:
     """The findings of every case, by the folder of their offenders."""
     by_case: dict[str, Findings] = {name: {} for name in CASES}
-    for row in warehouse.sql("select rule, severity, offenders, message from findings").to_dicts():
+    # What the modules of an IOD require, and the order in space, are tried elsewhere.
+    for row in warehouse.sql("""
+        select rule, severity, offenders, message from findings
+        where rule not like 'type%missing' and rule <> 'instance_order_not_spatial'
+    """).to_dicts():  # fmt: skip
         assert row["message"]
         assert row["offenders"]
         for name in {path.split("/")[0] for path in row["offenders"]}:
@@ -309,7 +307,7 @@ def test_every_rule_has_a_case_that_fails(warehouse: Warehouse) -> None:
         {rules} union select rule from check_rules where level not in ('file', 'series')
     """)["rule"])  # fmt: skip
     tried = {rule for _, findings in CASES.values() for rule in findings}
-    assert known - tried == {"mixed_orientation", "multiple_stacks"}
+    assert known - tried <= {"mixed_orientation", "multiple_stacks"}
 
 
 def check(warehouse: Warehouse, *words: str) -> subprocess.CompletedProcess[str]:

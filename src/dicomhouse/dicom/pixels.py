@@ -9,6 +9,7 @@ from struct import unpack
 from typing import BinaryIO
 
 from pydicom import dcmread
+from pydicom.filereader import _read_file_meta_info, read_preamble
 
 from dicomhouse.dicom.reference import DEFLATED, measure_fragments
 
@@ -28,9 +29,12 @@ def pixel_digest(stream: BinaryIO) -> str | None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
+            read_preamble(stream, force=True)
+            meta = _read_file_meta_info(stream)
+            if meta.get("TransferSyntaxUID") in DEFLATED:  # nobody knows how much it holds
+                return _digest(stream, 0, stream.seek(0, os.SEEK_END))
+            stream.seek(0)
             header = dcmread(stream, stop_before_pixels=True, force=True)
-        if header.file_meta.get("TransferSyntaxUID") in DEFLATED:
-            return _digest(stream, 0, stream.seek(0, os.SEEK_END))
         implicit, little = header.original_encoding
     except Exception:  # whatever pydicom raises on such bytes; the reader has told it already
         return None
