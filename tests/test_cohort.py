@@ -21,10 +21,10 @@ PATIENTS, SLICES = map(int, os.environ.get("DICOMHOUSE_COHORT", "36x12").split("
 # Of each kind one, then the first ones again in other patients.
 PLANTED = (list(Defect) * 2)[:30]
 
-# One file of each parent, or the one set aside, stands for all that the defect names.
+# One file of each parent or value, or the one set aside, stands for all that the defect names.
 NAMES_SOME = {
     Defect.TWO_STUDIES_IN_SERIES, Defect.TWO_SERIES_IN_FOLDER, Defect.DUPLICATE_INSTANCE,
-    Defect.INSTANCE_NUMBER_GAP,
+    Defect.INSTANCE_NUMBER_GAP, Defect.ANOTHER_PATIENT_NAME, Defect.ANOTHER_MANUFACTURER,
 }  # fmt: skip
 
 ALSO = {Defect.SHEARED_STACK: {"tilt_tag_mismatch"}}
