@@ -56,6 +56,7 @@ def extract(folder: Path, files: int) -> dict[str, Any]:
         "files": len(paths),
         "statuses": dict(summary.statuses),
         "elements": summary.elements,
+        "lake_bytes_per_image": summary.n_bytes / max(1, summary.images),
         "seconds": seconds,
         "peak_bytes": peak,
     }

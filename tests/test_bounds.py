@@ -69,6 +69,7 @@ def test_a_worker_stays_below_400_mb_for_20_000_files_and_hostile_ones() -> None
     assert sum(told["statuses"].values()) == told["files"] == 20_000 + len(ENDS)
     assert told["statuses"]["ok"] >= 20_000
     assert told["elements"] > 56 * 20_000
+    assert told["lake_bytes_per_image"] <= 200
 
 
 def test_hostile_files_end_at_a_bound_with_a_reason() -> None:

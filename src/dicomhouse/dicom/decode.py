@@ -36,6 +36,8 @@ TEXT = _CHARSET | _BACKSLASH_IS_TEXT | {"AE", "AS", "CS", "DA", "DS", "DT", "IS"
 """Value representations whose value is text."""
 
 _CHINESE = "iso_ir_58"
+_MAX_TERMS = 1000
+"""Characters of all character sets that the standard knows, twice."""
 
 DEFAULT_REPERTOIRE = ("iso8859",)
 """pydicom's name for ISO-IR 6, read as Latin-1 so that no byte is lost."""
@@ -80,9 +82,15 @@ class Charset(NamedTuple):
 DEFAULT_CHARSET = Charset()
 
 
-@lru_cache(1 << 10)
 def charset(terms: str) -> Charset:
     """The codecs of a SpecificCharacterSet, its terms joined by backslashes (PS3.3 C.12.1.1.2)."""
+    if len(terms) > _MAX_TERMS:
+        return Charset(DEFAULT_REPERTOIRE, False)
+    return _charset(terms)
+
+
+@lru_cache(1 << 10)
+def _charset(terms: str) -> Charset:
     names = [term.strip(" \0") for term in terms.split("\\")]
     known = all(name in python_encoding for name in names)
     try:

@@ -68,7 +68,7 @@ class _Name(NamedTuple):
     structural: bool
 
 
-@lru_cache(1 << 14)
+@lru_cache(1 << 12)
 def _name(parent: str, tag: int, creator: str | None, vr: str, vr_file: str) -> _Name:
     return _Name(
         path=below(parent, tag, creator),

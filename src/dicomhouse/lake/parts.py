@@ -200,6 +200,7 @@ class _Writer:
             max_rows_per_page=_ROW_GROUP_ELEMENTS,
             data_page_size=_PAGE_BYTES,
             write_batch_size=_WRITE_ROWS,
+            dictionary_pagesize_limit=_PAGE_BYTES,
         )
 
     def write(self, table: pa.Table) -> None:
