@@ -77,7 +77,7 @@ def datasets(root: Path) -> list[Dataset]:
 
 def value_of(dataset: Dataset, keyword: str) -> Any:
     """A value as it is compared: numbers as numbers, text without padding; None where empty."""
-    element = dataset[keyword] if keyword in dataset else None
+    element = dataset.data_element(keyword)
     if element is None or element.VM == 0:
         return None
     values = element.value if element.VM > 1 else [element.value]
