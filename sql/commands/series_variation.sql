@@ -18,6 +18,7 @@ left join image_tags as tags
         and varying.path = tags.path
 where
     varying.level = 'series'
+    and varying.scope = '(all)'
     and varying.source = getvariable('source')
     and varying.entity_key = getvariable('series_key')
     and varying.state in ('varies', 'constant_where_present')

@@ -35,12 +35,12 @@ from dicomhouse.standard.dictionary import Attribute, attribute, attribute_of_ke
 
 Codes = NDArray[np.int32]
 
-_ROW_GROUP_IMAGES = 65_536
-_ROW_GROUP_ELEMENTS = 1 << 20
+ROW_GROUP_IMAGES = 65_536
+ROW_GROUP_ELEMENTS = 1 << 20
 _PAGE_BYTES = 16 << 20
 _WRITE_ROWS = 1 << 16
 _ZSTD_LEVEL = 1
-_SORTED_BY = ["path", "tag", "keyword"]
+SORTED_BY = ["path", "tag", "keyword"]
 """Columns of `elements` whose least and greatest values tell its row groups apart."""
 
 
@@ -109,7 +109,7 @@ class Part:
         self.source = source
         self.run_id = run_id
         self.summary = PartSummary(name)
-        self._writers: dict[Path, _Writer] = {}
+        self._writers: dict[Path, PartFile] = {}
         self._images: dict[str | None, list[pa.Table]] = {}
 
     def add(self, files: Sequence[FileFacts], headers: Headers) -> None:
@@ -123,9 +123,9 @@ class Part:
         self._write("files", None, files_table)
         for modality, chosen in batch.modalities().items():
             rows = batch.rows_of(chosen)
-            for start in range(0, len(rows), _ROW_GROUP_ELEMENTS):
-                table = batch.elements_table(rows[start : start + _ROW_GROUP_ELEMENTS])
-                self._write("elements", modality, table, statistics=_SORTED_BY)
+            for start in range(0, len(rows), ROW_GROUP_ELEMENTS):
+                table = batch.elements_table(rows[start : start + ROW_GROUP_ELEMENTS])
+                self._write("elements", modality, table, statistics=SORTED_BY)
             images = np.flatnonzero(chosen & batch.is_image)
             if len(images):
                 table = batch.images_table(files_table, images)
@@ -136,18 +136,18 @@ class Part:
         for modality, tables in self._images.items():
             images = pa.concat_tables(tables, promote_options="default")
             self.summary.image_columns.update(images.column_names)
-            for start in range(0, len(images), _ROW_GROUP_IMAGES):
-                self._write("images", modality, images.slice(start, _ROW_GROUP_IMAGES))
+            for start in range(0, len(images), ROW_GROUP_IMAGES):
+                self._write("images", modality, images.slice(start, ROW_GROUP_IMAGES))
         self.summary.n_bytes = sum(writer.close() for writer in self._writers.values())
         return self.summary
 
     def _write(
-        self, table: str, modality: str | None, rows: pa.Table, statistics: Any = True
+        self, table: str, modality: str | None, rows: pa.Table, statistics: list[str] | bool = True
     ) -> None:
         folder = layout.partition_folder(self.lake, table, self.source, modality)
         writer = self._writers.get(folder)
         if writer is None:
-            writer = _Writer(folder, self.summary.name, rows.schema, statistics)
+            writer = PartFile(folder, self.summary.name, rows.schema, statistics)
             self._writers[folder] = writer
         writer.write(rows)
 
@@ -166,7 +166,7 @@ def write_columns_parts(lake: Path, sources: Sequence[str], image_columns: set[s
         folder = partitions[0] if partitions else layout.partition_folder(
             lake, table, min(sources), None
         )  # fmt: skip
-        writer = _Writer(folder, layout.COLUMNS_PART.removesuffix(".parquet"), schema)
+        writer = PartFile(folder, layout.COLUMNS_PART.removesuffix(".parquet"), schema)
         writer.write(schema.empty_table())
         writer.close()
 
@@ -181,10 +181,19 @@ def image_schema(columns: set[str]) -> pa.Schema:
     return pa.schema(list(fields.values()))
 
 
-class _Writer:
-    """A Parquet file under a private name, until it is whole."""
+class PartFile:
+    """The file of a part in one partition, under a private name until it is whole.
 
-    def __init__(self, folder: Path, name: str, schema: pa.Schema, statistics: Any = True) -> None:
+    Args:
+        folder: the partition's, made where it is not there.
+        name: the part's.
+        schema: of its rows.
+        statistics: the columns whose least and greatest values are noted; all or none.
+    """
+
+    def __init__(
+        self, folder: Path, name: str, schema: pa.Schema, statistics: list[str] | bool = True
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._private = folder / f".{name}.{os.getpid()}.tmp"
         self._path = folder / f"{name}.parquet"
@@ -197,7 +206,7 @@ class _Writer:
             # Without Arrow's own schema the types are Parquet's plain ones for every reader.
             store_schema=False,
             # The same files follow each other at every path: zstd sees it where a page holds many.
-            max_rows_per_page=_ROW_GROUP_ELEMENTS,
+            max_rows_per_page=ROW_GROUP_ELEMENTS,
             data_page_size=_PAGE_BYTES,
             write_batch_size=_WRITE_ROWS,
             dictionary_pagesize_limit=_PAGE_BYTES,

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import heapq
 import json
-import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -21,13 +21,17 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from dicomhouse.lake import layout
-from dicomhouse.lake.parts import image_schema
+from dicomhouse.lake.parts import (
+    ROW_GROUP_ELEMENTS,
+    ROW_GROUP_IMAGES,
+    SORTED_BY,
+    PartFile,
+    image_schema,
+)
 from dicomhouse.lake.records import PartRecord
 from dicomhouse.lake.schema import ELEMENTS, FILES, IMAGE_LINEAGE, image_column
 
 _ROWS_AT_ONCE = 1 << 17
-_ROW_GROUP_ELEMENTS = 1 << 20
-_ROW_GROUP_IMAGES = 65_536
 _TEXTS = [field.name for field in ELEMENTS if field.type == pa.string()]
 
 
@@ -112,8 +116,9 @@ def rewrite(work: Path, lake: Path, extractor: str) -> PartRecord:
 
     (folder,) = folders("files")
     files = pa.concat_tables([t for part in parts for t in part.batches(folder)])
-    with _Writer(lake / folder, order.name, FILES, 1 << 20) as out:
-        out.write(files)
+    out = _Rewritten(lake / folder, order.name, ROW_GROUP_ELEMENTS, FILES)
+    out.write(files)
+    out.close()
     used: dict[str, set[str]] = {}
     n_elements = 0
     for folder in folders("elements"):
@@ -150,13 +155,14 @@ def _elements(parts: Sequence[_Rows], lake: Path, folder: str, name: str) -> tup
     else:
         runs = [part.by_path(folder) for part in parts]
         tables = (table for _, table in heapq.merge(*runs, key=lambda run: run[0]))
-    with _Writer(lake / folder, name, None, _ROW_GROUP_ELEMENTS) as out:
-        for table in tables:
-            rows += table.num_rows
-            # Files without keys are no images: what they hold makes no column.
-            top = pc.and_(pc.equal(table["depth"], 0), pc.is_valid(table["patient_key"]))
-            tags.update(pc.unique(table["tag"].filter(top)).to_pylist())
-            out.write(table)
+    out = _Rewritten(lake / folder, name, ROW_GROUP_ELEMENTS, statistics=SORTED_BY)
+    for table in tables:
+        rows += table.num_rows
+        # Files without keys are no images: what they hold makes no column.
+        top = pc.and_(pc.equal(table["depth"], 0), pc.is_valid(table["patient_key"]))
+        tags.update(pc.unique(table["tag"].filter(top)).to_pylist())
+        out.write(table)
+    out.close()
     columns = (image_column(int(tag, 16)) for tag in tags)
     return rows, {column.keyword for column in columns if column is not None}
 
@@ -167,34 +173,38 @@ def _images(parts: Sequence[_Rows], lake: Path, folder: str, name: str, columns:
     names = [*IMAGE_LINEAGE.names, *sorted(columns - set(IMAGE_LINEAGE.names))]
     schema = pa.schema([typed.field(name) for name in names])
     rows = 0
-    with _Writer(lake / folder, name, schema, _ROW_GROUP_IMAGES) as out:
-        for part in parts:
-            for table in part.batches(folder):
-                rows += table.num_rows
-                arrays = [
-                    table[field.name].cast(field.type)
-                    if field.name in table.column_names
-                    else pa.nulls(table.num_rows, field.type)
-                    for field in schema
-                ]
-                out.write(pa.table(arrays, schema=schema))
+    out = _Rewritten(lake / folder, name, ROW_GROUP_IMAGES, schema)
+    for part in parts:
+        for table in part.batches(folder):
+            rows += table.num_rows
+            arrays = [
+                table[field.name].cast(field.type)
+                if field.name in table.column_names
+                else pa.nulls(table.num_rows, field.type)
+                for field in schema
+            ]
+            out.write(pa.table(arrays, schema=schema))
+    out.close()
     return rows
 
 
-class _Writer:
-    """A Parquet file that gets its name once it is whole; none where there are no rows."""
+class _Rewritten:
+    """A part's file in one partition, written in full row groups; none where there are no rows."""
 
-    def __init__(self, folder: Path, name: str, schema: pa.Schema | None, row_group: int) -> None:
-        self._path = folder / f"{name}.parquet"
-        self._private = folder / f".{name}.{os.getpid()}.tmp"
-        self._schema = schema
+    def __init__(
+        self,
+        folder: Path,
+        name: str,
+        row_group: int,
+        schema: pa.Schema | None = None,
+        statistics: list[str] | bool = True,
+    ) -> None:
+        self._new = partial(PartFile, folder, name, statistics=statistics)
         self._row_group = row_group
+        self._schema = schema
         self._waiting: list[pa.Table] = []
         self._rows = 0
-        self._writer: pq.ParquetWriter | None = None
-
-    def __enter__(self) -> _Writer:
-        return self
+        self._file: PartFile | None = None
 
     def write(self, table: pa.Table) -> None:
         self._waiting.append(table)
@@ -202,25 +212,21 @@ class _Writer:
         if self._rows >= self._row_group:
             self._flush()
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None and self._rows:
+    def close(self) -> None:
+        if self._rows:
             self._flush()
-        if self._writer is not None:
-            self._writer.close()
-            if kind is None:
-                self._private.rename(self._path)
+        if self._file is not None:
+            self._file.close()
 
     def _flush(self) -> None:
         table = pa.concat_tables(self._waiting).unify_dictionaries().combine_chunks()
         table = pa.table([_used(column) for column in table.columns], table.schema.names)
         if self._schema is not None:
             table = table.cast(self._schema)
-        if self._writer is None:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._writer = pq.ParquetWriter(
-                self._private, table.schema, compression="zstd", store_schema=False
-            )
-        self._writer.write_table(table, self._row_group)
+        if self._file is None:
+            self._file = self._new(schema=table.schema)
+        for start in range(0, len(table), self._row_group):
+            self._file.write(table.slice(start, self._row_group))
         self._waiting, self._rows = [], 0
 
 

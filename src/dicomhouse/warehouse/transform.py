@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from dicomhouse.errors import ModelsFailed
-from dicomhouse.versions import dbt_project
+from dicomhouse.versions import dbt_project, models
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,11 @@ class DbtProcess:
 
     def __init__(self, state: Path) -> None:
         """`state`: a folder that stays from run to run, for dbt's parse, results and log."""
-        self.target = state.resolve() / "target"
+        # dbt's parse of another project would be taken for this one's.
+        self.target = state.resolve() / f"target-{models()}"
+        for other in state.glob("target*"):
+            if other.name != self.target.name:
+                shutil.rmtree(other)
         self._log = state.resolve() / "logs"
         self._log.mkdir(parents=True, exist_ok=True)
         with (self._log / "output.txt").open("w") as output:
