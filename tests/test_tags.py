@@ -77,9 +77,9 @@ def datasets(root: Path) -> list[Dataset]:
 
 def value_of(dataset: Dataset, keyword: str) -> Any:
     """A value as it is compared: numbers as numbers, text without padding; None where empty."""
-    element = dataset.data_element(keyword)
-    if element is None or element.VM == 0:
+    if keyword not in dataset or dataset[keyword].VM == 0:
         return None
+    element = dataset[keyword]
     values = element.value if element.VM > 1 else [element.value]
     if element.VR in NUMBERS:
         return tuple(float(value) for value in values)
