@@ -23,6 +23,11 @@ def is_creator(tag: int) -> bool:
     return is_private(tag) and 0x10 <= tag & 0xFFFF <= 0xFF
 
 
+def is_structural(tag: int) -> bool:
+    """Whether it tells of the file's form: file meta information, group lengths, creators."""
+    return tag >> 16 == 2 or not tag & 0xFFFF or is_creator(tag)
+
+
 def creator_text(value: str | None) -> str | None:
     """The text that names a private block; None where it is longer than an LO may be (PS3.5 6.2).
 
@@ -75,7 +80,7 @@ def _name(parent: str, tag: int, creator: str | None, vr: str, vr_file: str) -> 
         keyword=keyword_of(tag),
         private_creator=creator if is_private(tag) and not is_creator(tag) else None,
         problem=_vr_problem(tag, vr, vr_file),
-        structural=tag >> 16 == 2 or not tag & 0xFFFF or is_creator(tag),
+        structural=is_structural(tag),
     )
 
 
