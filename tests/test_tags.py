@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pydicom
 import pytest
 from conftest import PYDICOM_DATA, run_cli
@@ -18,6 +19,7 @@ from pydicom.dataset import Dataset
 
 import dicomhouse
 from dicomhouse.errors import UsageError
+from dicomhouse.output import write
 from dicomhouse.pipeline import build_direct
 from dicomhouse.questions import question, questions
 from dicomhouse.reader import Warehouse
@@ -387,6 +389,18 @@ class TestReports:
             question("bits").variables({"sauce": "x"})
         with pytest.raises(UsageError, match="useless_tags"):
             question("nothing")
+
+    def test_patient_that_is_not_there_is_told(self, folder: Path) -> None:
+        at = ["sql", "--report", "patient_modules", "--warehouse", str(folder / "w")]
+        done = run_cli(*at, "--param", "patient=nobody")
+        assert done.returncode == 0
+        assert "patient_modules has no row for patient as given" in done.stderr
+        assert "nobody" not in done.stderr
+        assert "no row" not in run_cli(*at, "--param", "patient=SECRET-4711").stderr
+
+    def test_csv_has_the_line_ends_of_the_shell(self, capsys: pytest.CaptureFixture[str]) -> None:
+        write(pa.table({"patient_key": ["a"]}), "csv")
+        assert capsys.readouterr().out == "patient_key\na\n"
 
     def test_list_of_reports_needs_no_warehouse(self, tmp_path: Path) -> None:
         done = run_cli("sql", "--report", "--format", "json", "--warehouse", str(tmp_path))
