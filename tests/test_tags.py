@@ -356,6 +356,10 @@ class TestReports:
         assert by_path["KVP"]["module"] == "ct-image"
         assert by_path["SOPInstanceUID"]["state"] == "varies"
         images = [i for i in datasets(REAL) if i.PatientID == image.PatientID]
+        dates = [i.StudyDate for i in images]
+        told_dates = by_path["StudyDate"]
+        assert (told_dates["time_min"], told_dates["time_max"]) == (min(dates), max(dates))
+        assert min(dates) < max(dates)
         modalities = Counter(i.Modality for i in images)
         assert by_path["Modality"]["commonest_counts"] == [
             f"{name}: {n}" for name, n in sorted(modalities.items(), key=lambda m: (-m[1], m[0]))
