@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from dicomhouse.errors import UsageError
 from dicomhouse.output import printable
 from dicomhouse.resources import resource
-from dicomhouse.standard.tags import PrivateTag, nearest_keywords, parse_tag
+from dicomhouse.standard.tags import PrivateTag, is_structural, nearest_keywords, parse_tag
 from dicomhouse.warehouse.database import connect_standard, query
 
 if TYPE_CHECKING:
@@ -48,19 +48,13 @@ def tag_card(
     profile = None
     if warehouse is not None:
         profile = _rows(warehouse, "tag_profile", {"tag": masks[0] if masks else tag, "path": path})
-    is_structural = _is_structural(parsed)
-    if not (dictionary or profile or is_structural):
+    structural = parsed.element is None if isinstance(parsed, PrivateTag) else is_structural(parsed)
+    if not (dictionary or profile or structural):
         raise UsageError(_unknown(parsed, warehouse is not None))
     return {
-        "tag": path or tag, "is_structural": is_structural,
+        "tag": path or tag, "is_structural": structural,
         "dictionary": dictionary, "modules": modules, "profile": profile,
     }  # fmt: skip
-
-
-def _is_structural(tag: int | PrivateTag) -> bool:
-    from dicomhouse.dicom import tree
-
-    return tag.element is None if isinstance(tag, PrivateTag) else tree.is_structural(tag)
 
 
 def _unknown(tag: int | PrivateTag, has_warehouse: bool) -> str:

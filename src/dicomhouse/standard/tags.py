@@ -1,4 +1,4 @@
-"""Reads a tag in whichever form people write it.
+"""Reads a tag in whichever form people write it, and tells its kind by its number.
 
 Eight digits are always hexadecimal: `00100010` is PatientName, and so is `1048592`, but `16777216`
 is group 1677, not (0100,0000). A decimal number has one to ten digits, not eight, and does not
@@ -83,6 +83,20 @@ def parse_tag(text: str) -> int | PrivateTag:
     if tag is None:
         raise UsageError(_unknown(text))
     return tag
+
+
+def is_private(tag: int) -> bool:
+    return bool(tag >> 16 & 1)
+
+
+def is_creator(tag: int) -> bool:
+    """Whether the tag reserves a private block (PS3.5 7.8.1)."""
+    return is_private(tag) and 0x10 <= tag & 0xFFFF <= 0xFF
+
+
+def is_structural(tag: int) -> bool:
+    """Whether it tells of the file's form: file meta information, group lengths, creators."""
+    return tag >> 16 == 2 or not tag & 0xFFFF or is_creator(tag)
 
 
 def nearest_keywords(tag: int) -> list[str]:
