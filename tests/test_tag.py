@@ -59,7 +59,7 @@ def card(text: str, warehouse: Warehouse | None = None, *iods: str) -> dict[str,
     "text",
     [
         "SeriesNumber", "seriesnumber", "Series Number", "series number", "0020,0011",
-        "(0020,0011)", "00200011", "0x00200011", "2097169",
+        "(0020,0011)", "00200011", "0x00200011", "2097169", "0x20,0x11", "(0x0020, 0x0011)",
     ],
 )  # fmt: skip
 def test_every_form_gives_the_same_card(text: str) -> None:
@@ -184,7 +184,33 @@ def test_without_a_warehouse_the_standard_is_told(
     assert run_cli("tag", "KVP", "--warehouse", str(tmp_path)).returncode == 3
 
 
-def test_unused_number_is_told_as_unknown(warehouse: Warehouse) -> None:
-    text = list(lines(card("0009,0001", warehouse)))
-    assert text[0] == "(0009,0001)"
-    assert "in no image of this warehouse" in text
+@pytest.mark.parametrize("text", ["0009,0001", '(0019,"NOBODY",0C)', "(0019,?,0C)", "1234,5678"])
+def test_number_that_nobody_knows_is_wrong_usage(warehouse: Warehouse, text: str) -> None:
+    for opened in (None, warehouse):
+        with pytest.raises(UsageError, match="in no dictionary that is known here"):
+            card(text, opened)
+
+
+def test_unknown_number_is_answered_with_its_neighbours() -> None:
+    with pytest.raises(UsageError, match=r"\(0010,0011\) .* keywords are PatientName, PatientID"):
+        card("0010,0011")
+
+
+def test_known_tag_that_no_image_has_is_told(warehouse: Warehouse) -> None:
+    assert "in no image of this warehouse" in list(
+        lines(card("PatientSpeciesDescription", warehouse))
+    )
+
+
+@pytest.mark.parametrize(
+    "text", ["TransferSyntaxUID", "0008,0000", "0019,0010", '(0019,"SIEMENS MR HEADER")']
+)
+def test_structural_tag_is_no_data_of_an_image(warehouse: Warehouse, text: str) -> None:
+    found = card(text, warehouse)
+    assert found["is_structural"]
+    assert [row["keyword"] for row in found["dictionary"]] in ([], ["TransferSyntaxUID"])
+    assert "profiles leave such elements out, the table elements has them" in list(lines(found))
+
+
+def test_entry_of_its_own_counts_before_that_of_a_repeating_group() -> None:
+    assert [row["keyword"] for row in card("7FE0,0010")["dictionary"]] == ["PixelData"]

@@ -77,12 +77,14 @@ counted as (
     group by all
 ),
 
-commonest as (
+summaries as (
     select
         source,
         patient_key,
         path,
-        list(concat(left(value, 40), ': ', images) order by images desc, value)[:5] as counts
+        min(value) as value_min,
+        max(value) as value_max,
+        list(concat(left(value, 64), ': ', images) order by images desc, value)[:5] as counts
     from counted
     group by source, patient_key, path
 )
@@ -94,10 +96,14 @@ select
     tags.path,
     tags.state,
     tags.value,
-    case when tags.distinct_values between 2 and tags.present - 1 then commonest.counts end
+    case when tags.distinct_values between 2 and tags.present - 1 then summaries.counts end
         as commonest_counts,
     case when tags.state = 'varies' then tags.number_min end as number_min,
     case when tags.state = 'varies' then tags.number_max end as number_max,
+    case when tags.state = 'varies' and tags.vr in ('DA', 'TM', 'DT') then summaries.value_min end
+        as time_min,
+    case when tags.state = 'varies' and tags.vr in ('DA', 'TM', 'DT') then summaries.value_max end
+        as time_max,
     tags.distinct_values,
     tags.present,
     tags.empty,
@@ -110,11 +116,11 @@ left join modules
         tags.source = modules.source
         and tags.patient_key = modules.patient_key
         and tags.path = modules.path
-left join commonest
+left join summaries
     on
-        tags.source = commonest.source
-        and tags.patient_key = commonest.patient_key
-        and tags.path = commonest.path
+        tags.source = summaries.source
+        and tags.patient_key = summaries.patient_key
+        and tags.path = summaries.path
 order by
     tags.source,
     tags.patient_key,

@@ -1,4 +1,4 @@
--- Tags that tell no two images of a source apart: one value in all of them, or none in any.
+-- Tags whose value never changes in a source: one value in all images that have one, or none in any.
 -- param source: this source alone
 select
     source,
@@ -9,6 +9,7 @@ select
     images,
     present,
     percent_missing,
+    state,
     module
 from tag_profile
 where

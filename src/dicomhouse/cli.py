@@ -398,7 +398,12 @@ def _sql(chosen: argparse.Namespace) -> int:
         asked = question(chosen.report)
         statement, variables = asked.sql, asked.variables(given)
     with dicomhouse.open(chosen.warehouse, chosen.generation) as warehouse:
-        write(query(warehouse.connection, statement, variables).to_arrow_table(), chosen.format)
+        rows = query(warehouse.connection, statement, variables).to_arrow_table()
+    write(rows, chosen.format)
+    if chosen.report and given and not rows.num_rows:
+        _say(
+            f"{chosen.report} has no row for {', '.join(given)} as given: is it in this warehouse?"
+        )
     return 0
 
 

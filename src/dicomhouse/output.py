@@ -26,7 +26,7 @@ def write(rows: pa.Table, form: str) -> None:
             for row in rows.to_pylist():
                 print(json.dumps(row, ensure_ascii=False, default=str))
         case "csv":
-            writer = csv.writer(sys.stdout)
+            writer = csv.writer(sys.stdout, lineterminator="\n")
             writer.writerow(rows.column_names)
             for row in rows.to_pylist():
                 writer.writerow([_csv(value) for value in row.values()])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from dicomhouse.errors import UsageError
 from dicomhouse.output import printable
 from dicomhouse.resources import resource
-from dicomhouse.standard.tags import PrivateTag, parse_tag
+from dicomhouse.standard.tags import PrivateTag, is_structural, nearest_keywords, parse_tag
 from dicomhouse.warehouse.database import connect_standard, query
 
 if TYPE_CHECKING:
@@ -31,7 +31,8 @@ def tag_card(
         warehouse: a generation's DuckDB file, or None: then `profile` is None.
 
     Raises:
-        UsageError: the text is no tag, or an IOD is none; the message names the nearest ones.
+        UsageError: the text is no tag, or one that neither the dictionaries nor the warehouse
+            know, or an IOD is none; the message names the nearest ones.
     """
     parsed = parse_tag(text)
     private = isinstance(parsed, PrivateTag)
@@ -47,9 +48,27 @@ def tag_card(
     profile = None
     if warehouse is not None:
         profile = _rows(warehouse, "tag_profile", {"tag": masks[0] if masks else tag, "path": path})
+    structural = parsed.element is None if isinstance(parsed, PrivateTag) else is_structural(parsed)
+    if not (dictionary or profile or structural):
+        raise UsageError(_unknown(parsed, warehouse is not None))
     return {
-        "tag": path or tag, "dictionary": dictionary, "modules": modules, "profile": profile,
+        "tag": path or tag, "is_structural": structural,
+        "dictionary": dictionary, "modules": modules, "profile": profile,
     }  # fmt: skip
+
+
+def _unknown(tag: int | PrivateTag, has_warehouse: bool) -> str:
+    if isinstance(tag, PrivateTag):
+        written, nearest = str(tag), []
+    else:
+        written, nearest = _number(f"{tag:08X}"), nearest_keywords(tag)
+    text = f"{written} is in no dictionary that is known here"
+    text += " and in no image of this warehouse." if has_warehouse else "."
+    return text + (f" The nearest keywords are {', '.join(nearest)}." if nearest else "")
+
+
+def _number(tag: str) -> str:
+    return f"({tag[:4]},{tag[4:]})"
 
 
 def _check_iods(asked: Iterable[str], iods: Sequence[str]) -> None:
@@ -80,7 +99,7 @@ def lines(card: dict[str, Any]) -> Iterable[str]:
 
 def _dictionary_lines(card: dict[str, Any]) -> Iterable[str]:
     tag, entries = card["tag"], card["dictionary"]
-    yield printable(tag if tag.startswith("(") else f"({tag[:4]},{tag[4:]})")
+    yield printable(tag if tag.startswith("(") else _number(tag))
     for entry in entries:
         retired = ", retired" if entry["is_retired"] else ""
         creator = entry["private_creator"]
@@ -90,7 +109,9 @@ def _dictionary_lines(card: dict[str, Any]) -> Iterable[str]:
             f"  {keyword}{entry['name'] or 'no name'}, VR {entry['vr']}, VM {entry['vm']}"
             f"{retired}{owner}"
         )
-    if not entries:
+    if card["is_structural"]:
+        yield "  of the file's form: file meta information, a group length or a private creator"
+    elif not entries:
         yield "  in no dictionary that is known here"
 
 
@@ -116,6 +137,9 @@ def _module_lines(card: dict[str, Any]) -> Iterable[str]:
 
 def _profile_lines(card: dict[str, Any]) -> Iterable[str]:
     profile = card["profile"]
+    if card["is_structural"]:
+        yield "profiles leave such elements out, the table elements has them"
+        return
     if not profile:
         yield "in no image of this warehouse"
         return

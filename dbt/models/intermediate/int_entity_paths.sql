@@ -60,6 +60,7 @@ entity_paths as (
         coalesce(sum(images) filter (is_empty), 0)::bigint as empty,
         sum(invalid_images)::bigint as invalid,
         coalesce(sum(images) filter (varies_in_image), 0)::bigint as varying_images,
+        bool_or(is_unread) as has_unread,
         min(value) as value_min,
         max(value) as value_max,
         min(number_min) as number_min,
@@ -80,7 +81,8 @@ select
     entity_paths.tag,
     {{
         level_state(
-            'entity_paths.distinct_values', 'entity_paths.present', 'entity_images.images'
+            'entity_paths.distinct_values', 'entity_paths.present', 'entity_images.images',
+            'entity_paths.has_unread'
         )
     }} as state,
     entity_images.images,

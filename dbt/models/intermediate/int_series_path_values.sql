@@ -29,6 +29,7 @@ said as (
         vm,
         number,
         vm > 0 and value is null and vr <> 'SQ' as is_bulk,
+        vm > 0 and value is null and vr <> 'SQ' and digest is null as is_unread,
         case
             when vr = 'SQ' and vm > 0 then try_cast(number as bigint)::varchar
             when vm > 0 and value is null then concat(n_bytes, ':', digest)
@@ -58,6 +59,7 @@ said_by_image as (
         vm,
         content,
         is_bulk,
+        is_unread,
         is_invalid,
         number as number_min,
         number as number_max,
@@ -80,6 +82,7 @@ said_by_image as (
         max(vm) as vm,
         string_agg(coalesce(content, ''), chr(31) order by position) as content,
         bool_or(is_bulk) as is_bulk,
+        bool_or(is_unread) as is_unread,
         bool_or(is_invalid) as is_invalid,
         min(number) as number_min,
         max(number) as number_max,
@@ -107,6 +110,7 @@ counted as (
         min(number_min) as number_min,
         max(number_max) as number_max,
         min(number_mean) as number_mean,
+        bool_or(is_unread) as is_unread,
         count(*) as images,
         count(*) filter (is_invalid) as invalid_images,
         min(file_id) as example_file_id
@@ -178,6 +182,7 @@ select
         and len(list_distinct(string_split(value_key, chr(31)))) > 1,
         false
     ) as varies_in_image,
+    bool_or(is_unread) as is_unread,
     sum(images)::bigint as images,
     sum(invalid_images)::bigint as invalid_images,
     min(example_file_id) as example_file_id

@@ -6,15 +6,17 @@ entity_paths as (
     select * from {{ ref('int_entity_paths') }}
 ),
 
--- An entity has a say when it has at least two images and a value in one of them.
+-- An entity has a say when it has at least two images and a value in one of them, if its values
+-- could be compared.
 counted as (
     select
         source,
         scope,
         path,
         {% for level in levels %}
-        count(*) filter (level = '{{ level }}' and images >= 2 and state <> 'always_empty')
-            as {{ level }}_entities,
+        count(*) filter (
+            level = '{{ level }}' and images >= 2 and state not in ('always_empty', 'not_compared')
+        ) as {{ level }}_entities,
         count(*) filter (level = '{{ level }}' and images >= 2 and state = 'varies')
             as {{ level }}_varying,
         count(*) filter (level = '{{ level }}' and images >= 2 and state = 'constant_where_present')

@@ -60,6 +60,7 @@ select
     case
         when scope_paths.present = 0 then 'always empty'
         when scope_paths.present * 2 < scope_paths.images then 'mostly missing'
+        when scope_paths.state = 'not_compared' then 'not compared'
         when scope_paths.distinct_values = 1 then 'constant'
         when levels.level = 'item' then 'varies inside an image'
         when

@@ -27,7 +27,8 @@ from dicomhouse.dicom.decode import DEFAULT_CHARSET, Charset, Value, charset, de
 from dicomhouse.dicom.elements import FileHeader, Headers
 from dicomhouse.dicom.metered import Exceeded, Metered, count_headers
 from dicomhouse.dicom.sniff import kind_of
-from dicomhouse.dicom.tree import PIXEL_DATA, creator_text, element, is_creator, is_private
+from dicomhouse.dicom.tree import PIXEL_DATA, creator_text, element
+from dicomhouse.standard.tags import is_creator, is_private
 
 DEFLATED = frozenset(
     {"1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.4.95", "1.2.840.10008.1.2.4.205"}

@@ -9,18 +9,10 @@ from dicomhouse.dicom.decode import Value
 from dicomhouse.dicom.elements import Element
 from dicomhouse.dicom.problems import PROBLEM_CLASS
 from dicomhouse.standard.dictionary import attribute, repeating_attribute
+from dicomhouse.standard.tags import is_creator, is_private, is_structural
 
 PIXEL_DATA = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
 """Float, Double Float and Pixel Data at top level: their values are never read."""
-
-
-def is_private(tag: int) -> bool:
-    return bool(tag >> 16 & 1)
-
-
-def is_creator(tag: int) -> bool:
-    """Whether the tag reserves a private block (PS3.5 7.8.1)."""
-    return is_private(tag) and 0x10 <= tag & 0xFFFF <= 0xFF
 
 
 def creator_text(value: str | None) -> str | None:
@@ -75,7 +67,7 @@ def _name(parent: str, tag: int, creator: str | None, vr: str, vr_file: str) -> 
         keyword=keyword_of(tag),
         private_creator=creator if is_private(tag) and not is_creator(tag) else None,
         problem=_vr_problem(tag, vr, vr_file),
-        structural=tag >> 16 == 2 or not tag & 0xFFFF or is_creator(tag),
+        structural=is_structural(tag),
     )
 
 

@@ -30,8 +30,9 @@ from dicomhouse.dicom.decode import DEFAULT_CHARSET, NUMBERS, TEXT, Charset, Val
 from dicomhouse.dicom.elements import FileHeader, Headers
 from dicomhouse.dicom.metered import Exceeded, count_headers
 from dicomhouse.dicom.reference import DEFLATED, converted, measure_fragments, read_header
-from dicomhouse.dicom.tree import PIXEL_DATA, below, creator_text, element, is_creator
+from dicomhouse.dicom.tree import PIXEL_DATA, below, creator_text, element
 from dicomhouse.standard.dictionary import attribute, repeating_attribute
+from dicomhouse.standard.tags import is_creator
 
 _EXPLICIT = Struct("<HH2sH").unpack_from
 _IMPLICIT = Struct("<HHL").unpack_from

@@ -1,4 +1,4 @@
-"""Reads a tag in whichever form people write it.
+"""Reads a tag in whichever form people write it, and tells its kind by its number.
 
 Eight digits are always hexadecimal: `00100010` is PatientName, and so is `1048592`, but `16777216`
 is group 1677, not (0100,0000). A decimal number has one to ten digits, not eight, and does not
@@ -17,9 +17,8 @@ from dicomhouse.errors import UsageError
 from dicomhouse.standard import TABLES
 
 _HEXADECIMAL = re.compile(r"(?:0x)?([0-9a-f]{8})|0x([0-9a-f]{1,7})", re.IGNORECASE)
-_PAIR = re.compile(
-    r"([0-9a-f]{4})\s*,\s*([0-9a-f]{4})|\(\s*([0-9a-f]{4})\s*,\s*([0-9a-f]{4})\s*\)", re.IGNORECASE
-)
+_HALF = "([0-9a-f]{4}|0x[0-9a-f]{1,4})"
+_PAIR = re.compile(rf"{_HALF}\s*,\s*{_HALF}|\(\s*{_HALF}\s*,\s*{_HALF}\s*\)", re.IGNORECASE)
 _DECIMAL = re.compile(r"0|[1-9][0-9]{0,9}")
 _PRIVATE = re.compile(
     r'\(\s*([0-9a-f]{4})\s*,\s*(?:\?|"((?:[^"]|"")*)")\s*(?:,\s*([0-9a-f]{2})\s*)?\)',
@@ -71,7 +70,7 @@ def parse_tag(text: str) -> int | PrivateTag:
     if match := _HEXADECIMAL.fullmatch(text):
         return int(match[1] or match[2], 16)
     if match := _PAIR.fullmatch(text):
-        return int((match[1] or match[3]) + (match[2] or match[4]), 16)
+        return int(match[1] or match[3], 16) << 16 | int(match[2] or match[4], 16)
     if _DECIMAL.fullmatch(text) and int(text) <= 0xFFFFFFFF:
         return int(text)
     if match := _PRIVATE.fullmatch(text):
@@ -84,6 +83,26 @@ def parse_tag(text: str) -> int | PrivateTag:
     if tag is None:
         raise UsageError(_unknown(text))
     return tag
+
+
+def is_private(tag: int) -> bool:
+    return bool(tag >> 16 & 1)
+
+
+def is_creator(tag: int) -> bool:
+    """Whether the tag reserves a private block (PS3.5 7.8.1)."""
+    return is_private(tag) and 0x10 <= tag & 0xFFFF <= 0xFF
+
+
+def is_structural(tag: int) -> bool:
+    """Whether it tells of the file's form: file meta information, group lengths, creators."""
+    return tag >> 16 == 2 or not tag & 0xFFFF or is_creator(tag)
+
+
+def nearest_keywords(tag: int) -> list[str]:
+    """Keywords of up to five tags of the same group, the nearest first."""
+    group = [(abs(other - tag), word) for other, word, _ in _entries() if other >> 16 == tag >> 16]
+    return [word for _, word in sorted(group)[:5]]
 
 
 def _private(group: str, creator: str | None, element: str | None) -> PrivateTag:
