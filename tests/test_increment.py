@@ -20,6 +20,7 @@ from incremental import build_lake, lake_rows
 
 import dicomhouse
 from dicomhouse import versions
+from dicomhouse.dicom.bounds import Bounds
 from dicomhouse.errors import SourceLost, UsageError, WarehouseTooNew
 from dicomhouse.lake import extract, jobs
 from dicomhouse.lake.extract import Batch
@@ -328,6 +329,15 @@ def test_verify_finds_what_size_and_time_hide(root: Path) -> None:
     assert "nothing changed" in build(root, "s", verify=True)[-1]
 
 
+def test_other_bounds_read_everything_and_verify_reads_with_them(root: Path) -> None:
+    build(root, "s")
+    narrow = Bounds(max_text_bytes=4)
+    assert "reads files differently" in "".join(build(root, "s", bounds=narrow))
+    assert "nothing changed" in build(root, "s", verify=True, bounds=narrow)[-1]
+    assert "reads files differently" in "".join(build(root, "s"))
+    assert_clean(root, "s")
+
+
 def test_other_extractor_reads_everything_and_other_models_nothing(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -337,7 +347,7 @@ def test_other_extractor_reads_everything_and_other_models_nothing(
     told = build(root, "s")
     assert "build: the models changed" in told
     assert read_in(told) == 0
-    monkeypatch.setattr(versions, "extractor", lambda: "other")
+    monkeypatch.setattr(versions, "extractor", lambda bounds: f"other {bounds}")
     told = build(root, "s")  # t is read too: its parts are of no use
     assert "reads files differently" in "".join(told)
     assert read_in(told) == 5

@@ -220,7 +220,7 @@ def lay_out_again(
     found: Mapping[str, Sequence[Found]],
     target: Generation,
     run_id: str,
-    batch_files: int,
+    settings: Settings,
 ) -> tuple[list[Path], list[Path]]:
     """Save lists to read once more, into the scratch folder, what parts have rows of.
 
@@ -232,8 +232,9 @@ def lay_out_again(
     lists = []
     for source, files in found.items():
         known = (file for file in files if file.path not in choice.read[source])
-        for chunk in batches(known, batch_files):
-            batch = Batch(f"part-{run_id}-{next(number):05d}", source, run_id, chunk)
+        for chunk in batches(known, settings.batch_files):
+            name = f"part-{run_id}-{next(number):05d}"
+            batch = Batch(name, source, run_id, chunk, settings.bounds)
             lists.append(batch.save(target.scratch.work / "extract"))
     used = {use.name for use in choice.uses}
     before = [

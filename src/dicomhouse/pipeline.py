@@ -180,12 +180,12 @@ def other_contents(
     """
     with run.step("verify"):
         lists, before = increment.lay_out_again(choice, parts, found, run.generation, run.run_id,
-                                                run.settings.batch_files)  # fmt: skip
+                                                run.settings)  # fmt: skip
         n_read = sum(use.n_files for use in choice.uses)
         run.say(f"verify: {n_read:,} files are read again")
         scratch = run.generation.scratch
         with workers(run, len(lists), n_read) as pool:
-            for future in [pool.submit(carry_out, path, versions.extractor()) for path in lists]:
+            for future in [pool.submit(carry_out, path, run.extractor) for path in lists]:
                 checked(future.result)
         # Where no file has an element there is no file of the table but for this.
         write_columns_parts(scratch.lake, list(found), set())
