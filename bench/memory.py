@@ -45,9 +45,8 @@ def extract(folder: Path, files: int) -> dict[str, Any]:
         for path in paths
     ]
     with tempfile.TemporaryDirectory() as lake:
-        work = Batch("part", "bench", "run", entries).save(Path(lake))
         begun = time.process_time()
-        summary = extract_batch(work, Path(lake))
+        summary = extract_batch(Batch("part", "bench", "run", entries), Path(lake))
         seconds = time.process_time() - begun
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (
         1 if sys.platform == "darwin" else 1024

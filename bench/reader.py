@@ -160,7 +160,7 @@ def measure_workers(paths: Sequence[str], repeats: int) -> None:
     times: dict[int, float] = {}
     with tempfile.TemporaryDirectory() as folder:
         work = [
-            Batch(f"part-{at}", "bench", "run", entries[at : at + size]).save(Path(folder))
+            Batch(f"part-{at}", "bench", "run", entries[at : at + size])
             for at in range(0, len(entries), size)
         ]
         for jobs in (1, 2):

@@ -130,8 +130,8 @@ def test_bounds_come_from_the_environment_and_reach_the_worker(tmp_path: Path) -
     assert Settings(("a",), tmp_path, bounds=bounds).as_json()["bounds"]["max_elements"] == 5
     write_image(tmp_path / "1")
     entry = Entry(FileFacts("1", 1, 1), str(tmp_path / "1"), None)
-    work = Batch("part", "s", "run", [entry], bounds).save(tmp_path)
-    assert extract_batch(work, tmp_path / "lake").statuses == {"unreadable": 1}
+    batch = Batch.load(Batch("part", "s", "run", [entry], bounds).save(tmp_path))
+    assert extract_batch(batch, tmp_path / "lake").statuses == {"unreadable": 1}
 
 
 @pytest.mark.parametrize("told", ["max_elements", "max_elements=x", "most=1", "max_depth=0"])
@@ -154,8 +154,7 @@ def test_batch_written_in_pieces_holds_the_same(
     for most in (extract._MOST_ROWS, 1000):
         monkeypatch.setattr(extract, "_MOST_ROWS", most)
         folder = tmp_path / str(most)
-        folder.mkdir()
-        summary = extract_batch(Batch("p", "s", "run", entries).save(folder), folder / "lake")
+        summary = extract_batch(Batch("p", "s", "run", entries), folder / "lake")
         assert (summary.files, summary.images) == (len(paths), len(paths) - 1)
         lakes.append(folder / "lake")
     for table in ("files", "images", "elements"):

@@ -15,6 +15,7 @@ from typing import Any
 import duckdb
 import polars as pl
 import pytest
+import yaml
 from conftest import PYDICOM_DATA, run_cli
 
 import dicomhouse
@@ -24,6 +25,7 @@ from dicomhouse.reader import Warehouse
 from dicomhouse.resources import resource
 from dicomhouse.settings import Settings
 from dicomhouse.testing import build_cohort, write_image
+from dicomhouse.warehouse import database
 
 
 @pytest.fixture(scope="module")
@@ -42,10 +44,12 @@ def warehouse(demo: Path) -> Iterator[Warehouse]:
 
 def test_unit_tests_of_the_models_pass(demo: Path, tmp_path: Path) -> None:
     project = resource("dbt")
-    shutil.copy(demo / "warehouse.duckdb", tmp_path)
+    generation = (demo / "current").resolve()
+    database.register(tmp_path / "warehouse.duckdb", generation / "lake", {}, {}, {}, None)
     done = subprocess.run(
         [
-            *(sys.executable, "-m", "dbt.cli.main", "test", "--select", "test_type:unit"),
+            *(sys.executable, "-m", "dbt.cli.main", "build", "--empty"),
+            *("--exclude-resource-type", "test"),
             *("--project-dir", project, "--profiles-dir", project),
             *("--target-path", tmp_path / "target", "--log-path", tmp_path / "logs"),
         ],
@@ -55,10 +59,14 @@ def test_unit_tests_of_the_models_pass(demo: Path, tmp_path: Path) -> None:
         check=False,
     )
     results = json.loads((tmp_path / "target" / "run_results.json").read_text())["results"]
-    written = sum(text.read_text().count("\n  - name: test_") for text in project.rglob("*.yml"))
+    unit_tests = [r for r in results if r["unique_id"].startswith("unit_test.")]
+    written = sum(
+        len(yaml.safe_load(text.read_text()).get("unit_tests", []))
+        for text in project.rglob("*.yml")
+    )
     assert done.returncode == 0, done.stdout
-    assert {result["status"] for result in results} == {"pass"}
-    assert len(results) == written
+    assert {test["status"] for test in unit_tests} == {"pass"}
+    assert len(unit_tests) == written > 0
 
 
 def rows(warehouse: Warehouse, query: str) -> list[dict[str, Any]]:

@@ -381,9 +381,10 @@ def test_digests_follow_what_they_stand_for(
     shutil.copytree(Path(dicomhouse.__file__).parent, package)
     monkeypatch.setattr(versions, "resource", lambda *parts: package.joinpath(*parts))
     fresh = versions.extractor.__wrapped__
-    before = fresh()
-    assert before == versions.extractor()
+    before = fresh("bounds")
+    assert before == versions.extractor("bounds")
+    assert before != fresh("other bounds")
     (package / "lake" / "plan.py").write_text("# about whole parts")
-    assert fresh() == before
+    assert fresh("bounds") == before
     (package / "dicom" / "walk.py").write_text("# about what is read")
-    assert fresh() != before
+    assert fresh("bounds") != before

@@ -233,8 +233,9 @@ def lay_out_again(
     for source, files in found.items():
         known = (file for file in files if file.path not in choice.read[source])
         for chunk in batches(known, settings.batch_files):
-            name = f"part-{run_id}-{next(number):05d}"
-            batch = Batch(name, source, run_id, chunk, settings.bounds)
+            batch = Batch(
+                f"part-{run_id}-{next(number):05d}", source, run_id, chunk, settings.bounds
+            )
             lists.append(batch.save(target.scratch.work / "extract"))
     used = {use.name for use in choice.uses}
     before = [
