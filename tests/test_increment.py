@@ -329,6 +329,13 @@ def test_verify_finds_what_size_and_time_hide(root: Path) -> None:
     assert "nothing changed" in build(root, "s", verify=True)[-1]
 
 
+def test_verify_counts_a_changed_file_once(root: Path) -> None:
+    build(root, "s")
+    write(root / "s/a/1", "mr")
+    assert "build: 1 file changed" in build(root, "s", verify=True)
+    assert_clean(root, "s")
+
+
 def test_other_bounds_read_everything_and_verify_reads_with_them(root: Path) -> None:
     build(root, "s")
     narrow = Bounds(max_text_bytes=4)

@@ -35,7 +35,7 @@ from dicomhouse.report import render
 from dicomhouse.scan import Found, Source, identity, scan_all, sources_of, still_there
 from dicomhouse.settings import Settings
 from dicomhouse.warehouse import database
-from dicomhouse.warehouse.pixels import digest_repeated
+from dicomhouse.warehouse.pixels import digest_repeated, other_pixels
 from dicomhouse.warehouse.transform import DbtProcess, NodeResult
 
 Say = Callable[[str], None]
@@ -193,12 +193,30 @@ def other_contents(
         columns = [path for path in now if path.name == COLUMNS_PART]
         differing = database.differing([*before, *columns], now)
         generations.discard(scratch)
-    looked_at = {name: {f.path for f in files} for name, files in found.items()}
+        differing += _other_pixels(run)
+    looked_at = {name: {f.path for f in files} - choice.read[name] for name, files in found.items()}
     others: dict[str, set[str]] = {}
     for source, path in differing:
         if path in looked_at.get(source, ()):
             others.setdefault(source, set()).add(path)
     return others
+
+
+def _other_pixels(run: Run) -> list[tuple[str, str]]:
+    """Source and path of the repeated instances whose pixels are not the published ones."""
+    previous = _digests_before(run)
+    if previous is None:
+        return []
+    folders = {source.name: source.folder for source in run.sources}
+    return other_pixels(previous, folders, run.settings.jobs)
+
+
+def _digests_before(run: Run) -> Path | None:
+    """The DuckDB file whose digests of pixels count; none where they were taken otherwise."""
+    if run.published is None or run.before.get("extractor") != run.extractor:
+        return None
+    database = run.published.database
+    return database if database.exists() else None
 
 
 def scan(run: Run) -> dict[str, list[Found]]:
@@ -321,7 +339,7 @@ def register(run: Run) -> None:
         )
     with run.step("pixels"):
         folders = {name: Path(folder) for name, folder in _depends_on(run)["sources"].items()}
-        kept = None if run.settings.full_refresh else previous
+        kept = None if run.settings.full_refresh else _digests_before(run)
         digest_repeated(run.generation.database, folders, kept, run.settings.jobs)
 
 

@@ -220,7 +220,7 @@ class _Rewritten:
 
     def _flush(self) -> None:
         table = pa.concat_tables(self._waiting).unify_dictionaries().combine_chunks()
-        table = pa.table([_used(column) for column in table.columns], table.schema.names)
+        table = pa.table([_used(column) for column in table.columns], schema=table.schema)
         if self._schema is not None:
             table = table.cast(self._schema)
         if self._file is None:
