@@ -176,6 +176,7 @@ RULE_CASES: dict[str, list[tuple[str, list[Image]]]] = {
         ("W", axial([0, 1, 2.021, 3, 4])),
         ("pass", axial([0, 1, 2.019, 3, 4])),
         ("pass", stepped(1, 1, 1, 2, 3, 3, 3)),
+        ("W", stepped(1, 1, 1, 1.09, 1.09, 1.09)),
     ],
     "sheared_stack": [
         ("W", tilted(0.51)),
