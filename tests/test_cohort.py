@@ -27,7 +27,10 @@ NAMES_SOME = {
     Defect.INSTANCE_NUMBER_GAP, Defect.ANOTHER_PATIENT_NAME, Defect.ANOTHER_MANUFACTURER,
 }  # fmt: skip
 
-ALSO = {Defect.SHEARED_STACK: {"tilt_tag_mismatch"}}
+ALSO = {
+    Defect.SHEARED_STACK: {"tilt_tag_mismatch"},
+    Defect.MISSING_POSITION: {"type1_missing"},
+}
 """Other sides of the same deviation."""
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import errno
 import gc
+import math
 import os
 import time
 from collections import Counter
@@ -98,7 +100,7 @@ def begin(settings: Settings, say: Say) -> Iterator[Run]:
         UsageError, WarehouseBusy, WarehouseTooNew, StorageError: before anything was read.
     """
     os.umask(0o077)  # names and identifiers: readable by their owner alone
-    sources_of(list(settings.sources))
+    check_settings(settings)
     with generations.building(settings.warehouse) as generation:
         published = generations.current(settings.warehouse)
         run_id = f"{generation.number:06d}-{uuid4().hex[:8]}"
@@ -122,9 +124,25 @@ def check_settings(settings: Settings) -> None:
     """Raise what a run would before it reads anything.
 
     Raises:
-        UsageError: a source is missing, or two bear one name.
+        UsageError: a source is missing, two bear one name, or a tolerance is none.
     """
     sources_of(list(settings.sources))
+    known = _known_tolerances()
+    for name, number in settings.tolerances.items():
+        if name not in known:
+            raise UsageError(f"no tolerance {name}; there are: {', '.join(sorted(known))}.")
+        if not (math.isfinite(number) and number >= 0):
+            raise UsageError(f"the tolerance {name} must be a number from 0 up, not {number}.")
+
+
+def _known_tolerances() -> set[str]:
+    """The names that a run may set: rules and limits that have a number in dbt's seeds."""
+    known = set()
+    for seed, column in (("check_rules", "rule"), ("check_limits", "name")):
+        path = versions.dbt_project() / "seeds" / f"{seed}.csv"
+        with path.open(encoding="utf-8", newline="") as text:
+            known |= {row[column] for row in csv.DictReader(text) if row["tolerance"]}
+    return known
 
 
 def prepare(run: Run) -> Work | None:

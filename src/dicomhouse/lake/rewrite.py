@@ -33,6 +33,11 @@ from dicomhouse.lake.schema import ELEMENTS, FILES, IMAGE_LINEAGE, image_column
 
 _ROWS_AT_ONCE = 1 << 17
 _TEXTS = [field.name for field in ELEMENTS if field.type == pa.string()]
+_CODED = pa.schema(
+    field.with_type(pa.dictionary(pa.int32(), pa.string())) if field.name in _TEXTS else field
+    for field in ELEMENTS
+)
+"""Of `elements`, with the dictionaries that its files are read and written with."""
 
 
 @dataclass(frozen=True)
@@ -155,7 +160,7 @@ def _elements(parts: Sequence[_Rows], lake: Path, folder: str, name: str) -> tup
     else:
         runs = [part.by_path(folder) for part in parts]
         tables = (table for _, table in heapq.merge(*runs, key=lambda run: run[0]))
-    out = _Rewritten(lake / folder, name, ROW_GROUP_ELEMENTS, statistics=SORTED_BY)
+    out = _Rewritten(lake / folder, name, ROW_GROUP_ELEMENTS, _CODED, SORTED_BY)
     for table in tables:
         rows += table.num_rows
         # Files without keys are no images: what they hold makes no column.
@@ -196,7 +201,7 @@ class _Rewritten:
         folder: Path,
         name: str,
         row_group: int,
-        schema: pa.Schema | None = None,
+        schema: pa.Schema,
         statistics: list[str] | bool = True,
     ) -> None:
         self._new = partial(PartFile, folder, name, statistics=statistics)
@@ -219,12 +224,11 @@ class _Rewritten:
             self._file.close()
 
     def _flush(self) -> None:
-        table = pa.concat_tables(self._waiting).unify_dictionaries().combine_chunks()
-        table = pa.table([_used(column) for column in table.columns], schema=table.schema)
-        if self._schema is not None:
-            table = table.cast(self._schema)
+        table = pa.concat_tables(self._waiting, promote_options="default").unify_dictionaries()
+        table = table.combine_chunks().cast(self._schema)
+        table = pa.table([_used(column) for column in table.columns], schema=self._schema)
         if self._file is None:
-            self._file = self._new(schema=table.schema)
+            self._file = self._new(schema=self._schema)
         for start in range(0, len(table), self._row_group):
             self._file.write(table.slice(start, self._row_group))
         self._waiting, self._rows = [], 0

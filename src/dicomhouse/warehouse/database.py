@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from glob import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -57,29 +58,41 @@ def register(
         "lake_glob": _quoted(escape(str(lake))),
         "tables": _quoted(escape(str(_tables()))),
     }
-    try:
-        with duckdb.connect(config=_SETTINGS) as connection:
-            connection.execute(
-                f"set timezone = 'UTC'; "
-                f"attach '{_quoted(str(database))}' as warehouse (storage_version '{_STORAGE}')"
+    with writing(database), duckdb.connect(config=_SETTINGS) as connection:
+        connection.execute(
+            f"set timezone = 'UTC'; "
+            f"attach '{_quoted(str(database))}' as warehouse (storage_version '{_STORAGE}')"
+        )
+        connection.execute("use warehouse")
+        connection.execute("set variable record = ?", [json.dumps(record)])
+        if previous is None:
+            connection.execute("attach ':memory:' as previous")
+            connection.execute(resource("sql", "previous", "none.sql").read_text())
+        else:
+            connection.execute(f"attach '{_quoted(str(previous))}' as previous (read_only)")
+        for script in sorted(resource("sql", "lake").glob("*.sql")):
+            connection.execute(_filled(script.read_text(), places))
+        if tolerances:
+            connection.executemany(
+                "insert into run.tolerances values (?, ?)", list(tolerances.items())
             )
-            connection.execute("use warehouse")
-            connection.execute("set variable record = ?", [json.dumps(record)])
-            if previous is None:
-                connection.execute("attach ':memory:' as previous")
-                connection.execute(resource("sql", "previous", "none.sql").read_text())
-            else:
-                connection.execute(f"attach '{_quoted(str(previous))}' as previous (read_only)")
-            for script in sorted(resource("sql", "lake").glob("*.sql")):
-                connection.execute(_filled(script.read_text(), places))
-            if tolerances:
-                connection.executemany(
-                    "insert into run.tolerances values (?, ?)", list(tolerances.items())
-                )
-            others = [(source, path) for source, paths in other_contents.items() for path in paths]
-            if others:
-                connection.executemany("insert into run.other_contents values (?, ?)", others)
-    except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
+        others = [(source, path) for source, paths in other_contents.items() for path in paths]
+        if others:
+            connection.executemany("insert into run.other_contents values (?, ?)", others)
+
+
+@contextmanager
+def writing(database: Path) -> Iterator[None]:
+    """Tell what DuckDB says of a disk that is full, or refuses, as an error of the run.
+
+    Raises:
+        StorageError: the file cannot be written.
+    """
+    try:
+        yield
+    except (
+        duckdb.IOException, duckdb.OutOfMemoryException, duckdb.TransactionException
+    ) as error:  # fmt: skip
         raise StorageError(
             f"cannot write {database.name}: {type(error).__name__}. Is the disk full?"
         ) from error
@@ -103,7 +116,7 @@ def differing(before: Sequence[Path], now: Sequence[Path]) -> list[tuple[str, st
 
 def finish(database: Path, record: Mapping[str, Any]) -> None:
     """Note how the run ended, and fold the write-ahead log into the file: it stands alone then."""
-    with duckdb.connect(str(database), config=_SETTINGS) as connection:
+    with writing(database), duckdb.connect(str(database), config=_SETTINGS) as connection:
         connection.execute("set timezone = 'UTC'")
         connection.execute("set variable record = ?", [json.dumps(record)])
         connection.execute(resource("sql", "finish.sql").read_text())

@@ -13,6 +13,7 @@ import duckdb
 import pyarrow as pa
 
 from dicomhouse.resources import resource
+from dicomhouse.warehouse.database import writing
 
 
 def digest_repeated(
@@ -29,7 +30,7 @@ def digest_repeated(
         previous: the DuckDB file of a generation whose digests count, where there is one.
         threads: how many files to read at a time.
     """
-    with duckdb.connect(str(database)) as connection:
+    with writing(database), duckdb.connect(str(database)) as connection:
         if previous is not None and _attach(connection, previous):
             connection.execute(_statement("kept"))
         files = connection.sql(_statement("repeated")).to_arrow_table()
