@@ -410,6 +410,7 @@ COMPANIONS = {
     "mixed_spacing": {"irregular_spacing"},
     "missing_position": {"type1_missing"},
     "missing_orientation": {"type1_missing"},
+    "non_volume_image": {"type1_missing"},
 }
 """What may fail beside a rule: another side of the same deviation."""
 
