@@ -19,6 +19,7 @@ from pydicom.uid import (
 )
 
 import dicomhouse
+from dicomhouse.errors import UsageError
 from dicomhouse.pipeline import build_direct
 from dicomhouse.reader import Warehouse
 from dicomhouse.settings import Settings
@@ -176,6 +177,7 @@ RULE_CASES: dict[str, list[tuple[str, list[Image]]]] = {
         ("W", axial([0, 1, 2.021, 3, 4])),
         ("pass", axial([0, 1, 2.019, 3, 4])),
         ("pass", stepped(1, 1, 1, 2, 3, 3, 3)),
+        ("W", stepped(1, 1, 1, 1.09, 1.09, 1.09)),
     ],
     "sheared_stack": [
         ("W", tilted(0.51)),
@@ -591,3 +593,19 @@ def test_a_run_sets_tolerances_and_limits(tmp_path: Path) -> None:
     assert results["missing_slices-0", "irregular_spacing"]["status"] == "fail"
     assert results["sheared_stack-0", "sheared_stack"]["status"] == "pass"
     assert results["irregular_spacing-0", "irregular_spacing"]["status"] == "pass"
+
+
+@pytest.mark.parametrize(
+    "tolerances",
+    [
+        {"missing_slice": 0.1},
+        {"file_empty": 1},
+        {"missing_slices": math.nan},
+        {"sheared_stack": -1},
+    ],
+)
+def test_what_is_no_tolerance_is_refused(tmp_path: Path, tolerances: dict[str, float]) -> None:
+    settings = Settings((str(tmp_path),), tmp_path / "w", tolerances=tolerances)
+    with pytest.raises(UsageError, match="tolerance"):
+        build_direct(settings, lambda line: None)
+    assert not (tmp_path / "w").exists()

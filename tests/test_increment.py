@@ -20,6 +20,7 @@ from incremental import build_lake, lake_rows
 
 import dicomhouse
 from dicomhouse import versions
+from dicomhouse.dicom.bounds import Bounds
 from dicomhouse.errors import SourceLost, UsageError, WarehouseTooNew
 from dicomhouse.lake import extract, jobs
 from dicomhouse.lake.extract import Batch
@@ -326,6 +327,22 @@ def test_verify_finds_what_size_and_time_hide(root: Path) -> None:
     assert read_in(told) == 1
     assert_clean(root, "s")
     assert "nothing changed" in build(root, "s", verify=True)[-1]
+
+
+def test_verify_counts_a_changed_file_once(root: Path) -> None:
+    build(root, "s")
+    write(root / "s/a/1", "mr")
+    assert "build: 1 file changed" in build(root, "s", verify=True)
+    assert_clean(root, "s")
+
+
+def test_other_bounds_read_everything_and_verify_reads_with_them(root: Path) -> None:
+    build(root, "s")
+    narrow = Bounds(max_text_bytes=4)
+    assert "reads files differently" in "".join(build(root, "s", bounds=narrow))
+    assert "nothing changed" in build(root, "s", verify=True, bounds=narrow)[-1]
+    assert "reads files differently" in "".join(build(root, "s"))
+    assert_clean(root, "s")
 
 
 def test_other_extractor_reads_everything_and_other_models_nothing(

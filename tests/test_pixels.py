@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
@@ -70,3 +72,43 @@ def test_only_files_that_changed_are_digested_again(
     with dicomhouse.open(tmp_path / "warehouse") as warehouse:
         rules = warehouse.sql("select rule from findings where rule like 'duplicate_instance%'")
     assert rules["rule"].to_list() == ["duplicate_instance_conflict"]
+
+
+def test_verify_finds_other_pixels_of_the_same_size_and_time(tmp_path: Path) -> None:
+    for name in ("1.dcm", "2.dcm"):
+        write_image(tmp_path / "in" / name, PixelData=PIXELS)
+    settings = Settings((str(tmp_path / "in"),), tmp_path / "warehouse")
+    told: list[str] = []
+
+    def rules() -> list[str]:
+        with dicomhouse.open(tmp_path / "warehouse") as warehouse:
+            return warehouse.sql("select rule from findings where rule like 'duplicate_i%'")[
+                "rule"
+            ].to_list()
+
+    build_direct(settings, told.append)
+    assert rules() == ["duplicate_instance_identical"]
+    before = (tmp_path / "in" / "2.dcm").stat()
+    write_image(tmp_path / "in" / "2.dcm", PixelData=PIXELS[:-1] + b"\0")
+    os.utime(tmp_path / "in" / "2.dcm", ns=(before.st_atime_ns, before.st_mtime_ns))
+    build_direct(replace(settings, verify=True), told.append)
+    assert "build: 1 file of other contents" in told
+    assert rules() == ["duplicate_instance_conflict"]
+    build_direct(replace(settings, verify=True), told.append)
+    assert "nothing changed" in told[-1]
+
+
+def test_pixels_that_could_not_be_read_are_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("1.dcm", "2.dcm"):
+        write_image(tmp_path / "in" / name, PixelData=PIXELS)
+    settings = Settings((str(tmp_path / "in"),), tmp_path / "warehouse")
+    monkeypatch.setattr(pixels, "_digest", lambda path: None)
+    build_direct(settings, lambda line: None)
+    monkeypatch.undo()
+    write_image(tmp_path / "in" / "3.dcm", InstanceNumber=2)
+    build_direct(settings, lambda line: None)
+    with dicomhouse.open(tmp_path / "warehouse") as warehouse:
+        found = warehouse.sql("select count(digest) as n from run.pixel_digests")
+    assert found["n"].to_list() == [2]

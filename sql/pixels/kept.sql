@@ -1,4 +1,5 @@
--- What the published generation, attached as `previous`, knows of files that are the same.
+-- What the published generation, attached as `previous`, knows of files that are the same; one
+-- that could not be read then is tried again.
 insert into run.pixel_digests
 select
     digests.file_id,
@@ -11,8 +12,10 @@ inner join lake.files as files
         digests.file_id = files.file_id
         and digests.size_bytes = files.size_bytes
         and digests.modified_at = files.modified_at
-where not exists (
-    select 1
-    from run.other_contents as others
-    where others.source = files.source and others.path = files.path
-);
+where
+    digests.digest is not null
+    and not exists (
+        select 1
+        from run.other_contents as others
+        where others.source = files.source and others.path = files.path
+    );

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import errno
 import gc
+import math
 import os
 import time
 from collections import Counter
@@ -35,7 +37,7 @@ from dicomhouse.report import render
 from dicomhouse.scan import Found, Source, identity, scan_all, sources_of, still_there
 from dicomhouse.settings import Settings
 from dicomhouse.warehouse import database
-from dicomhouse.warehouse.pixels import digest_repeated
+from dicomhouse.warehouse.pixels import digest_repeated, other_pixels
 from dicomhouse.warehouse.transform import DbtProcess, NodeResult
 
 Say = Callable[[str], None]
@@ -98,7 +100,7 @@ def begin(settings: Settings, say: Say) -> Iterator[Run]:
         UsageError, WarehouseBusy, WarehouseTooNew, StorageError: before anything was read.
     """
     os.umask(0o077)  # names and identifiers: readable by their owner alone
-    sources_of(list(settings.sources))
+    check_settings(settings)
     with generations.building(settings.warehouse) as generation:
         published = generations.current(settings.warehouse)
         run_id = f"{generation.number:06d}-{uuid4().hex[:8]}"
@@ -122,9 +124,25 @@ def check_settings(settings: Settings) -> None:
     """Raise what a run would before it reads anything.
 
     Raises:
-        UsageError: a source is missing, or two bear one name.
+        UsageError: a source is missing, two bear one name, or a tolerance is none.
     """
     sources_of(list(settings.sources))
+    known = _known_tolerances()
+    for name, number in settings.tolerances.items():
+        if name not in known:
+            raise UsageError(f"no tolerance {name}; there are: {', '.join(sorted(known))}.")
+        if not (math.isfinite(number) and number >= 0):
+            raise UsageError(f"the tolerance {name} must be a number from 0 up, not {number}.")
+
+
+def _known_tolerances() -> set[str]:
+    """The names that a run may set: rules and limits that have a number in dbt's seeds."""
+    known = set()
+    for seed, column in (("check_rules", "rule"), ("check_limits", "name")):
+        path = versions.dbt_project() / "seeds" / f"{seed}.csv"
+        with path.open(encoding="utf-8", newline="") as text:
+            known |= {row[column] for row in csv.DictReader(text) if row["tolerance"]}
+    return known
 
 
 def prepare(run: Run) -> Work | None:
@@ -193,12 +211,30 @@ def other_contents(
         columns = [path for path in now if path.name == COLUMNS_PART]
         differing = database.differing([*before, *columns], now)
         generations.discard(scratch)
-    looked_at = {name: {f.path for f in files} for name, files in found.items()}
+        differing += _other_pixels(run)
+    looked_at = {name: {f.path for f in files} - choice.read[name] for name, files in found.items()}
     others: dict[str, set[str]] = {}
     for source, path in differing:
         if path in looked_at.get(source, ()):
             others.setdefault(source, set()).add(path)
     return others
+
+
+def _other_pixels(run: Run) -> list[tuple[str, str]]:
+    """Source and path of the repeated instances whose pixels are not the published ones."""
+    previous = _digests_before(run)
+    if previous is None:
+        return []
+    folders = {source.name: source.folder for source in run.sources}
+    return other_pixels(previous, folders, run.settings.jobs)
+
+
+def _digests_before(run: Run) -> Path | None:
+    """The DuckDB file whose digests of pixels count; none where they were taken otherwise."""
+    if run.published is None or run.before.get("extractor") != run.extractor:
+        return None
+    database = run.published.database
+    return database if database.exists() else None
 
 
 def scan(run: Run) -> dict[str, list[Found]]:
@@ -321,7 +357,7 @@ def register(run: Run) -> None:
         )
     with run.step("pixels"):
         folders = {name: Path(folder) for name, folder in _depends_on(run)["sources"].items()}
-        kept = None if run.settings.full_refresh else previous
+        kept = None if run.settings.full_refresh else _digests_before(run)
         digest_repeated(run.generation.database, folders, kept, run.settings.jobs)
 
 

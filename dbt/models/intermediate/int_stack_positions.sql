@@ -46,8 +46,24 @@ neighboured as (
     from sized
 ),
 
--- A group's steps are held against the group's own spacing. Nobody lost a million slices: such a
--- step is a position gone wrong.
+-- Where the spacing changes from group to group, a step is held against that of its own group.
+based as (
+    select
+        *,
+        case
+            when
+                max(run_spacing) over in_stack - min(run_spacing) over in_stack > greatest(
+                    {{ tolerance('mixed_spacing') }} * min(run_spacing) over in_stack,
+                    {{ tolerance('mixed_spacing.mm') }}
+                )
+                then coalesce(run_spacing, spacing)
+            else spacing
+        end as base_spacing
+    from neighboured
+    window in_stack as (partition by source, series_key, stack)
+),
+
+-- Nobody lost a million slices: such a step is a position gone wrong.
 judged as (
     select
         *,
@@ -60,14 +76,14 @@ judged as (
         ) as is_gap,
         coalesce(
             not is_change
-            and abs(step - coalesce(run_spacing, spacing))
+            and abs(step - base_spacing)
             > greatest(
-                {{ tolerance('irregular_spacing') }} * coalesce(run_spacing, spacing),
+                {{ tolerance('irregular_spacing') }} * base_spacing,
                 {{ tolerance('irregular_spacing.mm') }}
             ),
             false
         ) as is_off_spacing
-    from neighboured
+    from based
 )
 
 select

@@ -31,23 +31,51 @@ def digest_repeated(
         threads: how many files to read at a time.
     """
     with writing(database), duckdb.connect(str(database)) as connection:
-        if previous is not None:
-            connection.execute(
-                f"attach '{str(previous).replace(chr(39), 2 * chr(39))}' as previous (read_only)"
-            )
-            if connection.execute(_statement("has_previous")).fetchone():
-                connection.execute(_statement("kept"))
+        if previous is not None and _attach(connection, previous):
+            connection.execute(_statement("kept"))
         files = connection.sql(_statement("repeated")).to_arrow_table()
         if files.num_rows:
-            paths = (
-                folders[row["source"]] / row["path"] if row["source"] in folders else None
-                for row in files.select(["source", "path"]).to_pylist()
-            )
-            with ThreadPoolExecutor(threads) as pool:
-                digests = pa.array(pool.map(_digest, paths), pa.string())
-            connection.register("digested", files.append_column("digest", digests))
+            connection.register("digested", _with_digests(files, folders, threads))
             connection.execute(_statement("digested"))
     return files.num_rows
+
+
+def other_pixels(
+    previous: Path, folders: Mapping[str, Path], threads: int
+) -> list[tuple[str, str]]:
+    """Source and path of the files whose pixel data is not what a generation's digests say.
+
+    One that cannot be read now is not among them.
+
+    Args:
+        previous: the generation's DuckDB file.
+        folders: as in `digest_repeated`, of the sources to look at.
+        threads: how many files to read at a time.
+    """
+    with duckdb.connect() as connection:
+        if not _attach(connection, previous):
+            return []
+        files = connection.sql(_statement("known")).to_arrow_table()
+        connection.register("digested", _with_digests(files, folders, threads))
+        return connection.sql(_statement("differing")).fetchall()
+
+
+def _attach(connection: duckdb.DuckDBPyConnection, previous: Path) -> bool:
+    """Attach a generation's DuckDB file as `previous`; whether it has digests."""
+    quoted = str(previous).replace("'", "''")
+    connection.execute(f"attach '{quoted}' as previous (read_only)")
+    return bool(connection.execute(_statement("has_previous")).fetchall())
+
+
+def _with_digests(files: pa.Table, folders: Mapping[str, Path], threads: int) -> pa.Table:
+    """Files by `source` and `path`, with the column `digest` of their pixel data as it is now."""
+    paths = (
+        folders[row["source"]] / row["path"] if row["source"] in folders else None
+        for row in files.select(["source", "path"]).to_pylist()
+    )
+    with ThreadPoolExecutor(threads) as pool:
+        digests = pa.array(pool.map(_digest, paths), pa.string())
+    return files.append_column("digest", digests)
 
 
 def _digest(path: Path | None) -> str | None:
