@@ -64,10 +64,11 @@ def build_models(folder: Path) -> tuple[float, list[NodeResult], resource.struct
     Run it in a process of its own: the use is that of all children it has had.
     """
     dbt = DbtProcess(folder / "dbt")
+    file, record = folder / "warehouse.duckdb", {"run_id": "bench"}
     begun = time.perf_counter()
-    database.register(folder / "warehouse.duckdb", folder / "lake", {}, {}, {"run_id": "bench"}, None)
+    database.register(file, folder / "lake", {}, {}, record, None)
     nodes = dbt.build(folder)
-    database.finish(folder / "warehouse.duckdb", {"run_id": "bench"})
+    database.finish(file, record)
     seconds = time.perf_counter() - begun
     return seconds, nodes, resource.getrusage(resource.RUSAGE_CHILDREN)
 
