@@ -1,4 +1,4 @@
--- Tags whose value never changes in a source: one value in all images that have one, or none in any.
+-- Tags whose value never changes in a source: one in all images that have one, or none in any.
 -- param source: this source alone
 select
     source,
