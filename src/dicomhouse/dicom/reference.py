@@ -65,6 +65,19 @@ def read_header(stream: BinaryIO, headers: Headers, bounds: Bounds | None = None
     return header
 
 
+def _failure(error: Exception) -> FileHeader:
+    """How a file ends that pydicom raised `error` on."""
+    cause: BaseException | None = error
+    while cause is not None:  # pydicom may turn a RecursionError into another one
+        if isinstance(cause, RecursionError):
+            return FileHeader("unreadable", "too_deep: sequences nest deeper than pydicom follows")
+        cause = cause.__context__
+    # Fewer bytes than a length takes; and pydicom's own, where a sequence lacks its next item.
+    if isinstance(error, (EOFError, struct.error, OSError)):
+        return FileHeader("truncated", _HEADER_ENDS)
+    return FileHeader("unreadable", f"parse_failed: pydicom raised {type(error).__name__}")
+
+
 class _Reader:
     def __init__(
         self,
@@ -101,17 +114,10 @@ class _Reader:
                 return self._read()
         except Exceeded as bound:
             return FileHeader("unreadable", str(bound))
-        except (EOFError, struct.error):  # pydicom found fewer bytes than a length takes
-            return FileHeader("truncated", _HEADER_ENDS)
-        except RecursionError:
-            return FileHeader("unreadable", "too_deep: sequences nest deeper than pydicom follows")
-        except OSError as error:
-            if error.errno is not None:
-                raise
-            # pydicom's own, where a sequence lacks its next item
-            return FileHeader("truncated", _HEADER_ENDS)
         except Exception as error:  # whatever pydicom raises on such bytes
-            return FileHeader("unreadable", f"parse_failed: pydicom raised {type(error).__name__}")
+            if isinstance(error, OSError) and error.errno is not None:
+                raise
+            return _failure(error)
 
     def _read(self) -> FileHeader:
         file = self.stream
