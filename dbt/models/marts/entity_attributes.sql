@@ -20,6 +20,14 @@ files as (
     from {{ ref('stg_files') }}
 ),
 
+-- Most values belong to images alone: they are left out before anything is made of them.
+entity_paths as (
+    select path
+    from {{ ref('int_series_path_values') }}
+    group by path
+    having split_part(path, '.', 1) in (select entities.path from entities)
+),
+
 path_values as (
     select
         *,
@@ -39,7 +47,7 @@ path_values as (
             else value_key
         end as compared_key
     from {{ ref('int_series_path_values') }}
-    where path not like '(%'
+    where path in (select entity_paths.path from entity_paths)
 ),
 
 -- A few rows a series: nearly always one SOP class and one frame of reference. What lies in the
