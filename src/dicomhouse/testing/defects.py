@@ -56,7 +56,7 @@ class Defect(StrEnum):
     MIXED_RESCALE = "mixed_rescale"
     """One image has another RescaleIntercept: that one."""
     MIXED_KERNEL = "mixed_kernel"
-    """The second half has another ConvolutionKernel: that half."""
+    """The last half, the smaller one, has another ConvolutionKernel: that half."""
     ANOTHER_PATIENT_NAME = "another_patient_name"
     """One image has another PatientName: that one."""
     ANOTHER_MANUFACTURER = "another_manufacturer"
@@ -307,7 +307,7 @@ def _odd_value(place: int, keyword: str, value: bytes) -> Callable[[Plan], Itera
 
 
 def _mixed_kernel(plan: Plan) -> Iterable[PlannedFile]:
-    half = plan.stack[plan.middle() :]
+    half = plan.stack[-plan.middle() :]
     for file in half:
         _values(file)[tag("ConvolutionKernel")] = b"SHARP"
     return half
