@@ -2,7 +2,7 @@ with
 
 kinds as (
     select file_id from {{ ref('int_image_kinds') }}
-    where not is_copy and not (is_non_volume and series_has_slices)
+    where not is_left_out
 ),
 
 localizers as (

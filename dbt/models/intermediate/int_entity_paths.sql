@@ -3,33 +3,12 @@
 
 with
 
-scopes as (
-    select * from {{ ref('int_scopes') }}
-),
-
 path_values as (
-    select
-        scopes.scope,
-        path_values.*
-    from {{ ref('int_series_path_values') }} as path_values
-    inner join scopes
-        on
-            path_values.source = scopes.source
-            and path_values.Modality is not distinct from scopes.Modality
+    {{ in_scopes(ref('int_series_path_values'), ['*']) }}
 ),
 
 images as (
-    select
-        scopes.scope,
-        images.source,
-        images.patient_key,
-        images.study_key,
-        images.series_key
-    from {{ ref('stg_images') }} as images
-    inner join scopes
-        on
-            images.source = scopes.source
-            and images.Modality is not distinct from scopes.Modality
+    {{ in_scopes(ref('stg_images'), ['source'] + keys.values() | list) }}
 ),
 
 entity_images as (

@@ -42,5 +42,6 @@ images as (
 select
     *,
     bool_or(not is_copy and not is_non_volume) over (partition by source, series_key)
-        as series_has_slices
+        as series_has_slices,
+    is_copy or (is_non_volume and series_has_slices) as is_left_out
 from images

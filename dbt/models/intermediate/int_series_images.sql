@@ -42,6 +42,7 @@ described as (
         kinds.is_non_volume,
         kinds.has_plane,
         kinds.series_has_slices,
+        kinds.is_left_out,
         localizers.file_id is not null as is_localizer
     from images
     inner join kinds on images.file_id = kinds.file_id
@@ -50,6 +51,6 @@ described as (
 
 select
     *,
-    is_copy or is_localizer or (is_non_volume and series_has_slices) as is_set_aside,
+    is_left_out or is_localizer as is_set_aside,
     has_plane and not is_set_aside as is_slice
 from described

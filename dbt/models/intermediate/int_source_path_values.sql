@@ -1,18 +1,7 @@
 with
 
-scopes as (
-    select * from {{ ref('int_scopes') }}
-),
-
 path_values as (
-    select
-        scopes.scope,
-        path_values.*
-    from {{ ref('int_series_path_values') }} as path_values
-    inner join scopes
-        on
-            path_values.source = scopes.source
-            and path_values.Modality is not distinct from scopes.Modality
+    {{ in_scopes(ref('int_series_path_values'), ['*']) }}
 )
 
 select
