@@ -4,11 +4,43 @@
 with
 
 path_values as (
-    {{ in_scopes(ref('int_series_path_values'), ['*']) }}
+    select * from {{ ref('int_series_path_values') }}
 ),
 
-images as (
-    {{ in_scopes(ref('stg_images'), ['source'] + keys.values() | list) }}
+lineages as (
+    select * from {{ ref('int_lineages') }}
+),
+
+lineage_images as (
+    {{ in_scopes(ref('int_lineages'), ['*']) }}
+),
+
+lineage_path_values as (
+    select
+        source,
+        Modality,
+        patient_key,
+        study_key,
+        series_key,
+        path,
+        count(value_key) as distinct_values,
+        coalesce(sum(images) filter (not is_empty), 0)::bigint as present,
+        coalesce(sum(images) filter (is_empty), 0)::bigint as empty,
+        sum(invalid_images)::bigint as invalid,
+        coalesce(sum(images) filter (varies_in_image), 0)::bigint as varying_images,
+        bool_or(is_unread) as has_unread,
+        min(value) as value_min,
+        max(value) as value_max,
+        min(number_min) as number_min,
+        max(number_max) as number_max,
+        min(tag) as tag,
+        max(vm) as vm
+    from path_values
+    group by source, Modality, patient_key, study_key, series_key, path
+),
+
+lineage_paths as (
+    {{ in_scopes('lineage_path_values', ['*']) }}
 ),
 
 entity_images as (
@@ -19,8 +51,8 @@ entity_images as (
         scope,
         '{{ level }}' as level,
         {{ key }} as entity_key,
-        count(*) as images
-    from images
+        sum(images)::bigint as images
+    from lineage_images
     group by source, scope{{ '' if key == 'source' else ', ' ~ key }}
     {% endfor %}
 ),
@@ -34,52 +66,119 @@ entity_paths as (
         '{{ level }}' as level,
         {{ key }} as entity_key,
         path,
-        count(distinct value_key) as distinct_values,
-        coalesce(sum(images) filter (not is_empty), 0)::bigint as present,
-        coalesce(sum(images) filter (is_empty), 0)::bigint as empty,
-        sum(invalid_images)::bigint as invalid,
-        coalesce(sum(images) filter (varies_in_image), 0)::bigint as varying_images,
-        bool_or(is_unread) as has_unread,
-        min(value) as value_min,
-        max(value) as value_max,
+        sum(distinct_values)::bigint as distinct_values,
+        sum(present)::bigint as present,
+        sum(empty)::bigint as empty,
+        sum(invalid)::bigint as invalid,
+        sum(varying_images)::bigint as varying_images,
+        bool_or(has_unread) as has_unread,
+        min(value_min) as value_min,
+        max(value_max) as value_max,
         min(number_min) as number_min,
         max(number_max) as number_max,
         min(tag) as tag,
         max(vm) as vm
-    from path_values
+    from lineage_paths
     group by source, scope, {{ 'path' if key == 'source' else key ~ ', path' }}
     {% endfor %}
+),
+
+-- Lineages of one entity may hold the same value: what they share is counted again.
+shared as (
+    select
+        scopes.scope,
+        lineages.shares_patient,
+        lineages.shares_study,
+        lineages.shares_series,
+        path_values.source,
+        path_values.patient_key,
+        path_values.study_key,
+        path_values.series_key,
+        path_values.path,
+        path_values.value_key
+    from path_values
+    inner join lineages
+        on
+            path_values.source = lineages.source
+            and path_values.Modality is not distinct from lineages.Modality
+            and path_values.patient_key = lineages.patient_key
+            and path_values.study_key = lineages.study_key
+            and path_values.series_key = lineages.series_key
+    inner join {{ ref('int_scopes') }} as scopes
+        on
+            path_values.source = scopes.source
+            and path_values.Modality is not distinct from scopes.Modality
+    where lineages.shares
+),
+
+distinct_values as (
+    select
+        source,
+        scope,
+        'source' as level,
+        source as entity_key,
+        path,
+        count(value_key) as distinct_values
+    from {{ ref('int_source_path_values') }}
+    group by source, scope, path
+    {% for level, key in keys.items() %}
+    union all
+    select
+        source,
+        scope,
+        '{{ level }}' as level,
+        {{ key }} as entity_key,
+        path,
+        count(distinct value_key) as distinct_values
+    from shared
+    where shares_{{ level }}
+    group by source, scope, {{ key }}, path
+    {% endfor %}
+),
+
+counted as (
+    select
+        entity_paths.* exclude (distinct_values),
+        coalesce(distinct_values.distinct_values, entity_paths.distinct_values) as distinct_values
+    from entity_paths
+    left join distinct_values
+        on
+            entity_paths.source = distinct_values.source
+            and entity_paths.scope = distinct_values.scope
+            and entity_paths.level = distinct_values.level
+            and entity_paths.entity_key = distinct_values.entity_key
+            and entity_paths.path = distinct_values.path
 )
 
 select
-    entity_paths.source,
-    entity_paths.scope,
-    entity_paths.level,
-    entity_paths.entity_key,
-    entity_paths.path,
-    entity_paths.tag,
+    counted.source,
+    counted.scope,
+    counted.level,
+    counted.entity_key,
+    counted.path,
+    counted.tag,
     {{
         level_state(
-            'entity_paths.distinct_values', 'entity_paths.present', 'entity_images.images',
-            'entity_paths.has_unread'
+            'counted.distinct_values', 'counted.present', 'entity_images.images',
+            'counted.has_unread'
         )
     }} as state,
     entity_images.images,
-    entity_paths.present,
-    entity_paths.empty,
-    entity_images.images - entity_paths.present - entity_paths.empty as absent,
-    entity_paths.invalid,
-    entity_paths.varying_images,
-    entity_paths.distinct_values,
-    entity_paths.value_min,
-    entity_paths.value_max,
-    entity_paths.number_min,
-    entity_paths.number_max,
-    entity_paths.vm
-from entity_paths
+    counted.present,
+    counted.empty,
+    entity_images.images - counted.present - counted.empty as absent,
+    counted.invalid,
+    counted.varying_images,
+    counted.distinct_values,
+    counted.value_min,
+    counted.value_max,
+    counted.number_min,
+    counted.number_max,
+    counted.vm
+from counted
 inner join entity_images
     on
-        entity_paths.source = entity_images.source
-        and entity_paths.scope = entity_images.scope
-        and entity_paths.level = entity_images.level
-        and entity_paths.entity_key = entity_images.entity_key
+        counted.source = entity_images.source
+        and counted.scope = entity_images.scope
+        and counted.level = entity_images.level
+        and counted.entity_key = entity_images.entity_key

@@ -8,6 +8,17 @@ files as (
     select * from {{ ref('stg_files') }}
 ),
 
+-- Nearly every instance stands once.
+repeated as (
+    select
+        source,
+        SOPInstanceUID
+    from images
+    where SOPInstanceUID is not null
+    group by source, SOPInstanceUID
+    having count(*) > 1
+),
+
 invalid_uids as (
     select
         file_id,
@@ -29,7 +40,7 @@ select
     min(path, 20) as offenders,
     'One instance in ' || count(distinct series_key) || ' series' as message
 from images
-where SOPInstanceUID is not null
+where (source, SOPInstanceUID) in (select (repeated.source, repeated.SOPInstanceUID) from repeated)
 group by source, SOPInstanceUID
 having count(distinct series_key) > 1
 

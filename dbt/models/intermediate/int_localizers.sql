@@ -19,11 +19,22 @@ typed as (
     where frames.Rows is not null
 ),
 
+wholly_localizers as (
+    select
+        source,
+        series_key
+    from typed
+    group by source, series_key
+    having bool_and(is_localizer)
+),
+
 frames as (
     select
         *,
-        is_localizer and not bool_and(is_localizer) over (partition by source, series_key)
-            as is_named
+        is_localizer
+        and (source, series_key) not in (
+            select (wholly_localizers.source, wholly_localizers.series_key) from wholly_localizers
+        ) as is_named
     from typed
 ),
 
@@ -47,11 +58,7 @@ placed as (
                 - lines.column_start
                 - lines.column_slope * stack_frames.position
             ) ** 2
-        ) as off_line_mm,
-        count(*) over (partition by stack_frames.source, stack_frames.series_key) as series_frames,
-        count(*) over (
-            partition by stack_frames.source, stack_frames.series_key, stack_frames.stack
-        ) as stack_size
+        ) as off_line_mm
     from {{ ref('int_stack_frames') }} as stack_frames
     inner join frames
         on stack_frames.file_id = frames.file_id and stack_frames.frame = frames.frame
@@ -63,23 +70,47 @@ placed as (
     where not frames.is_named
 ),
 
+stacks as (
+    select
+        source,
+        series_key,
+        stack,
+        count(*) as frames
+    from placed
+    group by source, series_key, stack
+),
+
+series as (
+    select
+        source,
+        series_key,
+        sum(frames)::bigint as frames,
+        arg_min(stack, (-frames, stack)) as main_stack
+    from stacks
+    group by source, series_key
+),
+
 compared as (
     select
-        *,
-        stack <> first_value(stack) over (
-            partition by source, series_key order by stack_size desc, stack
-        ) as is_turned,
-        coalesce(off_line_mm > greatest({{ tolerance('localizer_embedded') }}, ten_pixels), false)
-            as is_off_line
+        placed.*,
+        series.frames as series_frames,
+        placed.stack <> series.main_stack as is_turned,
+        coalesce(
+            placed.off_line_mm
+            > greatest({{ tolerance('localizer_embedded') }}, placed.ten_pixels),
+            false
+        ) as is_off_line
     from placed
+    inner join series
+        on placed.source = series.source and placed.series_key = series.series_key
 ),
 
 odd as (
     select
         *,
-        count(*) filter (is_turned or is_off_line) over (partition by source, series_key)
-            as odd_frames
+        count(*) over (partition by source, series_key) as odd_frames
     from compared
+    where is_turned or is_off_line
 )
 
 select
@@ -103,6 +134,5 @@ select
     case when is_turned then 'orientation' else 'line' end as reason
 from odd
 where
-    (is_turned or is_off_line)
-    and odd_frames <= {{ tolerance('localizer_embedded.images') }}
+    odd_frames <= {{ tolerance('localizer_embedded.images') }}
     and odd_frames < {{ tolerance('localizer_embedded.share') }} * series_frames

@@ -1,6 +1,6 @@
 with
 
-elements as (
+elements as not materialized (
     select * from {{ ref('stg_elements') }}
     where patient_key is not null and not structural
 ),
@@ -14,7 +14,7 @@ doubled_blocks as (
 ),
 
 -- What an element says: its text; a sequence its number of items, bulk data length and digest.
-said as (
+said as not materialized (
     select
         source,
         Modality,

@@ -8,24 +8,35 @@ localizers as (
 ),
 
 kept as (
-    select
-        *,
-        count(*) over (partition by source, series_key, stack) as stack_size
-    from {{ ref('int_stack_frames') }}
+    select * from {{ ref('int_stack_frames') }}
     where (file_id, frame) not in (select (localizers.file_id, localizers.frame) from localizers)
+),
+
+-- The largest stack becomes the first.
+stacks as (
+    select
+        source,
+        series_key,
+        stack,
+        row_number() over (partition by source, series_key order by count(*) desc, stack) as rank
+    from kept
+    group by source, series_key, stack
 ),
 
 placed as (
     select
         kept.* exclude (stack),
-        dense_rank() over (
-            partition by kept.source, kept.series_key order by kept.stack_size desc, kept.stack
-        ) as stack,
+        stacks.rank as stack,
         kept.along_row - lines.row_start - lines.row_slope * kept.position as off_row,
         kept.along_column - lines.column_start - lines.column_slope * kept.position as off_column,
         lines.row_slope,
         lines.column_slope
     from kept
+    inner join stacks
+        on
+            kept.source = stacks.source
+            and kept.series_key = stacks.series_key
+            and kept.stack = stacks.stack
     left join {{ ref('int_stack_lines') }} as lines
         on
             kept.source = lines.source

@@ -1,21 +1,73 @@
 with
 
+lineages as (
+    select * from {{ ref('int_lineages') }}
+),
+
 path_values as (
     {{ in_scopes(ref('int_series_path_values'), ['*']) }}
+),
+
+counted as (
+    select
+        source,
+        scope,
+        path,
+        value_key,
+        is_empty,
+        min(value) as value,
+        min(number_min) as number_min,
+        max(number_max) as number_max,
+        min(number_mean) as number_mean,
+        sum(images)::bigint as images,
+        count(*) as lineages
+    from path_values
+    group by source, scope, path, value_key, is_empty
+),
+
+-- A lineage that shares neither patient nor series counts for one of each: the others are few.
+sharing as (
+    select
+        path_values.source,
+        path_values.scope,
+        path_values.path,
+        path_values.value_key,
+        path_values.is_empty,
+        count(*) as lineages,
+        count(distinct path_values.series_key) as series,
+        count(distinct path_values.patient_key) as patients
+    from path_values
+    inner join lineages
+        on
+            path_values.source = lineages.source
+            and path_values.Modality is not distinct from lineages.Modality
+            and path_values.patient_key = lineages.patient_key
+            and path_values.study_key = lineages.study_key
+            and path_values.series_key = lineages.series_key
+    where lineages.shares
+    group by
+        path_values.source, path_values.scope, path_values.path, path_values.value_key,
+        path_values.is_empty
 )
 
 select
-    source,
-    scope,
-    path,
-    value_key,
-    is_empty,
-    min(value) as value,
-    min(number_min) as number_min,
-    max(number_max) as number_max,
-    min(number_mean) as number_mean,
-    sum(images)::bigint as images,
-    count(distinct series_key) as series,
-    count(distinct patient_key) as patients
-from path_values
-group by source, scope, path, value_key, is_empty
+    counted.source,
+    counted.scope,
+    counted.path,
+    counted.value_key,
+    counted.is_empty,
+    counted.value,
+    counted.number_min,
+    counted.number_max,
+    counted.number_mean,
+    counted.images,
+    counted.lineages - coalesce(sharing.lineages - sharing.series, 0) as series,
+    counted.lineages - coalesce(sharing.lineages - sharing.patients, 0) as patients
+from counted
+left join sharing
+    on
+        counted.source = sharing.source
+        and counted.scope = sharing.scope
+        and counted.path = sharing.path
+        and counted.value_key is not distinct from sharing.value_key
+        and counted.is_empty = sharing.is_empty

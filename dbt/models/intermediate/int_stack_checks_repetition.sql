@@ -8,28 +8,12 @@ positions as (
     select * from {{ ref('int_stack_positions') }}
 ),
 
-slices as (
+placed as (
     select
         slices.*,
         geometry.repetition,
         geometry.repetition_min = geometry.repetition_max as is_even,
-        positions.images as images_here,
-        positions.images <> geometry.repetition as is_incomplete,
-        count(*) over (
-            partition by
-                slices.source,
-                slices.series_key,
-                slices.stack,
-                slices.slot,
-                slices.InstanceNumber,
-                slices.frame,
-                slices.dimension
-        ) > 1
-        or (geometry.repetition = 1 and positions.images > 1) as is_duplicate,
-        row_number() over (
-            partition by slices.source, slices.series_key, slices.stack, slices.slot
-            order by slices.InstanceNumber, slices.path, slices.frame
-        ) as repeat
+        positions.images as images_here
     from {{ ref('int_slices') }} as slices
     inner join positions
         on
@@ -44,20 +28,57 @@ slices as (
             and slices.stack = geometry.stack
 ),
 
-offending as (
+-- At most positions lies one image, which nothing has to be told apart from.
+crowded as (
+    select
+        file_id,
+        frame,
+        count(*) over (
+            partition by source, series_key, stack, slot, InstanceNumber, frame, dimension
+        ) > 1 as is_alike,
+        row_number() over (
+            partition by source, series_key, stack, slot order by InstanceNumber, path, frame
+        ) as repeat
+    from placed
+    where images_here > 1
+),
+
+slices as (
+    select
+        placed.*,
+        placed.images_here <> placed.repetition as is_incomplete,
+        coalesce(crowded.is_alike, false) or (placed.repetition = 1 and placed.images_here > 1)
+            as is_duplicate,
+        coalesce(crowded.repeat, 1) as repeat
+    from placed
+    left join crowded
+        on placed.file_id = crowded.file_id and placed.frame = crowded.frame
+),
+
+duplicates as (
     select
         source,
         series_key,
         stack,
-        list_sort(list(distinct path) filter (is_duplicate)) as duplicate_files,
-        min((slot, label), 2) filter (is_duplicate) as first_duplicates,
-        count(*) filter (is_duplicate) as duplicates,
-        list_sort(list(distinct path) filter (is_incomplete)) as incomplete_files,
-        count(distinct slot) filter (is_incomplete) as incomplete_positions,
-        arg_min(
-            struct_pack(label := label, images := images_here), (slot, path, frame)
-        ) filter (is_incomplete) as first_incomplete
+        list_sort(list(distinct path)) as files,
+        min((slot, label), 2) as first_ones,
+        count(*) as images
     from slices
+    where is_duplicate
+    group by source, series_key, stack
+),
+
+incomplete as (
+    select
+        source,
+        series_key,
+        stack,
+        list_sort(list(distinct path)) as files,
+        count(distinct slot) as positions,
+        arg_min(struct_pack(label := label, images := images_here), (slot, path, frame))
+            as first_one
+    from slices
+    where is_incomplete
     group by source, series_key, stack
 ),
 
@@ -76,53 +97,71 @@ numbered as (
     where InstanceNumber is not null and not is_multiframe and is_even
 ),
 
-ordered as (
-    select
-        *,
-        count(*) filter (rise > 0) over (partition by source, series_key, stack)
-        >= count(*) filter (rise < 0) over (partition by source, series_key, stack) as is_rising
-    from numbered
-),
-
-numbering as (
+directions as (
     select
         source,
         series_key,
         stack,
         count(rise) as rises,
-        count(*) filter ((rise > 0) <> is_rising or rise = 0) as turns,
-        list_sort(list(distinct path) filter ((rise > 0) <> is_rising or rise = 0)) as turn_files,
-        min(label) filter ((rise > 0) <> is_rising or rise = 0) as first_turn
-    from ordered
+        count(*) filter (rise > 0) >= count(*) filter (rise < 0) as is_rising
+    from numbered
     group by source, series_key, stack
+),
+
+turns as (
+    select
+        numbered.source,
+        numbered.series_key,
+        numbered.stack,
+        count(*) as images,
+        list_sort(list(distinct numbered.path)) as files,
+        min(numbered.label) as first_one
+    from numbered
+    inner join directions
+        on
+            numbered.source = directions.source
+            and numbered.series_key = directions.series_key
+            and numbered.stack = directions.stack
+    where (numbered.rise > 0) <> directions.is_rising or numbered.rise = 0
+    group by numbered.source, numbered.series_key, numbered.stack
 ),
 
 stacks as (
     select
         geometry.*,
-        offending.duplicate_files,
-        offending.first_duplicates,
-        offending.duplicates,
-        offending.incomplete_files,
-        offending.incomplete_positions,
-        offending.first_incomplete,
-        numbering.rises,
-        numbering.turns,
-        numbering.turn_files,
-        numbering.first_turn,
+        duplicates.files as duplicate_files,
+        duplicates.first_ones as first_duplicates,
+        coalesce(duplicates.images, 0) as duplicates,
+        incomplete.files as incomplete_files,
+        coalesce(incomplete.positions, 0) as incomplete_positions,
+        incomplete.first_one as first_incomplete,
+        directions.rises,
+        coalesce(turns.images, 0) as turns,
+        turns.files as turn_files,
+        turns.first_one as first_turn,
         -- A segmentation may leave out the frames in which it has nothing.
         case when geometry.Modality = 'SEG' then 'I' end as severity_of_gaps
     from geometry
-    inner join offending
+    left join duplicates
         on
-            geometry.source = offending.source
-            and geometry.series_key = offending.series_key
-            and geometry.stack = offending.stack
-    left join numbering
+            geometry.source = duplicates.source
+            and geometry.series_key = duplicates.series_key
+            and geometry.stack = duplicates.stack
+    left join incomplete
         on
-            geometry.source = numbering.source
-            and geometry.series_key = numbering.series_key
-            and geometry.stack = numbering.stack
+            geometry.source = incomplete.source
+            and geometry.series_key = incomplete.series_key
+            and geometry.stack = incomplete.stack
+    left join directions
+        on
+            geometry.source = directions.source
+            and geometry.series_key = directions.series_key
+            and geometry.stack = directions.stack
+    left join turns
+        on
+            geometry.source = turns.source
+            and geometry.series_key = turns.series_key
+            and geometry.stack = turns.stack
 )
 
 {{ stack_check(

@@ -1,13 +1,10 @@
 -- The lower median: with two steps the usual one is their mean and hides a gap.
 with
 
-spaced as (
+steps as (
     select
         steps.*,
-        runs.run,
-        quantile_disc(steps.step, 0.5) over (
-            partition by steps.source, steps.series_key, steps.stack
-        ) as spacing
+        runs.run
     from {{ ref('int_stack_steps') }} as steps
     left join {{ ref('int_spacing_runs') }} as runs
         on
@@ -17,16 +14,65 @@ spaced as (
             and steps.slot = runs.slot
 ),
 
+groups as (
+    select
+        source,
+        series_key,
+        stack,
+        run,
+        quantile_disc(step, 0.5) as spacing
+    from steps
+    group by source, series_key, stack, run
+    having count(step) >= 3
+),
+
+group_spacings as (
+    select
+        source,
+        series_key,
+        stack,
+        min(spacing) as least,
+        max(spacing) as greatest
+    from groups
+    group by source, series_key, stack
+),
+
+stacks as (
+    select
+        source,
+        series_key,
+        stack,
+        quantile_disc(step, 0.5) as spacing
+    from steps
+    group by source, series_key, stack
+),
+
 sized as (
     select
-        *,
-        count(step) over (partition by source, series_key, stack, run) >= 3 as is_in_group,
-        case
-            when count(step) over (partition by source, series_key, stack, run) >= 3
-                then quantile_disc(step, 0.5) over (partition by source, series_key, stack, run)
-        end as run_spacing,
-        step / spacing as spacings
-    from spaced
+        steps.*,
+        stacks.spacing,
+        groups.spacing is not null as is_in_group,
+        groups.spacing as run_spacing,
+        group_spacings.least as least_run_spacing,
+        group_spacings.greatest as greatest_run_spacing,
+        steps.step / stacks.spacing as spacings
+    from steps
+    inner join stacks
+        on
+            steps.source = stacks.source
+            and steps.series_key = stacks.series_key
+            and steps.stack = stacks.stack
+    left join groups
+        on
+            steps.source = groups.source
+            and steps.series_key = groups.series_key
+            and steps.stack = groups.stack
+            and steps.run = groups.run
+    left join group_spacings
+        on
+            steps.source = group_spacings.source
+            and steps.series_key = group_spacings.series_key
+            and steps.stack = group_spacings.stack
 ),
 
 -- One step between two groups of different spacing belongs to the change of it.
@@ -52,15 +98,14 @@ based as (
         *,
         case
             when
-                max(run_spacing) over in_stack - min(run_spacing) over in_stack > greatest(
-                    {{ tolerance('mixed_spacing') }} * min(run_spacing) over in_stack,
+                greatest_run_spacing - least_run_spacing > greatest(
+                    {{ tolerance('mixed_spacing') }} * least_run_spacing,
                     {{ tolerance('mixed_spacing.mm') }}
                 )
                 then coalesce(run_spacing, spacing)
             else spacing
         end as base_spacing
     from neighboured
-    window in_stack as (partition by source, series_key, stack)
 ),
 
 -- Nobody lost a million slices: such a step is a position gone wrong.

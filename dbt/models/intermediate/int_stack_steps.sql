@@ -12,22 +12,67 @@ positions as (
         slot,
         min(position) as position,
         count(*) as images,
-        count(
-            distinct struct_pack(number := InstanceNumber, frame := frame, dimension := dimension)
-        ) as images_told_apart,
-        count(distinct dimension) as dimensions,
         min(path) as path,
         arg_min(label, (path, frame)) as label,
         median(SliceLocation) as slice_location
     from slices
     group by source, series_key, stack, slot
+),
+
+-- Only where several images lie at a position is there something to tell apart.
+shared_positions as (
+    select
+        slices.source,
+        slices.series_key,
+        slices.stack,
+        slices.slot,
+        count(
+            distinct struct_pack(
+                number := slices.InstanceNumber, frame := slices.frame,
+                dimension := slices.dimension
+            )
+        ) as images_told_apart,
+        count(distinct slices.dimension) as dimensions
+    from slices
+    inner join positions
+        on
+            slices.source = positions.source
+            and slices.series_key = positions.series_key
+            and slices.stack = positions.stack
+            and slices.slot = positions.slot
+    where positions.images > 1
+    group by slices.source, slices.series_key, slices.stack, slices.slot
+),
+
+counted as (
+    select
+        positions.*,
+        coalesce(shared_positions.images_told_apart, 1) as images_told_apart,
+        coalesce(shared_positions.dimensions, 1) as dimensions
+    from positions
+    left join shared_positions
+        on
+            positions.source = shared_positions.source
+            and positions.series_key = shared_positions.series_key
+            and positions.stack = shared_positions.stack
+            and positions.slot = shared_positions.slot
 )
 
 select
-    *,
+    source,
+    series_key,
+    stack,
+    slot,
+    position,
+    images,
+    images_told_apart,
+    dimensions,
+    path,
+    label,
+    slice_location,
     position - lag(position) over in_stack as step,
     lag(path) over in_stack as path_before,
     lag(label) over in_stack as label_before,
     abs(slice_location - lag(slice_location) over in_stack) as slice_location_step
-from positions
+from counted
 window in_stack as (partition by source, series_key, stack order by slot)
