@@ -51,20 +51,7 @@ volumes as (
 ),
 
 attribute_values as (
-    {% for rule, attributes in rule_attributes.items() %}
-    {% set outer_loop = loop %}
-    {% for attribute in attributes %}
-    {% if not (outer_loop.first and loop.first) %}union all{% endif %}
-    select
-        source,
-        series_key,
-        path,
-        '{{ rule }}' as rule,
-        '{{ attribute }}' as attribute,
-        {{ attribute }}::varchar as value
-    from images
-    {% endfor %}
-    {% endfor %}
+    {{ by_attribute('images', ['source', 'series_key'], rule_attributes) }}
 ),
 
 counted as (
@@ -107,19 +94,31 @@ rules as (
 ),
 
 -- Offenders are the images that have not the commonest value.
+mixed_images as (
+    select * from images
+    where (source, series_key) in (
+        select (counted.source, counted.series_key) from counted
+        where counted.rank > 1
+    )
+),
+
+image_values as (
+    {{ by_attribute('mixed_images', ['source', 'series_key', 'path'], rule_attributes) }}
+),
+
 offending as (
     select distinct
-        attribute_values.source,
-        attribute_values.series_key,
-        attribute_values.rule,
-        attribute_values.path
-    from attribute_values
+        image_values.source,
+        image_values.series_key,
+        image_values.rule,
+        image_values.path
+    from image_values
     inner join counted
         on
-            attribute_values.source = counted.source
-            and attribute_values.series_key = counted.series_key
-            and attribute_values.attribute = counted.attribute
-            and attribute_values.value = counted.value
+            image_values.source = counted.source
+            and image_values.series_key = counted.series_key
+            and image_values.attribute = counted.attribute
+            and image_values.value = counted.value
     where counted.rank > 1
 ),
 

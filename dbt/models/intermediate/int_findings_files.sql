@@ -19,6 +19,45 @@ invalid_elements as (
     where problem is not null and problem <> 'uid_invalid'
 ),
 
+invalid_files as (
+    select
+        file_id,
+        rule,
+        path,
+        count(*) as elements
+    from invalid_elements
+    group by file_id, rule, path
+),
+
+problems as (
+    select
+        files.source,
+        invalid_elements.rule,
+        invalid_elements.path,
+        string_agg(distinct invalid_elements.problem, ', ' order by invalid_elements.problem)
+            as found
+    from invalid_elements
+    inner join files on invalid_elements.file_id = files.file_id
+    group by files.source, invalid_elements.rule, invalid_elements.path
+),
+
+invalid_paths as (
+    select
+        files.source,
+        invalid_files.rule,
+        invalid_files.path,
+        {{ only_value('images.patient_key') }} as patient_key,
+        {{ only_value('images.study_key') }} as study_key,
+        {{ only_value('images.series_key') }} as series_key,
+        sum(invalid_files.elements)::double as elements,
+        count(*) as files,
+        min(files.path, 20) as offenders
+    from invalid_files
+    inner join files on invalid_files.file_id = files.file_id
+    left join images on files.file_id = images.file_id
+    group by files.source, invalid_files.rule, invalid_files.path
+),
+
 described as (
     select
         files.source,
@@ -100,20 +139,21 @@ union all
 
 -- Counted by path, since one habit of a device is in all of its files.
 select
-    files.source,
-    invalid_elements.rule,
-    invalid_elements.path as subject,
-    {{ only_value('images.patient_key') }} as patient_key,
-    {{ only_value('images.study_key') }} as study_key,
-    {{ only_value('images.series_key') }} as series_key,
+    invalid_paths.source,
+    invalid_paths.rule,
+    invalid_paths.path as subject,
+    invalid_paths.patient_key,
+    invalid_paths.study_key,
+    invalid_paths.series_key,
     null as severity,
-    count(*)::double as measured,
-    count(distinct files.path) as n_offenders,
-    list_sort(list(distinct files.path))[1:20] as offenders,
-    invalid_elements.path || ' in ' || {{ count_of('count(distinct files.path)', 'file') }} || ': '
-    || string_agg(distinct invalid_elements.problem, ', ' order by invalid_elements.problem)
-        as message
-from invalid_elements
-inner join files on invalid_elements.file_id = files.file_id
-left join images on files.file_id = images.file_id
-group by files.source, invalid_elements.rule, invalid_elements.path
+    invalid_paths.elements as measured,
+    invalid_paths.files as n_offenders,
+    invalid_paths.offenders,
+    invalid_paths.path || ' in ' || {{ count_of('invalid_paths.files', 'file') }} || ': '
+    || problems.found as message
+from invalid_paths
+inner join problems
+    on
+        invalid_paths.source = problems.source
+        and invalid_paths.rule = problems.rule
+        and invalid_paths.path = problems.path

@@ -41,6 +41,26 @@ frame_offenders as (
     group by source, FrameOfReferenceUID
 ),
 
+used_uids as (
+    {% for keyword in roles.values() %}
+    {% if not loop.first %}union all{% endif %}
+    select distinct
+        source,
+        {{ keyword }} as uid
+    from images
+    where {{ keyword }} is not null
+    {% endfor %}
+),
+
+reused_uids as (
+    select
+        source,
+        uid
+    from used_uids
+    group by source, uid
+    having count(*) > 1
+),
+
 role_uids as (
     {% for role, keyword in roles.items() %}
     {% if not loop.first %}union all{% endif %}
@@ -51,7 +71,7 @@ role_uids as (
         min(path) as path,
         count(*) as files
     from images
-    where {{ keyword }} is not null
+    where (source, {{ keyword }}) in (select (reused_uids.source, reused_uids.uid) from reused_uids)
     group by source, {{ keyword }}
     {% endfor %}
 ),
@@ -75,7 +95,6 @@ select
     'One UID as ' || string_agg(role, ' and ' order by role) as message
 from role_uids
 group by source, uid
-having count(*) > 1
 
 union all
 

@@ -15,18 +15,36 @@ source_images as (
     group by source
 ),
 
+-- Picked before they are ranked: of a path with a value an image few remain.
+commonest as (
+    select
+        source,
+        path,
+        unnest(
+            min(
+                struct_pack(
+                    fewer := -images, value := value, value_key := value_key,
+                    series := series, patients := patients
+                ),
+                {{ most }}
+            )
+        ) as picked
+    from path_values
+    group by source, path
+),
+
 ranked as (
     select
         source,
         path,
-        value,
-        images,
-        series,
-        patients,
-        row_number() over (partition by source, path order by images desc, value, value_key)
-            as rank
-    from path_values
-    qualify rank <= {{ most }}
+        picked.value,
+        -picked.fewer as images,
+        picked.series,
+        picked.patients,
+        row_number() over (
+            partition by source, path order by picked.fewer, picked.value, picked.value_key
+        ) as rank
+    from commonest
 ),
 
 totals as (
