@@ -14,48 +14,37 @@ patients as (
     group by source, patient_key
 ),
 
-classes as (
+iods as (
     select
         images.source,
         images.patient_key,
-        images.SOPClassUID,
+        sop_classes.iod,
         count(*) as images
     from main.images as images
     inner join patients
         on images.source = patients.source and images.patient_key = patients.patient_key
+    inner join standard.sop_classes as sop_classes
+        on images.SOPClassUID = sop_classes.sop_class_uid
     group by all
 ),
 
--- The general modules come first; what is left to the object's own (CT Image) follows them.
-module_order as (
-    select
-        unnest([
-            'patient', 'general-study', 'general-series', 'general-image', 'image-pixel',
-            'image-plane', 'voi-lut', 'sop-common', 'frame-of-reference', 'general-equipment'
-        ]) as module,
-        unnest([1, 2, 3, 4, 6, 7, 8, 9, 10, 11]) as place
-),
-
--- Of the modules that define an attribute the general one counts, else that of most images, so
--- that it stands once.
+-- Where the patient's objects differ, a general module counts, else that of most images, so that a
+-- path stands once.
 modules as (
     select
-        classes.source,
-        classes.patient_key,
+        iods.source,
+        iods.patient_key,
         attributes.path,
         attributes.module,
-        coalesce(module_order.place, case when attributes.module like '%-image' then 5 else 12 end)
-            as place
-    from classes
-    inner join standard.iod_attributes as attributes
-        on classes.SOPClassUID = attributes.sop_class_uid
-    left join module_order on attributes.module = module_order.module
+        attributes.module_place
+    from iods
+    inner join intermediate.int_iod_attributes as attributes on iods.iod = attributes.iod
     qualify row_number() over (
-        partition by classes.source, classes.patient_key, attributes.path
+        partition by iods.source, iods.patient_key, attributes.path
         order by
-            module_order.place nulls last,
-            attributes.module not like '%-image',
-            classes.images desc,
+            attributes.is_general desc,
+            iods.images desc,
+            attributes.module_place nulls last,
             attributes.module
     ) = 1
 ),
@@ -124,7 +113,7 @@ left join summaries
 order by
     tags.source,
     tags.patient_key,
-    coalesce(modules.place, 13),
-    module,
+    modules.module_place nulls last,
+    modules.module nulls last,
     tags.tag,
     tags.path

@@ -9,6 +9,10 @@ not_judged as (
     select * from {{ ref('conformance_not_judged') }}
 ),
 
+module_order as (
+    select * from {{ ref('module_order') }}
+),
+
 statements as (
     select
         *,
@@ -21,7 +25,7 @@ statements as (
     from attributes
 ),
 
-ranked as (
+rated as (
     select
         *,
         case
@@ -32,24 +36,59 @@ ranked as (
             else 'optional'
         end as requirement
     from statements
+),
+
+binding as (
+    select
+        *,
+        row_number() over (
+            partition by iod, path
+            order by
+                list_position(
+                    ['type1', 'type2', 'conditional', 'optional', 'not_judged'], requirement
+                ),
+                list_position(['M', 'C', 'U'], usage),
+                attribute_type,
+                module
+        ) as strictness
+    from rated
+),
+
+shown as (
+    select
+        binding.iod,
+        binding.path,
+        binding.module,
+        binding.information_entity,
+        module_order.place as module_place,
+        coalesce(module_order.is_general, false) as is_general
+    from binding
+    left join module_order on binding.module like module_order.module
+    qualify row_number() over (
+        partition by binding.iod, binding.path
+        order by
+            module_order.is_general desc nulls last,
+            module_order.place nulls last,
+            binding.strictness
+    ) = 1
 )
 
 select
-    iod,
-    path,
-    case when contains(path, '.') then regexp_replace(path, '\.[^.]+$', '') end as parent_path,
-    tag,
-    module,
-    usage,
-    information_entity,
-    attribute_type,
-    requirement
-from ranked
-qualify row_number() over (
-    partition by iod, path
-    order by
-        list_position(['type1', 'type2', 'conditional', 'optional', 'not_judged'], requirement),
-        list_position(['M', 'C', 'U'], usage),
-        attribute_type,
-        module
-) = 1
+    binding.iod,
+    binding.path,
+    case
+        when contains(binding.path, '.') then regexp_replace(binding.path, '\.[^.]+$', '')
+    end as parent_path,
+    binding.tag,
+    shown.module,
+    shown.module_place,
+    shown.is_general,
+    shown.information_entity,
+    binding.attribute_type,
+    binding.module as required_by,
+    binding.usage,
+    binding.requirement
+from binding
+inner join shown
+    on binding.iod = shown.iod and binding.path = shown.path
+where binding.strictness = 1

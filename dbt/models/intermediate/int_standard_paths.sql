@@ -1,25 +1,27 @@
 with
 
 attributes as (
-    select * from {{ source('standard', 'iod_attributes') }}
+    select * from {{ ref('int_iod_attributes') }}
 ),
 
 scopes as (
     select * from {{ ref('int_scopes') }}
 ),
 
-class_images as (
+iod_images as (
     select
         images.source,
         scopes.scope,
-        images.SOPClassUID as sop_class_uid,
+        sop_classes.iod,
         count(*) as images
     from {{ ref('stg_images') }} as images
     inner join scopes
         on
             images.source = scopes.source
             and images.Modality is not distinct from scopes.Modality
-    group by images.source, scopes.scope, images.SOPClassUID
+    inner join {{ source('standard', 'sop_classes') }} as sop_classes
+        on images.SOPClassUID = sop_classes.sop_class_uid
+    group by images.source, scopes.scope, sop_classes.iod
 ),
 
 paths as (
@@ -32,10 +34,9 @@ paths as (
 -- What the objects of a scope say of the paths that its source holds.
 statements as (
     select
-        class_images.source,
-        class_images.scope,
-        class_images.sop_class_uid,
-        class_images.images,
+        iod_images.source,
+        iod_images.scope,
+        iod_images.images,
         attributes.path,
         attributes.information_entity,
         attributes.module,
@@ -47,19 +48,10 @@ statements as (
                 then 'series'
             else 'image'
         end as level
-    from class_images
-    inner join attributes on class_images.sop_class_uid = attributes.sop_class_uid
+    from iod_images
+    inner join attributes on iod_images.iod = attributes.iod
     inner join paths
-        on class_images.source = paths.source and attributes.path = paths.path
-),
-
--- Of the modules that define it for a class the strictest binds: type 1 before 1C, 2, 2C, 3.
-binding as (
-    select * from statements
-    qualify row_number() over (
-        partition by source, scope, sop_class_uid, path
-        order by attribute_type, module, information_entity
-    ) = 1
+        on iod_images.source = paths.source and attributes.path = paths.path
 ),
 
 votes as (
@@ -69,7 +61,7 @@ votes as (
         path,
         level,
         sum(images) as images
-    from binding
+    from statements
     group by source, scope, path, level
 ),
 
@@ -90,21 +82,21 @@ levels as (
 
 definitions as (
     select
-        binding.source,
-        binding.scope,
-        binding.path,
-        binding.level,
-        binding.information_entity,
-        binding.module,
-        binding.attribute_type,
-        sum(binding.images) as images
-    from binding
+        statements.source,
+        statements.scope,
+        statements.path,
+        statements.level,
+        statements.information_entity,
+        statements.module,
+        statements.attribute_type,
+        sum(statements.images) as images
+    from statements
     inner join levels
         on
-            binding.source = levels.source
-            and binding.scope = levels.scope
-            and binding.path = levels.path
-            and binding.level = levels.level
+            statements.source = levels.source
+            and statements.scope = levels.scope
+            and statements.path = levels.path
+            and statements.level = levels.level
     group by all
 )
 
