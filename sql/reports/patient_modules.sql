@@ -100,11 +100,13 @@ select
 from patient_tags as tags
 inner join patients
     on tags.source = patients.source and tags.patient_key = patients.patient_key
+inner join intermediate.int_paths as paths
+    on tags.source = paths.source and tags.path = paths.path
 left join modules
     on
         tags.source = modules.source
         and tags.patient_key = modules.patient_key
-        and tags.path = modules.path
+        and paths.standard_path = modules.path
 left join summaries
     on
         tags.source = summaries.source

@@ -23,6 +23,15 @@ attributes as (
     from {{ source('standard', 'attributes') }}
 ),
 
+-- An attribute of a repeating group (60xx0010) stands for the tags of each.
+repeating as (
+    select
+        replace(tag, 'x', '_') as tags,
+        keyword
+    from attributes
+    where contains(tag, 'x')
+),
+
 chosen as (
     select
         source,
@@ -37,7 +46,9 @@ select
     chosen.source,
     chosen.path,
     chosen.tag,
-    attributes.keyword,
+    coalesce(attributes.keyword, repeating.keyword) as keyword,
+    coalesce(repeating.keyword, chosen.path) as standard_path,
     chosen.vr
 from chosen
 left join attributes on chosen.tag = attributes.tag
+left join repeating on chosen.path like repeating.tags

@@ -27,7 +27,8 @@ iod_images as (
 paths as (
     select
         source,
-        path
+        path,
+        standard_path
     from {{ ref('int_paths') }}
 ),
 
@@ -37,7 +38,7 @@ statements as (
         iod_images.source,
         iod_images.scope,
         iod_images.images,
-        attributes.path,
+        paths.path,
         attributes.information_entity,
         attributes.module,
         attributes.attribute_type,
@@ -51,7 +52,7 @@ statements as (
     from iod_images
     inner join attributes on iod_images.iod = attributes.iod
     inner join paths
-        on iod_images.source = paths.source and attributes.path = paths.path
+        on iod_images.source = paths.source and attributes.path = paths.standard_path
 ),
 
 votes as (
