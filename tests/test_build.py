@@ -129,6 +129,20 @@ def test_writing_queries_are_refused(warehouse: Warehouse) -> None:
             warehouse.sql(query)
 
 
+def test_query_that_fails_in_the_rows_tells_no_value_of_theirs(demo: Path) -> None:
+    at = ["--warehouse", str(demo)]
+    for asked in ("cast(PatientName as int)", "error(PatientName)", "strptime(PatientName, '%Y')"):
+        failed = run_cli("sql", *at, f"select {asked} from images where PatientName like 'Doe%'")
+        assert failed.returncode == 6
+        assert failed.stderr.startswith("dicomhouse: DuckDB: ")
+        assert "Traceback" not in failed.stderr
+        assert "Archibald" not in failed.stderr
+    with dicomhouse.open(demo) as opened, pytest.raises(QueryError, match=r"LINE 1.*PatientName"):
+        opened.sql("select cast(PatientName as int) from images")
+    unknown = run_cli("sql", *at, "select PatientNam from images")
+    assert "Candidate bindings" in unknown.stderr.splitlines()[1]
+
+
 def test_commands_answer_with_their_exit_codes(demo: Path, tmp_path: Path) -> None:
     at = ["--warehouse", str(demo)]
     found = run_cli("sql", *at, "--format", "json", "select 1 as one")

@@ -318,7 +318,10 @@ class TestReports:
         from dicomhouse.warehouse.database import query
 
         asked = question(name)
-        return query(warehouse.connection, asked.sql, asked.variables(given)).pl().to_dicts()
+        rows: list[dict[str, Any]] = query(
+            warehouse.connection, asked.sql, asked.variables(given)
+        ).to_pylist()
+        return rows
 
     def test_every_report_says_what_it_answers_and_has_rows(self, warehouse: Warehouse) -> None:
         for asked in questions():

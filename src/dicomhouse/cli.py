@@ -17,6 +17,7 @@ from dicomhouse import __version__
 from dicomhouse.errors import (
     DicomhouseError,
     Interrupted,
+    QueryError,
     StorageError,
     UsageError,
     WarehouseNotFound,
@@ -47,7 +48,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except DicomhouseError as error:
         if chosen.debug:
             raise
-        print(f"dicomhouse: {printable(str(error))}", file=sys.stderr)
+        # DuckDB points below the words that it means.
+        lines = str(error).split("\n") if isinstance(error, QueryError) else [str(error)]
+        print("dicomhouse: " + "\n".join(map(printable, lines)), file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         return Interrupted.exit_code
@@ -288,7 +291,7 @@ def _check(chosen: argparse.Namespace) -> int:
     from dicomhouse.warehouse.database import query
 
     with dicomhouse.open(chosen.warehouse, chosen.generation) as warehouse:
-        known = query(warehouse.connection, _statement("known_rules")).to_arrow_table()
+        known = query(warehouse.connection, _statement("known_rules"))
         _check_names("rule", chosen.rule or [], known.column("rule").to_pylist())
         _check_names("level", chosen.level or [], known.column("level").to_pylist())
         chosen_only = {
@@ -296,8 +299,7 @@ def _check(chosen: argparse.Namespace) -> int:
             "rules": chosen.rule or [],
             "levels": chosen.level or [],
         }
-        found = query(warehouse.connection, _statement("findings"), chosen_only)
-        rows = found.to_arrow_table()
+        rows = query(warehouse.connection, _statement("findings"), chosen_only)
     if chosen.format != "table":
         write(rows.drop_columns(["first_file", "place"]), chosen.format)
     elif rows.num_rows:
@@ -398,7 +400,7 @@ def _sql(chosen: argparse.Namespace) -> int:
         asked = question(chosen.report)
         statement, variables = asked.sql, asked.variables(given)
     with dicomhouse.open(chosen.warehouse, chosen.generation) as warehouse:
-        rows = query(warehouse.connection, statement, variables).to_arrow_table()
+        rows = query(warehouse.connection, statement, variables)
     write(rows, chosen.format)
     if chosen.report and given and not rows.num_rows:
         _say(
@@ -478,7 +480,7 @@ def _since(connection: Any, run: str) -> int:
     if not any(run in (run_id, str(generation)) for run_id, generation in known):
         told = ", ".join(run_id for run_id, _ in known)
         raise UsageError(f"no run {run}; there were: {told}.")
-    drift = query(connection, _statement("since"), {"run": run}).to_arrow_table()
+    drift = query(connection, _statement("since"), {"run": run})
     if drift.num_rows:
         write(drift, "table")
     else:

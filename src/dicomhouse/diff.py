@@ -122,8 +122,7 @@ def variation(warehouse: Warehouse, series: str, ignored: Sequence[str] = ()) ->
 
 
 def _ask(warehouse: Warehouse, name: str, variables: dict[str, str | list[str]]) -> pa.Table:
-    query = database.query(warehouse.connection, _statement(name), variables)
-    return query.to_arrow_table()
+    return database.query(warehouse.connection, _statement(name), variables)
 
 
 def _statement(name: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from glob import escape
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from dicomhouse.lake.generations import acquire
 
@@ -50,9 +50,11 @@ class Warehouse:
         Raises:
             QueryError: DuckDB refuses it, or it would write.
         """
+        import polars as pl
+
         from dicomhouse.warehouse.database import query as run
 
-        return run(self.connection, query).pl()
+        return cast("pl.DataFrame", pl.from_arrow(run(self.connection, query)))
 
     @property
     def connection(self) -> duckdb.DuckDBPyConnection:

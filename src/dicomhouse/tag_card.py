@@ -82,8 +82,7 @@ def _rows(
     connection: duckdb.DuckDBPyConnection, name: str, variables: dict[str, Any]
 ) -> list[dict[str, Any]]:
     statement = resource("sql", "commands", f"{name}.sql").read_text()
-    found = query(connection, statement, variables).to_arrow_table()
-    rows: list[dict[str, Any]] = found.to_pylist()
+    rows: list[dict[str, Any]] = query(connection, statement, variables).to_pylist()
     return rows
 
 

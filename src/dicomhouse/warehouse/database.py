@@ -155,11 +155,12 @@ def query(
     connection: duckdb.DuckDBPyConnection,
     sql: str,
     variables: Mapping[str, str | list[str] | None] | None = None,
-) -> duckdb.DuckDBPyRelation:
+) -> pa.Table:
     """Run one reading statement; `getvariable('name')` in it reads one of `variables`.
 
     Raises:
-        QueryError: it is no single SELECT (or EXPLAIN, DESCRIBE, SHOW), or DuckDB refuses it.
+        QueryError: it is no single SELECT (or EXPLAIN, DESCRIBE, SHOW), or DuckDB refuses it, or
+            cannot carry it out; then its message leaves out the value that DuckDB names.
     """
     try:
         statements = duckdb.extract_statements(sql)
@@ -173,7 +174,18 @@ def query(
         for name, value in (variables or {}).items():
             quoted = name.replace('"', '""')
             connection.execute(f'set variable "{quoted}" = ?', [value])
-        return connection.sql(sql)
+        relation = connection.sql(sql)
+    except duckdb.Error as error:
+        raise QueryError(f"DuckDB: {error}") from error
+    try:
+        return relation.to_arrow_table()
+    except (duckdb.DataError, duckdb.InvalidInputException) as error:
+        kind, _, words = str(error).partition(":")
+        _, _, place = words.partition("\n\nLINE ")
+        raise QueryError(
+            f"DuckDB: {kind} in the rows; its words may hold a value of theirs and are left out."
+            + (f"\n\nLINE {place}" if place else "")
+        ) from None
     except duckdb.Error as error:
         raise QueryError(f"DuckDB: {error}") from error
 
@@ -185,7 +197,7 @@ def ask(
     with duckdb.connect(config=_SETTINGS) as connection:
         for name, table in tables.items():
             connection.register(name, table)
-        return query(connection, sql, variables).to_arrow_table()
+        return query(connection, sql, variables)
 
 
 def _quoted(text: str) -> str:
