@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from pathlib import Path
 
 import polars as pl
+import pyarrow as pa
+import pytest
 from conftest import run_cli
 from pydicom.datadict import DicomDictionary
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 
 import dicomhouse
+from dicomhouse.output import write
 from dicomhouse.pipeline import build_direct
 from dicomhouse.settings import Settings
 from dicomhouse.testing import dataset_bytes, write_image
@@ -121,6 +126,19 @@ def test_no_log_error_artifact_or_database_holds_a_value(
     assert [path for path in strange if MARK.encode() in path.read_bytes()] == []
     for path in [warehouse, *warehouse.rglob("*")]:
         assert path.is_symlink() or path.stat().st_mode & 0o077 == 0, path
+
+
+@pytest.mark.parametrize(
+    ("text", "cell"),
+    [
+        ("-1024", "-1024"), ("+1.5e-3", "+1.5e-3"), ("-166.0\\-171.7", "-166.0\\-171.7"),
+        ("-1+cmd|' /C calc'!A0", "'-1+cmd|' /C calc'!A0"), ("=1", "'=1"), ("-", "'-"),
+        ("-1\n=2", "'-1\n=2"),
+    ],
+)  # fmt: skip
+def test_numbers_are_no_formulas(text: str, cell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    write(pa.table({"value": [text]}), "csv")
+    assert list(csv.reader(io.StringIO(capsys.readouterr().out))) == [["value"], [cell]]
 
 
 def test_what_is_shown_is_neutralised(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
 _WIDEST = 120
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_NUMBERS = re.compile(r"[-+]?[0-9.]+(e[-+]?[0-9]+)?(\\[-+]?[0-9.]+(e[-+]?[0-9]+)?)*", re.IGNORECASE)
 
 
 def write(rows: pa.Table, form: str) -> None:
@@ -55,7 +57,11 @@ def printable(text: str) -> str:
 
 
 def _csv(value: Any) -> Any:
-    """A spreadsheet would run a text that begins like a formula: an apostrophe keeps it text."""
+    """A spreadsheet would run a text that begins like a formula: an apostrophe keeps it text.
+
+    Numbers, several of them too (`-1024`, `-166.0\\-171.7`), are none and stay as they are.
+    """
     if not isinstance(value, str):
         return json.dumps(value, default=str) if isinstance(value, list | dict) else value
-    return f"'{value}" if value.startswith(_FORMULA) else value
+    is_formula = value.startswith(_FORMULA) and not _NUMBERS.fullmatch(value)
+    return f"'{value}" if is_formula else value
