@@ -224,6 +224,18 @@ class TestLevels:
                     key for key, state in expected.items() if state == "varies"
                 }
 
+    def test_range_of_numbers_is_that_of_numbers(self, warehouse: Warehouse) -> None:
+        told = rows(warehouse, """
+            select distinct path, value_min, value_max, number_min, number_max from image_tags
+            where source = 'osic' and path in ('InstanceNumber', 'ImagePositionPatient')
+            order by path
+        """)  # fmt: skip
+        assert told[0]["value_min"].count("\\") == 2
+        assert told[-1] == {
+            "path": "InstanceNumber", "value_min": None, "value_max": None,
+            "number_min": 1, "number_max": 8,
+        }  # fmt: skip
+
     def test_contradiction_leads_to_values_and_files(self, warehouse: Warehouse) -> None:
         (level,) = rows(warehouse, """
             from tag_levels where source = 'secrets' and path = 'PatientSex'

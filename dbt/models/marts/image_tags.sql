@@ -62,8 +62,9 @@ select
     paths.keyword,
     paths.vr,
     varying.distinct_values,
-    varying.value_min,
-    varying.value_max,
+    -- Of numbers the first by text (10 before 9) would be taken for the smallest.
+    case when varying.vm > 1 or varying.number_min is null then varying.value_min end as value_min,
+    case when varying.vm > 1 or varying.number_min is null then varying.value_max end as value_max,
     varying.number_min,
     varying.number_max,
     even_steps.step,
