@@ -262,6 +262,8 @@ class TestParseTag:
             ("Patient Name", "PatientName"),
             ("PatientNmae", "PatientName"),
             ("slice thicknes", "SliceThickness"),
+            ("Slice", "SliceVector, SliceLocation, SliceThickness"),
+            ("Kernel", "MakerNote, ConvolutionKernel"),
         ],
     )
     def test_unknown_name_is_answered_with_the_nearest(self, text: str, keyword: str) -> None:

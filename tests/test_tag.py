@@ -129,7 +129,7 @@ def test_private_number_names_every_creator_that_has_it(warehouse: Warehouse) ->
 
 
 def test_repeating_group_is_one_attribute(warehouse: Warehouse) -> None:
-    for text in ("OverlayRows", "6000,0010", "60020010"):
+    for text in ("OverlayRows", "6000,0010", "60020010", "60xx0010", "(60XX,0010)"):
         found = card(text, warehouse)
         assert found["dictionary"][0]["tag"] == "60xx0010"
         assert {row["module"] for row in found["modules"]} == {"overlay-plane"}
@@ -167,6 +167,10 @@ def test_unknown_tag_is_wrong_usage_with_the_nearest_keywords() -> None:
     done = run_cli("tag", "SeriesNubmer")
     assert done.returncode == 2
     assert "nearest keywords are SeriesNumber" in done.stderr
+    with pytest.raises(UsageError, match=r'nearest private tags are \(0019,"SIEMENS MR HEADER",0C'):
+        card('(0019,"SIEMENS MR HEADR",0C)')
+    with pytest.raises(UsageError, match=r"known here\.$"):
+        card('(0019,"no such creator",0C)')
     with pytest.raises(UsageError):
         card("")
     with pytest.raises(UsageError, match="nearest are ct-image"):

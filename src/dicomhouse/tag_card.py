@@ -59,12 +59,16 @@ def tag_card(
 
 def _unknown(tag: int | PrivateTag, has_warehouse: bool) -> str:
     if isinstance(tag, PrivateTag):
-        written, nearest = str(tag), []
+        written, kind = str(tag), "private tags"
+        with connect_standard() as standard:
+            known = _rows(standard, "private_paths", {"group": f"{tag.group:04X}"})
+        nearest = get_close_matches(written, [row["path"] for row in known], n=5, cutoff=0.8)
     else:
-        written, nearest = _number(f"{tag:08X}"), nearest_keywords(tag)
+        written, kind = _number(f"{tag:08X}"), "keywords"
+        nearest = nearest_keywords(tag)
     text = f"{written} is in no dictionary that is known here"
     text += " and in no image of this warehouse." if has_warehouse else "."
-    return text + (f" The nearest keywords are {', '.join(nearest)}." if nearest else "")
+    return text + (f" The nearest {kind} are {', '.join(nearest)}." if nearest else "")
 
 
 def _number(tag: str) -> str:

@@ -19,6 +19,11 @@ from dicomhouse.standard import TABLES
 _HEXADECIMAL = re.compile(r"(?:0x)?([0-9a-f]{8})|0x([0-9a-f]{1,7})", re.IGNORECASE)
 _HALF = "([0-9a-f]{4}|0x[0-9a-f]{1,4})"
 _PAIR = re.compile(rf"{_HALF}\s*,\s*{_HALF}|\(\s*{_HALF}\s*,\s*{_HALF}\s*\)", re.IGNORECASE)
+# As the standard writes the attributes of a repeating group: (60xx,3000).
+_REPEATING = re.compile(
+    r"([0-9a-f]{2})xx\s*,?\s*([0-9a-f]{4})|\(\s*([0-9a-f]{2})xx\s*,\s*([0-9a-f]{4})\s*\)",
+    re.IGNORECASE,
+)
 _DECIMAL = re.compile(r"0|[1-9][0-9]{0,9}")
 _PRIVATE = re.compile(
     r'\(\s*([0-9a-f]{4})\s*,\s*(?:\?|"((?:[^"]|"")*)")\s*(?:,\s*([0-9a-f]{2})\s*)?\)',
@@ -36,6 +41,8 @@ _OTHER_PRIVATE = [
     )
 ]
 _LONGEST_NAME = 200
+_NEAREST = 5
+_SHORTEST_PART = 3
 _FORMS = 'PatientName, "Patient\'s Name", 0010,0010, 0x00100010 or (0019,"CREATOR",0C)'
 
 
@@ -71,6 +78,8 @@ def parse_tag(text: str) -> int | PrivateTag:
         return int(match[1] or match[2], 16)
     if match := _PAIR.fullmatch(text):
         return int(match[1] or match[3], 16) << 16 | int(match[2] or match[4], 16)
+    if match := _REPEATING.fullmatch(text):
+        return int((match[1] or match[3]) + "00" + (match[2] or match[4]), 16)
     if _DECIMAL.fullmatch(text) and int(text) <= 0xFFFFFFFF:
         return int(text)
     if match := _PRIVATE.fullmatch(text):
@@ -102,7 +111,7 @@ def is_structural(tag: int) -> bool:
 def nearest_keywords(tag: int) -> list[str]:
     """Keywords of up to five tags of the same group, the nearest first."""
     group = [(abs(other - tag), word) for other, word, _ in _entries() if other >> 16 == tag >> 16]
-    return [word for _, word in sorted(group)[:5]]
+    return [word for _, word in sorted(group)[:_NEAREST]]
 
 
 def _private(group: str, creator: str | None, element: str | None) -> PrivateTag:
@@ -142,7 +151,13 @@ def _unknown(text: str) -> str:
         return f"A text of {len(text)} characters is no DICOM tag. A tag is written as {_FORMS}."
     letters = "".join(filter(str.isalnum, text)).casefold()
     keywords = {keyword.casefold(): keyword for _, keyword, _ in _entries()}
-    nearest = [keywords[match] for match in get_close_matches(letters, keywords, n=5)]
+    nearest = [keywords[match] for match in get_close_matches(letters, keywords, n=_NEAREST)]
+    if len(letters) >= _SHORTEST_PART:
+        # A part of a keyword is like none by its length: Slice, Kernel.
+        parts = (keyword for keyword in keywords if letters in keyword)
+        longer = sorted(parts, key=lambda word: (not word.startswith(letters), len(word), word))
+        nearest += [keywords[word] for word in longer if keywords[word] not in nearest]
+    nearest = nearest[:_NEAREST]
     if not nearest:
         return f"{text!r} is no DICOM tag. A tag is written as {_FORMS}."
     return f"{text!r} is no DICOM tag. The nearest keywords are {', '.join(nearest)}."
