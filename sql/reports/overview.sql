@@ -1,4 +1,5 @@
 -- What each source holds: files by status, patients, studies, series, images, findings.
+-- param source: this source alone
 with
 
 files as (
@@ -8,6 +9,7 @@ files as (
         count(*) filter (status <> 'ok') as files_not_ok,
         sum(size_bytes) as size_bytes
     from main.files
+    where source = coalesce(getvariable('source'), source)
     group by source
 ),
 
