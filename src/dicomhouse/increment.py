@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count, groupby
+from operator import ne
 from pathlib import Path
 from typing import Any
 
@@ -159,7 +160,8 @@ def drift(known: Mapping[str, Files], present: Mapping[str, Files]) -> Counter[s
         then, now = known.get(source, {}), present.get(source, {})
         counts["new"] += len(now.keys() - then.keys())
         counts["gone"] += len(then.keys() - now.keys())
-        counts["changed"] += sum(1 for path in now.keys() & then.keys() if now[path] != then[path])
+        both = now.keys() & then.keys()
+        counts["changed"] += sum(map(ne, map(now.__getitem__, both), map(then.__getitem__, both)))
     return counts
 
 

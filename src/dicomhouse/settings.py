@@ -42,7 +42,7 @@ class Settings:
     warehouse: Path
     jobs: int = field(default_factory=lambda: os.cpu_count() or 1)
     """Worker processes."""
-    batch_files: int = 10_000
+    batch_files: int = 5_000
     """Files of one batch; a batch ends with a folder where it can, at most at twice this."""
     keep_generations: int = 2
     """How many published generations stay."""
