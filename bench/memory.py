@@ -36,8 +36,8 @@ def build(folder: Path, name: str, files: int, many: int) -> None:
 
 def extract(folder: Path, files: int) -> dict[str, Any]:
     """Read a set as one batch. Returns what came out and what it took."""
-    from dicomhouse.lake.extract import Batch, Entry, extract_batch
-    from dicomhouse.lake.parts import FileFacts
+    from dicomhouse.lake.extract import extract_batch
+    from dicomhouse.lake.orders import Batch, Entry, FileFacts
 
     paths = sorted(path for path in folder.rglob("*") if path.is_file())[:files]
     entries = [

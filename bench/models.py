@@ -20,7 +20,8 @@ from random import Random
 
 from dicomhouse.dicom.elements import Headers
 from dicomhouse.dicom.walk import Walker
-from dicomhouse.lake.parts import FileFacts, PartSummary, write_columns_parts, write_part
+from dicomhouse.lake.orders import FileFacts
+from dicomhouse.lake.parts import PartSummary, write_columns_parts, write_part
 from dicomhouse.testing import build_cohort
 from dicomhouse.warehouse import database
 from dicomhouse.warehouse.transform import DbtProcess, NodeResult

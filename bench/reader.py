@@ -24,8 +24,9 @@ import pydicom
 
 from dicomhouse.dicom.elements import Headers
 from dicomhouse.dicom.walk import Walker
-from dicomhouse.lake.extract import Batch, Entry, extract_batch
-from dicomhouse.lake.parts import FileFacts, write_part
+from dicomhouse.lake.extract import extract_batch
+from dicomhouse.lake.orders import Batch, Entry, FileFacts
+from dicomhouse.lake.parts import write_part
 from dicomhouse.processes import light_pool
 from dicomhouse.testing import build_cohort
 

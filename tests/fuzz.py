@@ -26,7 +26,8 @@ from conftest import PYDICOM_DATA, shared_folder
 from dicomhouse.dicom.elements import Element, FileHeader, Headers
 from dicomhouse.dicom.reference import read_header
 from dicomhouse.dicom.walk import Walker
-from dicomhouse.lake.parts import FileFacts, write_part
+from dicomhouse.lake.orders import FileFacts
+from dicomhouse.lake.parts import write_part
 from dicomhouse.testing import build_cohort
 
 Read = tuple[FileHeader, list[tuple[Element, str]]]

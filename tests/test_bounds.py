@@ -19,8 +19,8 @@ from dicomhouse.dicom.elements import Headers
 from dicomhouse.dicom.walk import Walker
 from dicomhouse.errors import UsageError
 from dicomhouse.lake import extract
-from dicomhouse.lake.extract import Batch, Entry, extract_batch
-from dicomhouse.lake.parts import FileFacts
+from dicomhouse.lake.extract import extract_batch
+from dicomhouse.lake.orders import Batch, Entry, FileFacts
 from dicomhouse.settings import Settings, default_bounds
 from dicomhouse.testing import build_cohort, write_image
 from dicomhouse.testing.hostile import hostile_files

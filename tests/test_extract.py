@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from dicomhouse.lake import extract
-from dicomhouse.lake.extract import Batch, Entry, extract_batch
-from dicomhouse.lake.parts import FileFacts
+from dicomhouse.lake.extract import extract_batch
+from dicomhouse.lake.orders import Batch, Entry, FileFacts
 from dicomhouse.testing import write_image
 
 

@@ -19,9 +19,9 @@ from incremental import build_lake, lake_rows
 from test_build import assert_equal_warehouses
 
 from dicomhouse.errors import StorageError
-from dicomhouse.lake import extract, generations, jobs
-from dicomhouse.lake.extract import Batch
+from dicomhouse.lake import extract, generations
 from dicomhouse.lake.generations import Generation, at_work, building, current, leftovers
+from dicomhouse.lake.orders import Batch
 from dicomhouse.settings import Settings
 from dicomhouse.testing import build_cohort, write_image
 
@@ -48,7 +48,7 @@ def assert_clean(source: Path) -> None:
 def test_batches_of_an_ended_run_are_taken_over(
     source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, done = jobs.extract_batch, []
+    real, done = extract.extract_batch, []
 
     def full(batch: Batch, lake: Path) -> Any:
         if len(done) == 4:
@@ -56,7 +56,7 @@ def test_batches_of_an_ended_run_are_taken_over(
         done.append(batch.name)
         return real(batch, lake)
 
-    monkeypatch.setattr(jobs, "extract_batch", full)
+    monkeypatch.setattr(extract, "extract_batch", full)
     with pytest.raises(StorageError, match="No space left on device"):
         build(source, batch_files=1)
     monkeypatch.undo()

@@ -22,9 +22,9 @@ import dicomhouse
 from dicomhouse import versions
 from dicomhouse.dicom.bounds import Bounds
 from dicomhouse.errors import SourceLost, UsageError, WarehouseTooNew
-from dicomhouse.lake import extract, jobs
-from dicomhouse.lake.extract import Batch
+from dicomhouse.lake import extract
 from dicomhouse.lake.generations import current
+from dicomhouse.lake.orders import Batch
 from dicomhouse.lake.plan import merges
 from dicomhouse.lake.records import records
 from dicomhouse.settings import Settings
@@ -247,14 +247,14 @@ def test_source_unmounted_while_it_is_read_loses_nothing(
     build(root, "s")
     before = lake_rows(root / "w")
     write(root / "s/c/5", "ct")
-    real = jobs.extract_batch
+    real = extract.extract_batch
 
     def unmounted(batch: Batch, lake: Path) -> Any:
         (root / "s").rename(root / "elsewhere")
         (root / "s").mkdir()
         return real(batch, lake)
 
-    monkeypatch.setattr(jobs, "extract_batch", unmounted)
+    monkeypatch.setattr(extract, "extract_batch", unmounted)
     with pytest.raises(SourceLost, match="replaced or unmounted"):
         build(root, "s")
     monkeypatch.undo()

@@ -18,7 +18,8 @@ from test_reader import encode
 from dicomhouse.dicom.elements import Headers
 from dicomhouse.dicom.reference import read_header
 from dicomhouse.lake.layout import partition_value
-from dicomhouse.lake.parts import FileFacts, PartSummary, write_columns_parts, write_part
+from dicomhouse.lake.orders import FileFacts
+from dicomhouse.lake.parts import PartSummary, write_columns_parts, write_part
 from dicomhouse.lake.schema import ELEMENTS, FILES, IMAGE_LINEAGE, NAMED_BY_MODELS
 
 

@@ -16,12 +16,10 @@ from typing import Any
 
 from dicomhouse.errors import UsageError
 from dicomhouse.lake import keys
-from dicomhouse.lake.extract import Batch, Entry
 from dicomhouse.lake.generations import Generation, create
-from dicomhouse.lake.parts import FileFacts
+from dicomhouse.lake.orders import Batch, Entry, FileFacts, Input, Rewrite
 from dicomhouse.lake.plan import Choice, Files, Part, choose, merges
 from dicomhouse.lake.records import Manifest, PartRecord, adopt, manifest, records
-from dicomhouse.lake.rewrite import Input, Rewrite
 from dicomhouse.scan import Found, Source, sources_of
 from dicomhouse.settings import Settings
 

@@ -1,4 +1,7 @@
-"""The steps of a run as plain functions. Who calls them, a flow or a loop, changes nothing."""
+"""The steps of a run as plain functions. Who calls them, a flow or a loop, changes nothing.
+
+What only a run with something to do needs is imported where it is used.
+"""
 
 from __future__ import annotations
 
@@ -28,12 +31,9 @@ from dicomhouse.lake import generations
 from dicomhouse.lake.generations import Generation
 from dicomhouse.lake.jobs import carry_out
 from dicomhouse.lake.layout import COLUMNS_PART
-from dicomhouse.lake.parts import write_columns_parts
 from dicomhouse.lake.plan import Choice, Files
 from dicomhouse.lake.records import PartRecord, remove, total
-from dicomhouse.lake.schema import IMAGE_LINEAGE
 from dicomhouse.processes import light_pool
-from dicomhouse.report import render
 from dicomhouse.scan import Found, Source, identity, scan_all, sources_of, still_there
 from dicomhouse.settings import Settings
 from dicomhouse.warehouse import database
@@ -186,6 +186,9 @@ def _prepare(run: Run) -> Work | None:
     run.say(f"plan: {len(run.work.kept)} parts kept, {run.work.n_read:,} files to read")
     # dbt's process starts early: its import overlaps the reading of the files.
     run.dbt = DbtProcess(run.settings.warehouse / "dbt")
+    if run.work.n_read <= _FEW_FILES:  # threads will do it: load what they need before they start
+        import dicomhouse.lake.extract
+        import dicomhouse.lake.rewrite  # noqa: F401
     return run.work
 
 
@@ -196,6 +199,8 @@ def other_contents(
 
     Each is read once more into a lake of its own, which is compared and removed.
     """
+    from dicomhouse.lake.parts import write_columns_parts
+
     with run.step("verify"):
         lists, before = increment.lay_out_again(choice, parts, found, run.generation, run.run_id,
                                                 run.settings)  # fmt: skip
@@ -331,6 +336,9 @@ def finish_lake(run: Run, made: Sequence[PartRecord]) -> None:
     Raises:
         SourceLost: a source was unmounted while it was read.
     """
+    from dicomhouse.lake.parts import write_columns_parts
+    from dicomhouse.lake.schema import IMAGE_LINEAGE
+
     for source in run.sources:
         still_there(source, run.places[source.name])
     for part in made:
@@ -376,6 +384,8 @@ def transform(run: Run) -> list[NodeResult]:
 
 def report(run: Run) -> None:
     """Write the generation's HTML report."""
+    from dicomhouse.report import render
+
     with run.step("report"):
         connection = database.connect(run.generation.database, run.generation.lake)
         with connection:

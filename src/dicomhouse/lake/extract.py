@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
 from io import FileIO
 from pathlib import Path
 
-from dicomhouse.dicom.bounds import Bounds
 from dicomhouse.dicom.elements import FileHeader, Headers
 from dicomhouse.dicom.walk import Walker
-from dicomhouse.lake.parts import FileFacts, Part, PartSummary
+from dicomhouse.lake.orders import Batch, Entry, FileFacts
+from dicomhouse.lake.parts import Part, PartSummary
 
 _MOST_ROWS = 600_000
 _MOST_DISTINCT = 80_000
@@ -23,41 +20,6 @@ _MOST_BYTES = 48 << 20
 _GONE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENODEV, errno.ENXIO, errno.ENOTCONN,
                    errno.ESTALE, errno.EHOSTDOWN, errno.ETIMEDOUT})  # fmt: skip
 """What opening says of a file or a file system that is not there any more."""
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One file of a batch."""
-
-    facts: FileFacts
-    os_path: str
-    problem: str | None
-    """Why it could not even be looked at."""
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Files of one source that make one part."""
-
-    name: str
-    source: str
-    run_id: str
-    entries: Sequence[Entry]
-    bounds: Bounds = field(default_factory=Bounds)
-
-    def save(self, folder: Path) -> Path:
-        path = folder / f"{self.name}.json"
-        path.write_text(json.dumps(asdict(self)))  # lone surrogates of odd names are escaped
-        return path
-
-    @classmethod
-    def load(cls, path: Path) -> Batch:
-        plain = json.loads(path.read_text())
-        entries = [
-            Entry(FileFacts(**entry["facts"]), entry["os_path"], entry["problem"])
-            for entry in plain.pop("entries")
-        ]
-        return cls(entries=entries, bounds=Bounds(**plain.pop("bounds")), **plain)
 
 
 def extract_batch(batch: Batch, lake: Path) -> PartSummary:

@@ -1,14 +1,16 @@
-"""What a worker does: one saved batch or rewrite, and its record once all of it is written."""
+"""What a worker does: one saved batch or rewrite, and its record once all of it is written.
+
+What reads and writes is imported where it is used: a run that finds nothing to do needs neither.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from dicomhouse.lake import layout
-from dicomhouse.lake.extract import Batch, extract_batch
 from dicomhouse.lake.generations import Generation, at_work
+from dicomhouse.lake.orders import Batch
 from dicomhouse.lake.records import PartRecord
-from dicomhouse.lake.rewrite import rewrite
 
 
 def carry_out(work: Path, extractor: str) -> PartRecord:
@@ -20,6 +22,8 @@ def carry_out(work: Path, extractor: str) -> PartRecord:
     generation = Generation(work.parents[2])
     with at_work(generation):
         if work.parent.name == "rewrite":
+            from dicomhouse.lake.rewrite import rewrite
+
             record = rewrite(work, generation.lake, extractor)
         else:
             record = _extract(work, generation.lake, extractor)
@@ -28,6 +32,8 @@ def carry_out(work: Path, extractor: str) -> PartRecord:
 
 
 def _extract(work: Path, lake: Path, extractor: str) -> PartRecord:
+    from dicomhouse.lake.extract import extract_batch
+
     batch = Batch.load(work)
     summary = extract_batch(batch, lake)
     return PartRecord(

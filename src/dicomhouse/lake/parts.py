@@ -22,6 +22,7 @@ from pydicom.uid import UID
 from dicomhouse.dicom.elements import Element, Headers
 from dicomhouse.dicom.typed import column_value, sequence_json
 from dicomhouse.lake import keys, layout
+from dicomhouse.lake.orders import FileFacts
 from dicomhouse.lake.schema import (
     ELEMENTS,
     FILES,
@@ -42,28 +43,6 @@ _WRITE_ROWS = 1 << 16
 _ZSTD_LEVEL = 1
 SORTED_BY = ["path", "tag", "keyword"]
 """Columns of `elements` whose least and greatest values tell its row groups apart."""
-
-
-@dataclass(frozen=True, slots=True)
-class FileFacts:
-    """What the file system says of one file of a batch."""
-
-    path: str
-    size_bytes: int | None
-    modified_ns: int | None
-
-    @property
-    def folder(self) -> str:
-        return self.path.rpartition("/")[0]
-
-    @property
-    def patient_folder(self) -> str:
-        """The first folder below the source; empty for files that lie in the source itself."""
-        return self.path.split("/", 1)[0] if "/" in self.path else ""
-
-    @property
-    def image_name(self) -> str:
-        return self.path.rpartition("/")[2]
 
 
 @dataclass

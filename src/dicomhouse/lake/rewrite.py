@@ -7,10 +7,8 @@ together as in what a batch wrote; of the other two tables one part is held at a
 from __future__ import annotations
 
 import heapq
-import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -21,6 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from dicomhouse.lake import layout
+from dicomhouse.lake.orders import Input, Rewrite
 from dicomhouse.lake.parts import (
     ROW_GROUP_ELEMENTS,
     ROW_GROUP_IMAGES,
@@ -38,35 +37,6 @@ _CODED = pa.schema(
     for field in ELEMENTS
 )
 """Of `elements`, with the dictionaries that its files are read and written with."""
-
-
-@dataclass(frozen=True)
-class Input:
-    """A part of some generation, and the files whose rows are left behind."""
-
-    generation: str
-    name: str
-    dropped: Sequence[int]
-    """Their `file_id`s."""
-
-
-@dataclass(frozen=True)
-class Rewrite:
-    """Parts of one source that become one, under a new name."""
-
-    name: str
-    source: str
-    inputs: Sequence[Input]
-
-    def save(self, folder: Path) -> Path:
-        path = folder / f"{self.name}.json"
-        path.write_text(json.dumps(asdict(self)))
-        return path
-
-    @classmethod
-    def load(cls, path: Path) -> Rewrite:
-        plain = json.loads(path.read_text())
-        return cls(inputs=[Input(**one) for one in plain.pop("inputs")], **plain)
 
 
 class _Rows:
