@@ -35,6 +35,8 @@ FOLDERS = ("", "a", "a/b", "c")
 NAMES = ("1", "2", "3.dcm")
 CONTENTS = {
     "ct": dataset_bytes(Modality="CT", PatientID="P1", SliceThickness="1"),
+    "next ct": dataset_bytes(Modality="CT", PatientID="P1", InstanceNumber=2),
+    "ct after a gap": dataset_bytes(Modality="CT", PatientID="P1", InstanceNumber=5),
     "ct with more": dataset_bytes(Modality="CT", PatientID="P1", TableHeight="", KVP="120"),
     "mr": dataset_bytes(Modality="MR", PatientID="P2", EchoTime="3", StudyID=""),
     "folder of media": dataset_bytes(FileSetID="F", DirectoryRecordSequence=[]),
