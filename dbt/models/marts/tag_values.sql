@@ -37,12 +37,12 @@ ranked as (
     select
         source,
         path,
-        picked.value,
-        -picked.fewer as images,
-        picked.series,
-        picked.patients,
+        picked['value'] as value,
+        -picked['fewer'] as images,
+        picked['series'] as series,
+        picked['patients'] as patients,
         row_number() over (
-            partition by source, path order by picked.fewer, picked.value, picked.value_key
+            partition by source, path order by picked['fewer'], picked['value'], picked['value_key']
         ) as rank
     from commonest
 ),
