@@ -119,7 +119,7 @@ def test_no_log_error_artifact_or_database_holds_a_value(
         assert MARK not in told.stdout + told.stderr
     files = [p for p in (*prefect_home.rglob("*"), *warehouse.rglob("*"))
              if p.is_file() and not p.is_symlink()]  # fmt: skip
-    assert {"prefect.db", "run.json", "run_results.json"} <= {path.name for path in files}
+    assert {"prefect.db", "run.json", "nodes.json"} <= {path.name for path in files}
     one = warehouse / "generations" / "000001"
     homes = (one / "lake", one / "report", one / "warehouse.duckdb")
     strange = [path for path in files if not any(path.is_relative_to(home) for home in homes)]

@@ -9,7 +9,6 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from dicomhouse.errors import ModelsFailed
 from dicomhouse.versions import dbt_project, models
@@ -61,15 +60,16 @@ class DbtProcess:
         Raises:
             ModelsFailed: a model or an error-severity test failed; its message names them.
         """
-        results_file = self.target / "run_results.json"
+        results_file = self.target / "nodes.json"
         results_file.unlink(missing_ok=True)
         project = str(dbt_project())
         order = {
             "folder": str(folder),
+            "results": str(results_file),
             "arguments": ["build", "--exclude-resource-type", "unit_test",
                           "--project-dir", project, "--profiles-dir", project,
                           "--target-path", str(self.target), "--log-path", str(self._log),
-                          "--log-level-file", "none"],
+                          "--log-level-file", "none", "--no-write-json"],
         }  # fmt: skip
         self._process.communicate(json.dumps(order))
         results = _read_results(results_file)
@@ -89,18 +89,9 @@ class DbtProcess:
 
 def _read_results(path: Path) -> list[NodeResult]:
     try:
-        plain: dict[str, Any] = json.loads(path.read_text())
+        return [NodeResult(**plain) for plain in json.loads(path.read_text())]
     except FileNotFoundError:
         return []
-    return [
-        NodeResult(
-            name=node["unique_id"].split(".")[2],
-            kind=node["unique_id"].split(".")[0],
-            status=node["status"],
-            seconds=node["execution_time"],
-        )
-        for node in plain["results"]
-    ]
 
 
 def _failure(failed: Sequence[NodeResult], log: Path) -> str:
