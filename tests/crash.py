@@ -1,9 +1,10 @@
 """Builds killed at any moment, over and over: `make crash-test`.
 
 Each round changes a cohort, starts a build, kills it with signal 9 (at a random moment, or as a
-named step begins), sees that no process of it is left, and builds again. What is published then is
-compared, row by row, with a clean build of the same files: the three tables of the lake and every
-mart. Meanwhile a reader opens the warehouse in a loop and must see one state each time.
+named step begins) and sees that no process of it is left, one to three times, and builds again.
+What is published then is compared, row by row, with a clean build of the same files: the three
+tables of the lake and every mart. Meanwhile a reader opens the warehouse in a loop and must see one
+state each time.
 """
 
 from __future__ import annotations
@@ -42,6 +43,8 @@ STEPS = (
     "generations._point_to", "generations.prune", "generations._remove",
 )  # fmt: skip
 """Functions of the build that a round may be killed in; those of workers kill the worker."""
+
+KILLS_A_ROUND = 3
 
 KILLED_AT_STEP = """
 import os, signal, sys
@@ -169,13 +172,16 @@ def crash(
     ends: Counter[str] = Counter()
     plans: list[str | None] = [*steps, *[None] * kills]
     chance.shuffle(plans)
-    for number, at in enumerate(plans):
-        change(source, chance, files=1 + patients * slices // 60)
-        told = kill_one(words, chance, at, longest)
-        again = chance.random() < 0.3
-        if again:  # killed twice in a row
-            change(source, chance, files=1)
-            kill_one(words, chance, None, longest)
+    for first in range(0, len(plans), KILLS_A_ROUND):
+        told = []
+        for at in plans[first : first + KILLS_A_ROUND]:
+            change(source, chance, files=1 + patients * slices // 60)
+            # Worker processes read what a refresh reads; a few files are read by threads.
+            refresh = ["--full-refresh"] if chance.random() < 0.3 else []
+            # Half of the moments lie in the first seconds, before the models: there the lake grows.
+            ended = kill_one([*words, *refresh], chance, at, chance.choice((longest, longest / 4)))
+            told.append(f"{at or 'random'}{' of a refresh' if refresh else ''} {ended}")
+            ends[ended] += 1
         clean = folder / "clean"
         shutil.rmtree(clean, ignore_errors=True)
         with ThreadPoolExecutor() as both:
@@ -187,9 +193,8 @@ def crash(
         assert standing is not None
         folders = [p.name for p in (warehouse / "generations").iterdir()]
         assert all((warehouse / "generations" / name / "run.json").exists() for name in folders)
-        ends[told] += 1
         parts = json.loads((standing.folder / "run.json").read_text())["parts"]
-        say(f"{number + 1}/{len(plans)} {at or 'random'}: {told}; equal, {parts} parts")
+        say(f"{first + len(told)}/{len(plans)} {', '.join(told)}; equal, {parts} parts")
     reader.stop()
     say(f"{dict(ends)}; a reader saw {reader.opened} consistent states")
     ends["reader"] = reader.opened
