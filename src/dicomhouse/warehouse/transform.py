@@ -90,7 +90,7 @@ class DbtProcess:
 def _read_results(path: Path) -> list[NodeResult]:
     try:
         plain: dict[str, Any] = json.loads(path.read_text())
-    except FileNotFoundError:
+    except (FileNotFoundError, ValueError):  # it was killed, or the disk is full
         return []
     return [
         NodeResult(
