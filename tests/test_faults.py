@@ -318,6 +318,25 @@ def test_source_that_cannot_be_listed_is_told_and_stays(
     assert_clean(source)
 
 
+def test_file_that_became_a_pipe_is_not_waited_for(
+    source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = extract.extract_batch
+
+    def replaced(batch: Batch, lake: Path) -> Any:
+        (source / "p1" / "1").unlink()
+        os.mkfifo(source / "p1" / "1")
+        return real(batch, lake)
+
+    monkeypatch.setattr(extract, "extract_batch", replaced)
+    build(source)
+    monkeypatch.undo()
+    rows = lake_rows(source.parent / "w")["files"]
+    assert sum("no file any more" in row for row in rows) == 1
+    assert "1 file changed" in "".join(build(source))
+    assert_clean(source)
+
+
 def test_failed_models_keep_what_was_read(source: Path) -> None:
     at = ["--direct", "--warehouse", str(source.parent / "w")]
     broken = source.parent / "dbt"
