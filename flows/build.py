@@ -16,6 +16,7 @@ from dicomhouse import pipeline
 from dicomhouse.increment import Work
 from dicomhouse.lake import jobs
 from dicomhouse.lake.records import PartRecord
+from dicomhouse.output import printable
 from dicomhouse.pipeline import Run
 from dicomhouse.settings import Settings
 
@@ -110,7 +111,8 @@ def build(
         allow_empty=allow_empty,
         **chosen,
     )
-    with pipeline.begin(settings, get_run_logger().info) as run:
+    logger = get_run_logger()
+    with pipeline.begin(settings, lambda line: logger.info(printable(line))) as run:
         if prepare(run) is None:
             record = pipeline.unchanged(run)
             told = f"nothing changed since generation {record['generation']}"

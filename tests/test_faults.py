@@ -18,12 +18,15 @@ from crash import crash
 from incremental import build_lake, lake_rows
 from test_build import assert_equal_warehouses
 
-from dicomhouse.errors import StorageError
-from dicomhouse.lake import extract, generations
+from dicomhouse import pipeline
+from dicomhouse.errors import SourceLost, StorageError
+from dicomhouse.lake import extract, generations, records
 from dicomhouse.lake.generations import Generation, at_work, building, current, leftovers
 from dicomhouse.lake.orders import Batch
 from dicomhouse.settings import Settings
 from dicomhouse.testing import build_cohort, write_image
+from dicomhouse.warehouse import database, transform
+from dicomhouse.warehouse.pixels import other_pixels
 
 
 @pytest.fixture
@@ -66,6 +69,19 @@ def test_batches_of_an_ended_run_are_taken_over(
     told = build(source, batch_files=1)
     assert any(line.startswith("plan: 2 parts kept, 3 files") for line in told)
     assert [f.name for f in (source.parent / "w" / "generations").iterdir()] == ["000002"]
+    assert_clean(source)
+
+
+def test_damaged_batch_of_an_ended_run_is_read_again(
+    source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeline, "finish_lake", lambda run, made: made.clear() or 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        build(source, batch_files=3)
+    monkeypatch.undo()
+    lake = source.parent / "w" / "generations" / "000001" / "lake"
+    sorted(lake.glob("files/*/part-*"))[0].write_bytes(b"cut")
+    assert "plan: 1 parts kept, 3 files to read" in build(source, batch_files=3)
     assert_clean(source)
 
 
@@ -165,6 +181,51 @@ def test_full_disk_is_told_and_the_next_run_is_fine(source: Path) -> None:
     assert_equal_warehouses(source.parent / "w", source.parent / "clean")
 
 
+def test_damaged_database_is_told_and_its_generation_can_be_removed(tmp_path: Path) -> None:
+    good, damaged = tmp_path / "good.duckdb", tmp_path / "damaged.duckdb"
+    damaged.write_bytes(b"x" * 10_000)
+    words = (tmp_path / "lake", {}, {}, {})
+    with pytest.raises(StorageError, match=r"cannot read .*damaged\.duckdb"):
+        database.register(good, *words, damaged)
+    with pytest.raises(StorageError, match=r"cannot read .*damaged\.duckdb"):
+        other_pixels(damaged, {}, 1)
+
+
+def test_results_that_dbt_could_not_write_are_none(tmp_path: Path) -> None:
+    (tmp_path / "run_results.json").write_text('{"results": [{"unique')
+    assert transform._read_results(tmp_path / "run_results.json") == []
+
+
+def test_dbt_project_that_is_not_there_is_told(source: Path) -> None:
+    done = run_cli("build", str(source), "--direct", DICOMHOUSE_DBT="/nowhere")
+    assert done.returncode == 2
+    assert "no dbt project in /nowhere" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_copied_part_is_on_the_disk_before_its_record(
+    source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build(source)
+    write_image(source / "p7" / "1", PatientID="P7")
+    synced: list[str] = []
+
+    def linked(path: Path, target: Path) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(Path, "hardlink_to", linked)
+    monkeypatch.setattr(records, "sync", lambda path: synced.append(path.name))
+    build(source)
+    standing = current(source.parent / "w")
+    assert standing is not None
+    (old,) = (record for record in records.records(standing.parts) if "000001" in record.name)
+    copied = [name for name in synced if old.name in name]
+    assert len(copied) == len(old.paths) + 1
+    assert ".json." in copied[-1]
+    monkeypatch.undo()
+    assert_clean(source)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a small file system")
 def test_small_file_system_is_told_and_the_next_run_is_fine(tmp_path: Path) -> None:
     build_cohort(tmp_path / "in", patients=4, slices=40, profile="hospital", pixels=False)
@@ -236,6 +297,44 @@ def test_refused_file_and_folder_are_rows(source: Path, refused: None) -> None:
         rows = lake_rows(source.parent / "w")["files"]
         assert sum("folder_unreadable: Permission denied" in row for row in rows) == 1
         (source / "p1").chmod(0o700)
+
+
+def test_source_that_cannot_be_listed_is_told_and_stays(
+    source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build(source)
+    real = os.scandir
+
+    def refused(folder: str) -> Any:
+        if folder == str(source):
+            raise OSError(errno.EIO, "Input/output error")
+        return real(folder)
+
+    monkeypatch.setattr(os, "scandir", refused)
+    with pytest.raises(SourceLost, match="Input/output error"):
+        build(source)
+    monkeypatch.undo()
+    assert "nothing changed" in build(source)[-1]
+    assert_clean(source)
+
+
+def test_file_that_became_a_pipe_is_not_waited_for(
+    source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = extract.extract_batch
+
+    def replaced(batch: Batch, lake: Path) -> Any:
+        (source / "p1" / "1").unlink()
+        os.mkfifo(source / "p1" / "1")
+        return real(batch, lake)
+
+    monkeypatch.setattr(extract, "extract_batch", replaced)
+    build(source)
+    monkeypatch.undo()
+    rows = lake_rows(source.parent / "w")["files"]
+    assert sum("no file any more" in row for row in rows) == 1
+    assert "1 file changed" in "".join(build(source))
+    assert_clean(source)
 
 
 def test_failed_models_keep_what_was_read(source: Path) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from dicomhouse.errors import UsageError, WarehouseBusy, WarehouseNotFound
+from dicomhouse.errors import StorageError, UsageError, WarehouseBusy, WarehouseNotFound
 from dicomhouse.lake import generations
 from dicomhouse.lake.generations import acquire, building, prune, publish, published
 
@@ -83,6 +85,42 @@ def test_second_builder_is_told_who_the_first_is(tmp_path: Path) -> None:
 def test_folder_that_reads_as_a_partition_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="source=x"), building(tmp_path / "source=x" / "w"):
         pass
+
+
+def test_folder_whose_path_is_no_text_is_refused(tmp_path: Path) -> None:
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff"))
+    with pytest.raises(UsageError, match="no UTF-8"), building(folder):
+        pass
+    assert not folder.exists()
+
+
+def test_link_that_is_right_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    build(Path("w"), "one")
+    before = Path("w/current").lstat().st_ino
+    with building(Path("w")):
+        pass
+    assert Path("w/current").lstat().st_ino == before
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_lock_that_a_full_disk_refuses_is_told(tmp_path: Path) -> None:
+    (tmp_path / ".build-lock").symlink_to("/dev/full")
+    with pytest.raises(StorageError, match="No space left on device"), building(tmp_path):
+        pass
+
+
+def test_warehouse_of_another_owner_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build(tmp_path, "one")
+
+    def refused(path: Path) -> bool:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "is_file", refused)
+    with pytest.raises(StorageError, match="Permission denied"):
+        acquire(tmp_path)
 
 
 def test_generation_removed_while_it_is_locked_is_not_taken(

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 from pathlib import Path
 
+import duckdb
 import polars as pl
 import pyarrow as pa
 import pytest
@@ -19,6 +21,7 @@ from dicomhouse.output import write
 from dicomhouse.pipeline import build_direct
 from dicomhouse.settings import Settings
 from dicomhouse.testing import dataset_bytes, write_image
+from dicomhouse.warehouse.database import _json
 
 
 def waveform(data: bytes) -> Dataset:
@@ -110,8 +113,10 @@ def test_no_log_error_artifact_or_database_holds_a_value(
     at = ("--warehouse", str(warehouse))
     loud = {"PREFECT_LOGGING_LEVEL": "DEBUG", "PREFECT_LOGGING_ROOT_LEVEL": "DEBUG",
             "PREFECT_SERVER_LOGGING_LEVEL": "DEBUG", "DBT_LOG_LEVEL": "debug"}  # fmt: skip
-    done = run_cli("build", str(tmp_path / "in"), *at, "--debug", **loud)
+    source = f"a\x1b[2J\nb={tmp_path / 'in'}"
+    done = run_cli("build", source, *at, "--debug", **loud)
     assert done.returncode == 0, done.stderr
+    assert "\x1b[2J" not in done.stderr
     with dicomhouse.open(warehouse) as opened:
         found = opened.sql(f"select count(distinct path) n from elements where value = '{MARK}'")
         assert found.item() > 1000
@@ -126,6 +131,19 @@ def test_no_log_error_artifact_or_database_holds_a_value(
     assert [path for path in strange if MARK.encode() in path.read_bytes()] == []
     for path in [warehouse, *warehouse.rglob("*")]:
         assert path.is_symlink() or path.stat().st_mode & 0o077 == 0, path
+
+
+def test_source_whose_path_is_no_text_is_built_directly(tmp_path: Path) -> None:
+    source = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff"))
+    write_image(source / "1")
+    done = run_cli("build", str(source), "--warehouse", str(tmp_path / "w"))
+    assert done.returncode == 2
+    assert "Build with --direct" in done.stderr
+    record = {"sources": {"\\xff": str(source)}, "rest": "\N{GRINNING FACE}"}
+    (told,) = (
+        duckdb.connect().execute("select ?::json ->> '$.sources.*'", [_json(record)]).fetchone()
+    )
+    assert told == [f"{tmp_path}/\\xff"]
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from incremental import build_lake, lake_rows
 import dicomhouse
 from dicomhouse import versions
 from dicomhouse.dicom.bounds import Bounds
-from dicomhouse.errors import SourceLost, UsageError, WarehouseTooNew
+from dicomhouse.errors import SourceLost, StorageError, UsageError, WarehouseTooNew
 from dicomhouse.lake import extract
 from dicomhouse.lake.generations import current
 from dicomhouse.lake.orders import Batch
@@ -306,6 +306,52 @@ def test_file_that_goes_or_changes_while_it_is_read_is_looked_at_again(
     assert "No such file" in rows
     assert "file_changed" in rows
     assert "1 file changed; 1 file gone" in "".join(build(root, "s"))
+    assert_clean(root, "s")
+
+
+def test_old_generations_go_where_nothing_changed_too(root: Path) -> None:
+    build(root, "s")
+    write(root / "s/c/5", "ct")
+    with dicomhouse.open(root / "w"):  # held while it is superseded
+        build(root, "s", keep_generations=1)
+    generations = root / "w" / "generations"
+    assert sorted(folder.name for folder in generations.iterdir()) == ["000001", "000002"]
+    assert "nothing changed since generation 2" in build(root, "s", keep_generations=1)[-1]
+    assert [folder.name for folder in generations.iterdir()] == ["000002"]
+
+
+def test_source_within_another_is_its_own_whoever_is_named(root: Path) -> None:
+    build(root, "s", "s/b")
+    assert "nothing changed" in build(root, "s")[-1]
+    assert "nothing changed" in build(root, "s/b")[-1]
+    assert "source b forgotten" in "".join(build(root, "s", forget=("b",)))
+    assert_clean(root, "s")
+
+
+def test_warehouse_within_a_source_is_not_read(root: Path) -> None:
+    settings = Settings((str(root),), root / "w")
+    told: list[str] = []
+    build_lake(settings, told)
+    assert read_in(told) == 4
+    build_lake(settings, told)
+    assert "nothing changed" in told[-1]
+
+
+def test_folder_that_is_named_twice_is_told(root: Path) -> None:
+    with pytest.raises(UsageError, match="sources a and b are one folder"):
+        build_lake(Settings((f"a={root / 's'}", f"b={root / 's'}"), root / "w"))
+    with pytest.raises(UsageError, match="both source and warehouse"):
+        build_lake(Settings((str(root / "s"),), root / "s"))
+
+
+def test_damaged_part_is_told_and_a_full_refresh_reads_its_files_again(root: Path) -> None:
+    build(root, "s")
+    write(root / "s/c/5", "ct")
+    (damaged,) = (root / "w" / "lake" / "files").glob("*/part-*.parquet")
+    damaged.write_bytes(b"")
+    with pytest.raises(StorageError, match="Build again with --full-refresh"):
+        build(root, "s")
+    assert read_in(build(root, "s", full_refresh=True)) == 5
     assert_clean(root, "s")
 
 

@@ -228,6 +228,13 @@ def _flow_run(settings: Settings) -> dict[str, Any]:
     from dicomhouse.pipeline import check_settings
 
     check_settings(settings)  # wrong usage is told before a server is started
+    for source in settings.sources:
+        try:
+            source.encode()
+        except UnicodeEncodeError:
+            raise UsageError(
+                f"the path {source} is no UTF-8, which Prefect needs. Build with --direct."
+            ) from None
     from prefect.flows import load_flow_from_entrypoint
 
     for logger in ("prefect.flow_runs", "prefect.task_runs"):
@@ -268,8 +275,8 @@ def _summary(folder: Path, record: dict[str, Any]) -> None:
     print("findings   " + ("none" if not worst else "most severe first"))
     for severity, rule, count, subjects in worst:
         print(f"           {_SEVERITIES[severity]:<12}{rule}: {count:,} of level {subjects}")
-    place = "" if folder == default_warehouse() else f" --warehouse {quote(str(folder))}"
-    print(f"warehouse  {folder} (generation {record['generation']})")
+    place = "" if folder == default_warehouse() else f" --warehouse {quote(printable(str(folder)))}"
+    print(f"warehouse  {printable(str(folder))} (generation {record['generation']})")
     print("\nnext:")
     print(f"  dicomhouse check{place}")
     print(

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import count, groupby
 from operator import ne
 from pathlib import Path
 from typing import Any
 
-from dicomhouse.errors import UsageError
+from dicomhouse.errors import StorageError, UsageError
 from dicomhouse.lake import keys
 from dicomhouse.lake.generations import Generation, create
 from dicomhouse.lake.orders import Batch, Entry, FileFacts, Input, Rewrite
@@ -92,13 +93,15 @@ def stored(
 ) -> list[Stored]:
     """The parts that earlier runs left, those of unpublished runs first, the larger ones first.
 
+    A damaged part is passed over where it may be: its files are read again.
+
     Args:
         published: the generation that readers see.
         leftovers: what runs left unpublished, newest first.
         usable: by its record, and whether it is published, whether a part may be used.
 
     Raises:
-        StorageError: a part's rows of `files` cannot be read.
+        StorageError: the rows of `files` of a published part that is needed cannot be read.
     """
     theirs = [] if published is None else list(records(published.parts))
     found: list[Stored] = []
@@ -107,12 +110,15 @@ def stored(
         own = [record for record in records(leftover.parts) if record.name not in names]
         for record in sorted(own, key=lambda record: -record.files):
             if usable(record, False):
-                found.append(Stored(record, leftover, manifest(leftover.lake, record), True))
+                with suppress(StorageError):
+                    found.append(Stored(record, leftover, manifest(leftover.lake, record), True))
         names |= {record.name for record in own}
     if published is not None:
         for record in theirs:
-            files = manifest(published.lake, record)
-            found.append(Stored(record, published, files, usable(record, True)))
+            is_usable = usable(record, True)
+            with suppress(*([] if is_usable else [StorageError])):
+                files = manifest(published.lake, record)
+                found.append(Stored(record, published, files, is_usable))
     return found
 
 

@@ -124,9 +124,23 @@ def check_settings(settings: Settings) -> None:
     """Raise what a run would before it reads anything.
 
     Raises:
-        UsageError: a source is missing, two bear one name, or a tolerance is none.
+        UsageError: a source is missing, is there twice or is the warehouse, two bear one name,
+            there is no dbt project, or a tolerance is none.
     """
-    sources_of(list(settings.sources))
+    names: dict[Path, str] = {}
+    for source in sources_of(list(settings.sources)):
+        if source.folder in names:
+            raise UsageError(
+                f"sources {names[source.folder]} and {source.name} are one folder: "
+                f"{source.folder}. Name it once."
+            )
+        names[source.folder] = source.name
+        if source.folder == settings.warehouse.resolve():
+            raise UsageError(
+                f"{source.folder} cannot be both source and warehouse. Choose another --warehouse."
+            )
+    if not (project := versions.dbt_project()).joinpath("dbt_project.yml").is_file():
+        raise UsageError(f"DICOMHOUSE_DBT: no dbt project in {project}.")
     known = _known_tolerances()
     for name, number in settings.tolerances.items():
         if name not in known:
@@ -243,14 +257,23 @@ def _digests_before(run: Run) -> Path | None:
 
 
 def scan(run: Run) -> dict[str, list[Found]]:
-    """By source, the files there are."""
+    """By source, the files there are: neither the warehouse's own, nor those of other sources."""
     found = {}
+    elsewhere = [*run.sources, *_other_sources(run), Source("", run.settings.warehouse.resolve())]
     with run.step("scan"):
         for source in run.sources:
             run.places[source.name] = identity(source)
-            found[source.name] = scan_all(source, run.sources)
+            found[source.name] = scan_all(source, elsewhere)
             run.say(f"scan: {len(found[source.name]):,} files in {source.name}")
     return found
+
+
+def _other_sources(run: Run) -> Iterator[Source]:
+    """The sources that stay as they are, below which this run's do not look."""
+    named = {source.folder for source in run.sources}
+    for name, path in _depends_on(run)["sources"].items():
+        if (folder := Path(path)) not in named and folder.is_dir():
+            yield Source(name, folder)
 
 
 def _present(
@@ -258,7 +281,13 @@ def _present(
 ) -> dict[str, Files]:
     """By source, the files that the new lake has: what was found, and what was not looked for."""
     for source in run.sources:
-        if not found[source.name] and known.get(source.name) and not run.settings.allow_empty:
+        files = found[source.name]
+        if len(files) == 1 and files[0].os_path == str(source.folder):  # it could not be listed
+            raise SourceLost(
+                f"source {source.name}: cannot look into {source.folder}: {files[0].problem}. "
+                "Give the right to read it; the published warehouse is unchanged."
+            )
+        if not files and known.get(source.name) and not run.settings.allow_empty:
             raise SourceLost(
                 f"source {source.name}: no file below {source.folder}, where there were "
                 f"{len(known[source.name]):,}. Is it mounted? If it is empty by intent: "
@@ -325,7 +354,11 @@ def _clean_up(run: Run) -> None:
 
 
 def unchanged(run: Run) -> dict[str, Any]:
-    """Tell that nothing changed, and return the record of the generation that stands."""
+    """Tell that nothing changed, and return the record of the generation that stands.
+
+    Generations that a reader held, or that a killed run would have removed, go now.
+    """
+    generations.prune(run.settings.warehouse, run.settings.keep_generations)
     run.say(f"nothing changed since generation {run.before['generation']}")
     return run.before
 

@@ -6,6 +6,7 @@ import errno
 import os
 from io import FileIO
 from pathlib import Path
+from stat import S_ISREG
 
 from dicomhouse.dicom.elements import FileHeader, Headers
 from dicomhouse.dicom.walk import Walker
@@ -75,4 +76,6 @@ def _read(entry: Entry, walker: Walker) -> FileFacts:
 
 def _facts(entry: Entry) -> FileFacts:
     status = os.stat(entry.os_path)  # noqa: PTH116
+    if not S_ISREG(status.st_mode):  # to open a pipe would wait for whoever writes to it
+        raise OSError(errno.ENOENT, "no file any more")
     return FileFacts(entry.facts.path, status.st_size, status.st_mtime_ns)

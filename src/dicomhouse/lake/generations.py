@@ -16,8 +16,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from dicomhouse.errors import (
     StorageError,
@@ -130,7 +131,17 @@ def acquire(warehouse: Path, number: int | None = None) -> tuple[Generation, Rea
     Raises:
         WarehouseNotFound: nothing was published there, or not that generation.
         WarehouseTooNew: a later dicomhouse made it.
+        StorageError: it cannot be read.
     """
+    try:
+        return _acquire(warehouse, number)
+    except PermissionError as error:
+        raise StorageError(
+            f"cannot read {warehouse}: {error.strerror}. It is its owner's alone."
+        ) from error
+
+
+def _acquire(warehouse: Path, number: int | None) -> tuple[Generation, ReadLock]:
     for _ in range(10):  # between resolving and locking it may be superseded and removed
         if number is None:
             folder = Path(os.path.realpath(warehouse / "current"))
@@ -171,7 +182,7 @@ def building(warehouse: Path) -> Iterator[Generation]:
     one when it ends like that: their processes are gone, or they would hold the lock.
 
     Raises:
-        UsageError: the folder's path would be read as partitions.
+        UsageError: the folder's path would be read as partitions, or is no text.
         WarehouseBusy: another process builds this warehouse.
         WarehouseTooNew: a later dicomhouse made it.
         StorageError: the folder cannot be written.
@@ -182,12 +193,20 @@ def building(warehouse: Path) -> Iterator[Generation]:
             f"the warehouse cannot lie in a folder named {partition}: readers of Parquet take "
             "NAME=VALUE for a column of every table. Choose another folder."
         )
+    try:
+        str(warehouse.resolve()).encode()
+    except UnicodeEncodeError:
+        raise UsageError(
+            "the path of the warehouse is no UTF-8, which Parquet and DuckDB need. "
+            "Choose another folder."
+        ) from None
     with _told(warehouse):
         warehouse.mkdir(parents=True, exist_ok=True)
-        lock = (warehouse / ".build-lock").open("a+")
+        # Unbuffered: what a full disk refuses is not tried again as the file is closed.
+        lock = (warehouse / ".build-lock").open("a+b", buffering=0)
     with lock:
         _lock_for_building(lock, warehouse)
-        there = published(warehouse)
+        there = published(warehouse.resolve())
         for generation in there:
             _check_format(generation)
         with _told(warehouse):
@@ -270,21 +289,20 @@ def _remove(generation: Generation) -> None:
     shutil.rmtree(removed)
 
 
-def _lock_for_building(lock: IO[str], warehouse: Path) -> None:
+def _lock_for_building(lock: FileIO, warehouse: Path) -> None:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         if error.errno not in (errno.EAGAIN, errno.EACCES):
             raise
         lock.seek(0)
-        holder = lock.read().strip() or "unknown"
+        holder = lock.read().decode().strip() or "unknown"
         raise WarehouseBusy(
             f"{warehouse} is being built by process {holder}. Wait for it to end, or stop it."
         ) from None
     with _told(warehouse):
         lock.truncate(0)
-        lock.write(str(os.getpid()))
-        lock.flush()
+        lock.write(str(os.getpid()).encode())
 
 
 def publish(warehouse: Path, generation: Generation, record: dict[str, Any]) -> None:

@@ -126,6 +126,7 @@ def adopt(record: PartRecord, generation: Path, target: Path) -> None:
         except OSError:  # no links here, too many of them, or another file system
             private = (target / path).with_name(f".{Path(path).name}.{os.getpid()}.tmp")
             shutil.copyfile(generation / path, private)
+            sync(private)
             private.rename(target / path)
 
 

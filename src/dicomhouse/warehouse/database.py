@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from glob import escape
@@ -64,12 +65,12 @@ def register(
             f"attach '{_quoted(str(database))}' as warehouse (storage_version '{_STORAGE}')"
         )
         connection.execute("use warehouse")
-        connection.execute("set variable record = ?", [json.dumps(record)])
+        connection.execute("set variable record = ?", [_json(record)])
         if previous is None:
             connection.execute("attach ':memory:' as previous")
             connection.execute(resource("sql", "previous", "none.sql").read_text())
         else:
-            connection.execute(f"attach '{_quoted(str(previous))}' as previous (read_only)")
+            attach(connection, previous)
         for script in sorted(resource("sql", "lake").glob("*.sql")):
             connection.execute(_filled(script.read_text(), places))
         if tolerances:
@@ -79,6 +80,21 @@ def register(
         others = [(source, path) for source, paths in other_contents.items() for path in paths]
         if others:
             connection.executemany("insert into run.other_contents values (?, ?)", others)
+
+
+def attach(connection: duckdb.DuckDBPyConnection, previous: Path) -> None:
+    """Attach a published generation's DuckDB file as `previous`.
+
+    Raises:
+        StorageError: it is damaged.
+    """
+    try:
+        connection.execute(f"attach '{_quoted(str(previous))}' as previous (read_only)")
+    except duckdb.Error as error:
+        raise StorageError(
+            f"cannot read {previous}: {type(error).__name__}. Where it is damaged, remove the "
+            "folder that it is in, then build again: the generation before it is taken up."
+        ) from error
 
 
 @contextmanager
@@ -118,7 +134,7 @@ def finish(database: Path, record: Mapping[str, Any]) -> None:
     """Note how the run ended, and fold the write-ahead log into the file: it stands alone then."""
     with writing(database), duckdb.connect(str(database), config=_SETTINGS) as connection:
         connection.execute("set timezone = 'UTC'")
-        connection.execute("set variable record = ?", [json.dumps(record)])
+        connection.execute("set variable record = ?", [_json(record)])
         connection.execute(resource("sql", "finish.sql").read_text())
         connection.execute("checkpoint")
     database.with_name(database.name + ".wal").unlink(missing_ok=True)
@@ -198,6 +214,12 @@ def ask(
         for name, table in tables.items():
             connection.register(name, table)
         return query(connection, sql, variables)
+
+
+def _json(record: Mapping[str, Any]) -> str:
+    """A record as JSON that DuckDB reads: the bytes of a path that is no UTF-8 as `\\xNN`."""
+    text = json.dumps(record, ensure_ascii=False)
+    return re.sub("[\udc80-\udcff]", lambda odd: rf"\\x{ord(odd[0]) - 0xDC00:02x}", text)
 
 
 def _quoted(text: str) -> str:

@@ -13,7 +13,7 @@ import duckdb
 import pyarrow as pa
 
 from dicomhouse.resources import resource
-from dicomhouse.warehouse.database import writing
+from dicomhouse.warehouse.database import attach, writing
 
 
 def digest_repeated(
@@ -62,8 +62,7 @@ def other_pixels(
 
 def _attach(connection: duckdb.DuckDBPyConnection, previous: Path) -> bool:
     """Attach a generation's DuckDB file as `previous`; whether it has digests."""
-    quoted = str(previous).replace("'", "''")
-    connection.execute(f"attach '{quoted}' as previous (read_only)")
+    attach(connection, previous)
     return bool(connection.execute(_statement("has_previous")).fetchall())
 
 

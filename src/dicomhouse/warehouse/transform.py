@@ -90,7 +90,7 @@ class DbtProcess:
 def _read_results(path: Path) -> list[NodeResult]:
     try:
         return [NodeResult(**plain) for plain in json.loads(path.read_text())]
-    except FileNotFoundError:
+    except (FileNotFoundError, ValueError):  # it was killed, or the disk is full
         return []
 
 
