@@ -1,10 +1,10 @@
 """Builds killed at any moment, over and over: `make crash-test`.
 
-Each round changes a cohort, starts a build, kills it with signal 9 (at a random moment, or as a
-named step begins) and sees that no process of it is left, one to three times, and builds again.
-What is published then is compared, row by row, with a clean build of the same files: the three
-tables of the lake and every mart. Meanwhile a reader opens the warehouse in a loop and must see one
-state each time.
+Each round changes a cohort, starts a build, kills it or a process of it with signal 9 (at a random
+moment, or at a named step, which has to be come to), and builds again, at times while what is left
+of the killed one still ends. What is published then is compared, row by row, with a clean build of
+the same files: the three tables of the lake and every mart. Meanwhile a reader opens the
+warehouse in a loop and another keeps what it opened: each must see one state. No process may stay.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import argparse
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -23,12 +24,15 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import uuid4
 
+import duckdb
 import polars as pl
 from conftest import marked_processes, run_cli
-from incremental import lake_rows
+from killing import PROGRAM
 from test_build import assert_equal_warehouses
 
 import dicomhouse
@@ -37,40 +41,43 @@ from dicomhouse.lake.generations import current
 from dicomhouse.testing import build_cohort
 
 STEPS = (
-    "pipeline.scan", "pipeline.prepare", "increment.lay_out", "records.adopt", "jobs.carry_out",
-    "pipeline.finish_lake", "parts.write_columns_parts", "generations.give_up",
-    "pipeline.register", "pipeline.transform", "pipeline.report", "pipeline.publish",
-    "generations._point_to", "generations.prune", "generations._remove",
+    "run pipeline.scan", "run pipeline.prepare", "run increment.lay_out",
+    "run lake.records.adopt#2", "run pipeline.make_lake",
+    "worker lake.extract.extract_batch", "worker lake.parts.PartFile.close",
+    "worker lake.rewrite.rewrite", "worker lake.records.PartRecord.save",
+    "parent lake.extract.extract_batch", "parent lake.parts.PartFile.close#2",
+    "parent lake.rewrite.rewrite", "parent lake.records.PartRecord.save",
+    "run pipeline.finish_lake", "run lake.records.remove", "run lake.parts.write_columns_parts",
+    "run lake.generations.give_up", "run pipeline.register", "run warehouse.database.register",
+    "run warehouse.pixels.digest_repeated", "run pipeline.transform",
+    "late warehouse.transform.DbtProcess.build", "child warehouse.transform.DbtProcess.build",
+    "run pipeline.report", "run pipeline.publish", "run warehouse.database.finish",
+    "run lake.generations.publish", "run lake.generations._point_to",
+    "run lake.generations.prune", "run lake.generations._remove",
 )  # fmt: skip
-"""Functions of the build that a round may be killed in; those of workers kill the worker."""
+"""Where a build is killed, and what of it (see `killing`)."""
 
-KILLS_A_ROUND = 3
+ENDS = {"run": -signal.SIGKILL, "parent": -signal.SIGKILL, "late": -signal.SIGKILL,
+        "worker": 7, "child": 1}  # fmt: skip
+"""The exit code of a build by what of it was killed."""
 
-KILLED_AT_STEP = """
-import os, signal, sys
-from importlib import import_module
-from dicomhouse import pipeline
-from dicomhouse.cli import main
+ALL_READ = STEPS.index("run pipeline.finish_lake")
+"""From this step on nothing is left to read for the next run."""
 
-room, function = sys.argv.pop(1).split(".")
-def killed(*words, **named):
-    os.kill(os.getpid(), signal.SIGKILL)
-module = import_module({"pipeline": "dicomhouse.pipeline", "increment": "dicomhouse.increment"}.get(
-    room, f"dicomhouse.lake.{room}"))
-for user in (module, pipeline, import_module("dicomhouse.increment")):
-    if hasattr(user, function):
-        setattr(user, function, killed)
-sys.exit(main(sys.argv[1:]))
-"""
+TRIES = 6
+"""A step that only some runs come to, as those that merge, is looked for in this many."""
 
 
 def change(source: Path, random: random.Random, files: int) -> None:
-    """Add, change, move and remove a few files."""
-    there = sorted(p for p in source.rglob("*") if p.is_file())
-    for path in random.sample(there, min(files, len(there) // 4)):
-        match random.choice(("copy", "change", "move", "remove", "cut")):
+    """Add, change, move, break and remove a few files of a few folders."""
+    folders = sorted({path.parent for path in source.rglob("*") if path.is_file()})
+    near = random.sample(folders, min(3, len(folders)))
+    there = sorted(path for folder in near for path in folder.iterdir() if path.is_file())
+    for path in random.sample(there, min(files, max(1, len(there) // 2))):
+        match random.choice(("copy", "change", "move", "remove", "cut", "touch")):
             case "copy":
-                shutil.copyfile(path, path.with_name(f"copy-{random.randrange(10**9)}"))
+                folder = random.choice(folders)
+                shutil.copyfile(path, folder / f"copy-{random.randrange(10**9)}")
             case "change":
                 data = path.read_bytes()
                 path.write_bytes(data.replace(b"MONOCHROME2", b"MONOCHROME1", 1))
@@ -82,6 +89,10 @@ def change(source: Path, random: random.Random, files: int) -> None:
                 path.unlink()
             case "cut":
                 path.write_bytes(path.read_bytes()[:-7])
+            case "touch":
+                path.touch()
+    if random.random() < 0.2:
+        near[0].rename(source / f"renamed-{random.randrange(10**9)}")
 
 
 class Reader(threading.Thread):
@@ -105,14 +116,8 @@ class Reader(threading.Thread):
 
     def _look(self) -> None:
         with dicomhouse.open(self.warehouse) as opened:
-            told = opened.generation.run()
-            for _ in range(2):
-                for table in ("images", "elements"):
-                    lazy = getattr(opened, table).select(pl.len()).collect().item()
-                    stored = opened.sql(f"select count(*) from {table}").item()
-                    assert lazy == stored == told[table], (table, lazy, stored, told[table])
-                ids = opened.files.select(pl.len(), pl.col("file_id").n_unique().alias("ids"))
-                assert ids.collect().row(0) == (sum(told["files"].values()),) * 2
+            first = state(opened)
+            assert state(opened) == first
             self.opened += 1
         time.sleep(0.2)
 
@@ -123,31 +128,116 @@ class Reader(threading.Thread):
             raise self.failure
 
 
-def kill_one(words: list[str], random: random.Random, at: str | None, longest: float) -> str:
-    """Start a build and kill it; how it ended. No process of it is left when this returns."""
-    mark = uuid4().hex
-    program = ["-m", "dicomhouse"] if at is None else ["-c", KILLED_AT_STEP, at]
-    # A supervised build is killed by its supervisor's loss too; half of the time that dies.
-    direct = {} if at is None else {"DICOMHOUSE_SUPERVISED": "1"}
-    build = subprocess.Popen(
-        [sys.executable, *program, *words], env={**os.environ, "DICOMHOUSE_MARK": mark, **direct},
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    try:
-        build.wait(random.uniform(0.2, longest) if at is None else 120)
-    except subprocess.TimeoutExpired:
-        own = sorted(marked_processes(mark))
-        victim = random.choice(own) if own and random.random() < 0.5 else build.pid
-        os.kill(victim, signal.SIGKILL)
-    try:
-        ended = build.wait(60)
-    finally:
-        build.kill()
-    deadline = time.monotonic() + 10
-    while left := marked_processes(mark):
-        assert time.monotonic() < deadline, f"processes write on: {left}"
-        time.sleep(0.05)
-    return "killed" if ended == -signal.SIGKILL else f"ended with {ended}"
+def state(opened: dicomhouse.Warehouse) -> tuple[object, ...]:
+    """What a reader sees; AssertionError where tables or the ways to them tell different things."""
+    told = opened.generation.run()
+    assert opened.sql("select run_id from runs order by generation")["run_id"][-1] == told["run_id"]
+    for table in ("images", "elements"):
+        lazy = getattr(opened, table).select(pl.len()).collect().item()
+        stored = opened.sql(f"select count(*) from {table}").item()
+        assert lazy == stored == told[table], (table, lazy, stored, told[table])
+    assert opened.sql("select coalesce(sum(images), 0) from series").item() == told["images"]
+    columns = ["file_id", "source", "path", "size_bytes", "modified_at", "status"]
+    lake = opened.files.select(columns).sort("file_id").collect()
+    assert lake["file_id"].is_unique().all()
+    assert len(lake) == sum(told["files"].values())
+    mart = opened.sql(f"select {', '.join(columns)} from files order by file_id")
+    assert lake.equals(mart.cast(dict(lake.schema)))
+    assert opened.images.select("file_id").collect()["file_id"].is_in(lake["file_id"]).all()
+    drift = opened.sql("select sum(files_new) - sum(files_gone) from runs").item()
+    assert drift == len(lake), "the runs do not add up to what is there"
+    return told["run_id"], lake.hash_rows().sort().to_list()
+
+
+def assert_equal_lakes(one: Path, two: Path) -> None:
+    """Every row of the three tables, and which partition it is in, but for its run."""
+    connection = duckdb.connect()
+    for table in ("files", "elements", "images"):
+        for name, warehouse in (("one", one), ("two", two)):
+            generation = current(warehouse)
+            assert generation is not None
+            glob = f"{generation.lake}/{table}/**/*.parquet"
+            rest = " exclude (run_id)" if table == "files" else ""
+            connection.execute(f"""
+                create or replace view {name} as select *{rest} from
+                read_parquet('{glob}', hive_partitioning = true, union_by_name = true)
+            """)
+        described = [connection.sql(f"describe {name}").fetchall() for name in ("one", "two")]
+        assert sorted(described[0]) == sorted(described[1]), table
+        for a, b in (("one", "two"), ("two", "one")):
+            columns = ", ".join(f'"{column[0]}"' for column in described[0])
+            query = f"select {columns} from {a} except all select {columns} from {b}"
+            assert connection.sql(query).limit(1).fetchall() == [], table
+
+
+@dataclass
+class Rounds:
+    """Builds of one cohort in small batches, and what of them is alive."""
+
+    words: list[str]
+    chance: random.Random
+    batch: int
+    longest: float = 20.0
+    """Seconds that a build may take before it is killed."""
+    marks: list[str] = field(default_factory=list)
+
+    def environment(self, **more: str) -> dict[str, str]:
+        mark = uuid4().hex
+        self.marks.append(mark)
+        paths = (str(Path(__file__).parent), os.environ.get("PYTHONPATH"))
+        return {
+            **os.environ, "DICOMHOUSE_MARK": mark, "KILLING_BATCH": str(self.batch),
+            "PYTHONPATH": os.pathsep.join(filter(None, paths)), **more,
+        }  # fmt: skip
+
+    def build(self) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, *PROGRAM, *self.words], env=self.environment(),
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+
+    def kill_at(self, step: str) -> bool:
+        """Build until the step; whether the build came to it."""
+        who = step.partition(" ")[0]
+        processes = who == "worker" or self.chance.random() < 0.5
+        more = {"KILLING_AT": step, "DICOMHOUSE_SUPERVISED": "1",
+                **({"KILLING_PROCESSES": "1"} if processes else {})}  # fmt: skip
+        ended = subprocess.run(
+            [sys.executable, *PROGRAM, *self.words], env=self.environment(**more),
+            capture_output=True, text=True, check=False, timeout=300,
+        )  # fmt: skip
+        assert ended.returncode in (0, ENDS[who]), (step, ended.returncode, ended.stderr)
+        return ended.returncode != 0
+
+    def kill_some_time(self) -> str:
+        """Build, and kill a process of it after a while; how the build ended."""
+        more = {"KILLING_PROCESSES": "1"} if self.chance.random() < 0.5 else {}
+        environment = self.environment(**more)
+        build = subprocess.Popen(
+            [sys.executable, *PROGRAM, *self.words], env=environment,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        try:
+            build.wait(self.chance.uniform(0.2, self.longest))
+        except subprocess.TimeoutExpired:
+            # Half of the time its supervisor dies, else the run, a worker or dbt's process.
+            own = marked_processes(environment["DICOMHOUSE_MARK"])
+            victim = self.chance.choice(own) if own and self.chance.random() < 0.5 else build.pid
+            with suppress(ProcessLookupError):
+                os.kill(victim, signal.SIGKILL)
+        try:
+            return "killed" if build.wait(300) else "ended before"
+        finally:
+            build.kill()
+
+    def see_all_end(self) -> None:
+        """AssertionError where a process of an ended run goes on."""
+        deadline = time.monotonic() + 10
+        for mark in self.marks:
+            while left := marked_processes(mark):
+                assert time.monotonic() < deadline, f"processes write on: {left}"
+                time.sleep(0.05)
+        self.marks.clear()
 
 
 def crash(
@@ -161,40 +251,64 @@ def crash(
 ) -> Counter[str]:
     """Run the rounds below `folder`; AssertionError where two builds differ."""
     chance = random.Random(seed)
-    source, warehouse = folder / "in", folder / "w"
+    source, warehouse, clean = folder / "in", folder / "w", folder / "clean"
     build_cohort(source, patients=patients, slices=slices, profile="hospital", pixels=False)
     words = ["build", str(source), "--direct", "--warehouse", str(warehouse)]
+    rounds = Rounds(words, chance, batch=max(4, patients * slices // 6))
+    assert rounds.kill_at("parent lake.records.PartRecord.save")  # nothing is published yet
+    assert rounds.kill_at("run pipeline.finish_lake")
     begun = time.monotonic()
-    assert run_cli(*words).returncode == 0
-    longest = (time.monotonic() - begun) * 1.1
+    done = rounds.build()
+    assert done.returncode == 0, done.stderr
+    assert ", 0 files to read" in done.stderr
+    rounds.longest = (time.monotonic() - begun) * 1.1
+    rounds.see_all_end()
     reader = Reader(warehouse)
     reader.start()
     ends: Counter[str] = Counter()
     plans: list[str | None] = [*steps, *[None] * kills]
     chance.shuffle(plans)
-    for first in range(0, len(plans), KILLS_A_ROUND):
-        told = []
-        for at in plans[first : first + KILLS_A_ROUND]:
+    for number, step in enumerate(plans):
+        held = dicomhouse.open(warehouse)
+        opened = state(held)
+        if step is None:
             change(source, chance, files=1 + patients * slices // 60)
-            # Worker processes read what a refresh reads; a few files are read by threads.
-            refresh = ["--full-refresh"] if chance.random() < 0.3 else []
-            # Half of the moments lie in the first seconds, before the models: there the lake grows.
-            ended = kill_one([*words, *refresh], chance, at, chance.choice((longest, longest / 4)))
-            told.append(f"{at or 'random'}{' of a refresh' if refresh else ''} {ended}")
-            ends[ended] += 1
-        clean = folder / "clean"
+            told = rounds.kill_some_time()
+            if chance.random() < 0.3:  # killed twice in a row
+                change(source, chance, files=1)
+                rounds.kill_some_time()
+        else:
+            for _ in range(TRIES):
+                change(source, chance, files=1 + patients * slices // 60)
+                if step.endswith("give_up"):
+                    rounds.kill_at("run pipeline.register")
+                if rounds.kill_at(step):
+                    break
+            else:
+                raise AssertionError(f"no run came to {step}")
+            told = "killed at a step"
+        if chance.random() < 0.5:  # else what is left of it ends while the next one runs
+            rounds.see_all_end()
         shutil.rmtree(clean, ignore_errors=True)
         with ThreadPoolExecutor() as both:
-            done, made = both.map(lambda to: run_cli(*words[:-1], str(to)), (warehouse, clean))
+            building = both.submit(rounds.build)
+            made = both.submit(run_cli, *words[:-1], str(clean)).result()
+            done = building.result()
         assert done.returncode == made.returncode == 0, done.stderr + made.stderr
-        assert lake_rows(warehouse) == lake_rows(clean)
+        if step in STEPS[ALL_READ:]:
+            assert re.search(r", 0 files to read|nothing changed", done.stderr), done.stderr
+        rounds.see_all_end()
+        assert_equal_lakes(warehouse, clean)
         assert_equal_warehouses(warehouse, clean)
+        assert state(held) == opened
+        held.close()
         standing = current(warehouse)
         assert standing is not None
-        folders = [p.name for p in (warehouse / "generations").iterdir()]
+        folders = [path.name for path in (warehouse / "generations").iterdir()]
         assert all((warehouse / "generations" / name / "run.json").exists() for name in folders)
+        ends[told] += 1
         parts = json.loads((standing.folder / "run.json").read_text())["parts"]
-        say(f"{first + len(told)}/{len(plans)} {', '.join(told)}; equal, {parts} parts")
+        say(f"{number + 1}/{len(plans)} {step or 'random'}: {told}; equal, {parts} parts")
     reader.stop()
     say(f"{dict(ends)}; a reader saw {reader.opened} consistent states")
     ends["reader"] = reader.opened
