@@ -8,6 +8,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from io import FileIO
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,9 @@ FOLDERS = ("", "a", "a/b", "c")
 NAMES = ("1", "2", "3.dcm")
 CONTENTS = {
     "ct": dataset_bytes(Modality="CT", PatientID="P1", SliceThickness="1"),
+    "ct of other pixels": dataset_bytes(
+        Modality="CT", PatientID="P1", SliceThickness="1", PixelData=b"\1" * 512
+    ),
     "next ct": dataset_bytes(Modality="CT", PatientID="P1", InstanceNumber=2),
     "ct after a gap": dataset_bytes(Modality="CT", PatientID="P1", InstanceNumber=5),
     "ct with more": dataset_bytes(Modality="CT", PatientID="P1", TableHeight="", KVP="120"),
@@ -52,6 +56,8 @@ change = st.one_of(
     st.tuples(st.just("remove"), place),
     st.tuples(st.just("move"), place, place),
     st.tuples(st.just("touch"), place),
+    st.tuples(st.just("rename"), place, place),
+    st.tuples(st.just("clear"), st.sampled_from(("s", "t"))),
 )
 rounds = st.lists(st.lists(change, min_size=1, max_size=8), min_size=1, max_size=6)
 
@@ -72,6 +78,13 @@ def play(root: Path, changes: list[tuple], second: int) -> None:
                 paths[0].replace(paths[1])
             case "touch" if paths[0].exists():
                 os.utime(paths[0], (second, second))
+            case "rename":  # the folders that these are in
+                with suppress(OSError):
+                    paths[0].parent.rename(paths[1].parent)
+                (root / words[0][0]).mkdir(exist_ok=True)
+            case "clear":
+                for path in (root / words[0]).iterdir():
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 @given(rounds, st.sampled_from((2, 8, 16)))
@@ -89,7 +102,7 @@ def test_any_sequence_of_changes_gives_the_lake_of_one_clean_build(
         for second, changes in enumerate(rounds, 1_700_000_000):
             play(root, changes, second)
             build_lake(Settings(sources, root / "w", **of))
-        build_lake(Settings(sources, root / "clean"))
+        build_lake(Settings(sources, root / "clean", allow_empty=True))
         assert lake_rows(root / "w") == lake_rows(root / "clean")
 
 
