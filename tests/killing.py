@@ -18,6 +18,7 @@ import sys
 import threading
 from functools import cache, partial
 from importlib import import_module
+from multiprocessing import parent_process
 from pathlib import Path
 from typing import Any
 
@@ -83,8 +84,7 @@ def _kill(who: str, words: tuple[Any, ...]) -> None:
         case "run" | "worker":
             os.kill(os.getpid(), signal.SIGKILL)
         case "parent":
-            in_process = os.environ.get("KILLING_PROCESSES")
-            os.kill(os.getppid() if in_process else os.getpid(), signal.SIGKILL)
+            os.kill(os.getppid() if parent_process() else os.getpid(), signal.SIGKILL)
         case _:
             victim = words[0]._process.pid if who == "child" else os.getpid()
             threading.Timer(_LATER_SECONDS, os.kill, (victim, signal.SIGKILL)).start()
