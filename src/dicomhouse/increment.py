@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from itertools import count, groupby
+from itertools import compress, count, groupby
 from operator import ne
 from pathlib import Path
 from typing import Any
@@ -162,10 +162,11 @@ def drift(known: Mapping[str, Files], present: Mapping[str, Files]) -> Counter[s
     counts: Counter[str] = Counter()
     for source in known.keys() | present.keys():
         then, now = known.get(source, {}), present.get(source, {})
-        counts["new"] += len(now.keys() - then.keys())
-        counts["gone"] += len(then.keys() - now.keys())
-        both = now.keys() & then.keys()
-        counts["changed"] += sum(map(ne, map(now.__getitem__, both), map(then.__getitem__, both)))
+        others = list(compress(now, map(ne, now.values(), map(then.get, now))))
+        new = sum(path not in then for path in others)
+        counts["new"] += new
+        counts["changed"] += len(others) - new
+        counts["gone"] += len(then) - (len(now) - new)
     return counts
 
 

@@ -200,9 +200,6 @@ def _prepare(run: Run) -> Work | None:
     run.say(f"plan: {len(run.work.kept)} parts kept, {run.work.n_read:,} files to read")
     # dbt's process starts early: its import overlaps the reading of the files.
     run.dbt = DbtProcess(run.settings.warehouse / "dbt")
-    if run.work.n_read <= _FEW_FILES:  # threads will do it: load what they need before they start
-        import dicomhouse.lake.extract
-        import dicomhouse.lake.rewrite  # noqa: F401
     return run.work
 
 
@@ -495,6 +492,9 @@ def workers(run: Run, lists: int, n_read: int) -> Iterator[Executor]:
     """
     jobs = min(run.settings.jobs, max(lists, 1))
     if n_read <= _FEW_FILES:
+        import dicomhouse.lake.extract
+        import dicomhouse.lake.rewrite  # noqa: F401 -- before the threads start
+
         with ThreadPoolExecutor(jobs) as pool:
             yield pool
     else:

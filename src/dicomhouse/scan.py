@@ -7,6 +7,8 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
+from stat import S_ISREG
+from typing import NamedTuple
 from urllib.parse import quote
 
 from dicomhouse.errors import SourceLost, UsageError
@@ -44,8 +46,7 @@ class Source:
         return cls(name, folder)
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """One entry below a source; `problem` where it could not even be looked at."""
 
     path: str
@@ -160,7 +161,8 @@ def scan(source: Source, others: Collection[Source] = ()) -> Iterator[Found]:
             except OSError as error:
                 yield Found(printable(path), child.path, None, None, _problem("file", error))
                 continue
-            problem = None if child.is_file() else "not_a_file: neither a file nor a folder"
+            is_file = S_ISREG(status.st_mode)
+            problem = None if is_file else "not_a_file: neither a file nor a folder"
             yield Found(printable(path), child.path, status.st_size, status.st_mtime_ns, problem)
         pending.extend(reversed(subfolders))
 

@@ -34,6 +34,9 @@ from dicomhouse.lake.schema import (
 )
 from dicomhouse.standard.dictionary import Attribute, attribute, attribute_of_keyword
 
+# A new process pays twice for the first part that Arrow's own allocator makes room for.
+pa.set_memory_pool(pa.system_memory_pool())
+
 Codes = NDArray[np.int32]
 
 ROW_GROUP_IMAGES = 65_536

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import compress
+from operator import eq
 
 Fingerprint = tuple[int | None, int | None, str | None]
 """Size, modification time in microseconds, and why a file could not be looked at when scanned."""
@@ -67,11 +69,8 @@ def choose(
             continue
         files, taken = present[part.source], claimed[part.source]
         unwanted = again.get(part.source, ())
-        mine = {
-            path
-            for path, seen in part.files.items()
-            if files.get(path) == seen and path not in taken and path not in unwanted
-        }
+        same = map(eq, part.files.values(), map(files.get, part.files))
+        mine = set(compress(part.files, same)).difference(taken, unwanted)
         if mine:
             taken |= mine
             dropped = frozenset(part.files.keys() - mine)

@@ -12,9 +12,11 @@ import shutil
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dicomhouse.errors import StorageError
@@ -93,19 +95,30 @@ def manifest(lake: Path, record: PartRecord) -> Manifest:
             f"cannot read {path}: {type(error).__name__}. Build again with --full-refresh."
         ) from error
     paths = table["path"].to_pylist()
-    sizes = table["size_bytes"].to_pylist()
-    times = table["modified_at"].cast("int64").to_pylist()
-    statuses, reasons = table["status"].to_pylist(), table["reason"].to_pylist()
-    files = {
-        path: (size, time, reason if size is None or _is_no_file(reason) else None)
-        for path, size, time, reason in zip(paths, sizes, times, reasons, strict=True)
-    }
-    not_read = (p for p, status in zip(paths, statuses, strict=True) if status in _NOT_READ)
+    sizes, times = _integers(table["size_bytes"]), _integers(table["modified_at"])
+    files: dict[str, Fingerprint] = dict(zip(paths, zip(sizes, times, repeat(None)), strict=True))
+    not_read = set()
+    for path, status, reason in zip(
+        paths, table["status"].to_pylist(), table["reason"].to_pylist(), strict=True
+    ):
+        if reason is None:
+            continue
+        size, time, _ = files[path]
+        if size is None or reason.startswith("not_a_file"):
+            files[path] = size, time, reason
+        if status in _NOT_READ:
+            not_read.add(path)
     return Manifest(files, frozenset(not_read))
 
 
-def _is_no_file(reason: str | None) -> bool:
-    return reason is not None and reason.startswith("not_a_file")
+def _integers(column: pa.ChunkedArray) -> list[int | None]:
+    """The numbers of a column, times as microseconds; by the short way where all are there."""
+    plain: list[int | None] = (
+        column.cast("int64").to_pylist()
+        if column.null_count
+        else column.to_numpy().astype("int64").tolist()
+    )
+    return plain
 
 
 def adopt(record: PartRecord, generation: Path, target: Path) -> None:
