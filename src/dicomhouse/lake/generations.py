@@ -69,11 +69,6 @@ class Generation:
         return self.folder / "work"
 
     @property
-    def history(self) -> Path:
-        """What earlier runs did, handed on from generation to generation."""
-        return self.folder / "history"
-
-    @property
     def scratch(self) -> Generation:
         """Another folder of this form within it, for files that are read to be compared."""
         return Generation(self.folder / "scratch")
