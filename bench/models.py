@@ -33,7 +33,7 @@ PART_IMAGES = 10_000
 def write_lake(lake: Path, images: int, jobs: int) -> list[PartSummary]:
     """Parts of about 10,000 images each, in series of 30 to 350 like those of OSIC."""
     parts = range(max(1, round(images / PART_IMAGES)))
-    size = min(images, PART_IMAGES)
+    size = round(images / len(parts))
     with ProcessPoolExecutor(jobs) as pool:
         summaries = list(pool.map(_write_part, repeat(lake), parts, repeat(size)))
     columns = set().union(*(summary.image_columns for summary in summaries))

@@ -162,10 +162,10 @@ def drift(known: Mapping[str, Files], present: Mapping[str, Files]) -> Counter[s
     counts: Counter[str] = Counter()
     for source in known.keys() | present.keys():
         then, now = known.get(source, {}), present.get(source, {})
-        others = list(compress(now, map(ne, now.values(), map(then.get, now))))
-        new = sum(path not in then for path in others)
+        differing = list(compress(now, map(ne, now.values(), map(then.get, now))))
+        new = sum(path not in then for path in differing)
         counts["new"] += new
-        counts["changed"] += len(others) - new
+        counts["changed"] += len(differing) - new
         counts["gone"] += len(then) - (len(now) - new)
     return counts
 

@@ -34,7 +34,7 @@ from dicomhouse.lake.schema import (
 )
 from dicomhouse.standard.dictionary import Attribute, attribute, attribute_of_keyword
 
-# A new process pays twice for the first part that Arrow's own allocator makes room for.
+# With Arrow's own allocator the first part that a process writes takes twice as long.
 pa.set_memory_pool(pa.system_memory_pool())
 
 Codes = NDArray[np.int32]

@@ -101,7 +101,7 @@ def manifest(lake: Path, record: PartRecord) -> Manifest:
     for path, status, reason in zip(
         paths, table["status"].to_pylist(), table["reason"].to_pylist(), strict=True
     ):
-        if reason is None:
+        if reason is None:  # it was read in full
             continue
         size, time, _ = files[path]
         if size is None or reason.startswith("not_a_file"):
