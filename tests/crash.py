@@ -50,6 +50,7 @@ STEPS = (
     "run pipeline.finish_lake", "run lake.records.remove", "run lake.parts.write_columns_parts",
     "run lake.generations.give_up", "run pipeline.register", "run warehouse.database.register",
     "run warehouse.pixels.digest_repeated", "run pipeline.transform",
+    "run warehouse.transform.DbtProcess.wait_until_ready",
     "late warehouse.transform.DbtProcess.build", "child warehouse.transform.DbtProcess.build",
     "run pipeline.report", "run pipeline.publish", "run warehouse.database.finish",
     "run lake.generations.publish", "run lake.generations._point_to",

@@ -29,7 +29,7 @@ class Here(Executor):
 
 
 class NoDbt:
-    def __init__(self, state: Path) -> None:
+    def __init__(self, state: Path, folder: Path) -> None:
         pass
 
     def close(self) -> None:

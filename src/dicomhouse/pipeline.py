@@ -198,8 +198,8 @@ def _prepare(run: Run) -> Work | None:
         run.work = increment.lay_out(choice, parts, found, run.generation, run.run_id, run.settings)
     run.say(f"build: {'; '.join(run.reasons)}")
     run.say(f"plan: {len(run.work.kept)} parts kept, {run.work.n_read:,} files to read")
-    # dbt's process starts early: its import overlaps the reading of the files.
-    run.dbt = DbtProcess(run.settings.warehouse / "dbt")
+    # dbt's process starts early: it gets ready while the files are read.
+    run.dbt = DbtProcess(run.settings.warehouse / "dbt", run.generation.folder)
     return run.work
 
 
@@ -406,8 +406,10 @@ def transform(run: Run) -> list[NodeResult]:
         ModelsFailed: naming what failed; the published generation stays.
     """
     assert run.dbt is not None
+    with run.step("wait for dbt"):
+        run.dbt.wait_until_ready()
     with run.step("models"):
-        results = run.dbt.build(run.generation.folder)
+        results = run.dbt.build()
     run.say(f"models: {len(results)} dbt nodes in {run.seconds['models']:.1f} s")
     return results
 

@@ -1,6 +1,8 @@
-"""What the dbt process runs: import dbt, wait for one order on standard input, carry it out.
+"""What the dbt process runs: parse the project, wait for the word, build.
 
-How each node ended is left in a file: name, kind, dbt's word for it, seconds.
+The argument is the order: `folder` to work in, dbt's `options`, the descriptor `ready` to be closed
+as soon as dbt can build, and the file `results` for how each node ended: name, kind, dbt's word for
+it, seconds. The word is whatever comes on standard input.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import cast
 
 
 def main() -> int:
@@ -20,13 +23,19 @@ def main() -> int:
     threading.Thread(target=_end_with, args=[os.getppid()], daemon=True).start()
     os.environ |= {"DO_NOT_TRACK": "1", "DBT_SEND_ANONYMOUS_USAGE_STATS": "false"}
     from dbt.cli.main import dbtRunner
+    from dbt.contracts.graph.manifest import Manifest
 
-    order = sys.stdin.read()
-    if not order:  # the parent is gone, or has no use for us
+    order = json.loads(sys.argv[1])
+    os.chdir(order["folder"])
+    parsed = dbtRunner().invoke(["parse", *order["options"]])
+    if not parsed.success:
+        return 1
+    os.close(order["ready"])
+    if not sys.stdin.read():  # the parent is gone, or has no use for us
         return 0
-    plain = json.loads(order)
-    os.chdir(plain["folder"])
-    done = dbtRunner().invoke(plain["arguments"])
+    done = dbtRunner(manifest=cast(Manifest, parsed.result)).invoke(
+        ["build", "--exclude-resource-type", "unit_test", *order["options"]]
+    )
     # dbt's own account of a run holds every model's SQL, and takes a second to write.
     results = [
         {
@@ -37,7 +46,7 @@ def main() -> int:
         }
         for result in getattr(done.result, "results", ())
     ]
-    Path(plain["results"]).write_text(json.dumps(results))
+    Path(order["results"]).write_text(json.dumps(results))
     return 0 if done.success else 1
 
 

@@ -1,8 +1,9 @@
-"""dbt in a child process: its import overlaps the extraction, and no lock outlives it."""
+"""dbt in a child process: it gets ready while files are read, and no lock outlives it."""
 
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -29,50 +30,63 @@ class NodeResult:
 
 
 class DbtProcess:
-    """A process that has dbt imported and waits for the word to build.
+    """A process that imports dbt, parses the project, and waits for the word to build.
 
     It ends by itself when its parent is gone.
     """
 
-    def __init__(self, state: Path) -> None:
-        """`state`: a folder that stays from run to run, for dbt's parse, results and log."""
+    def __init__(self, state: Path, folder: Path) -> None:
+        """Start it.
+
+        Args:
+            state: a folder that stays from run to run, for dbt's parse, results and log.
+            folder: where warehouse.duckdb will be when it is to build.
+        """
         # dbt's parse of another project would be taken for this one's.
-        self.target = state.resolve() / f"target-{models()}"
+        target = state.resolve() / f"target-{models()}"
         for other in state.glob("target*"):
-            if other.name != self.target.name:
+            if other.name != target.name:
                 shutil.rmtree(other)
+        self._results = target / "nodes.json"
+        self._results.unlink(missing_ok=True)
         self._log = state.resolve() / "logs"
         self._log.mkdir(parents=True, exist_ok=True)
+        project = str(dbt_project())
+        ready, theirs = os.pipe()
+        order = {
+            "ready": theirs,
+            "folder": str(folder),
+            "results": str(self._results),
+            "options": ["--project-dir", project, "--profiles-dir", project,
+                        "--target-path", str(target), "--log-path", str(self._log),
+                        "--log-level-file", "none", "--no-write-json"],
+        }  # fmt: skip
         with (self._log / "output.txt").open("w") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "dicomhouse.warehouse.dbt_child"],
+                [sys.executable, "-m", "dicomhouse.warehouse.dbt_child", json.dumps(order)],
                 stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=subprocess.STDOUT,
+                pass_fds=[theirs],
                 text=True,
             )
+        os.close(theirs)
+        self._ready = os.fdopen(ready, "rb")
 
-    def build(self, folder: Path) -> list[NodeResult]:
-        """Run `dbt build` on `folder`/warehouse.duckdb: models and data tests.
+    def wait_until_ready(self) -> None:
+        """Return once the process can build, or has ended."""
+        self._ready.read()
+
+    def build(self) -> list[NodeResult]:
+        """Run `dbt build` on warehouse.duckdb: models and data tests.
 
         dbt's unit tests try the models on rows of their own, so they are left to the test suite.
 
         Raises:
             ModelsFailed: a model or an error-severity test failed; its message names them.
         """
-        results_file = self.target / "nodes.json"
-        results_file.unlink(missing_ok=True)
-        project = str(dbt_project())
-        order = {
-            "folder": str(folder),
-            "results": str(results_file),
-            "arguments": ["build", "--exclude-resource-type", "unit_test",
-                          "--project-dir", project, "--profiles-dir", project,
-                          "--target-path", str(self.target), "--log-path", str(self._log),
-                          "--log-level-file", "none", "--no-write-json"],
-        }  # fmt: skip
-        self._process.communicate(json.dumps(order))
-        results = _read_results(results_file)
+        self._process.communicate("build")
+        results = _read_results(self._results)
         failed = [result for result in results if result.has_failed]
         if failed:
             raise ModelsFailed(_failure(failed, self._log))
@@ -85,6 +99,7 @@ class DbtProcess:
         if self._process.poll() is None:
             self._process.kill()
         self._process.wait()
+        self._ready.close()
 
 
 def _read_results(path: Path) -> list[NodeResult]:
