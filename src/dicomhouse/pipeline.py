@@ -183,23 +183,23 @@ def _prepare(run: Run) -> Work | None:
         present = _present(run, found, known)
         again = increment.not_read(parts, present) if run.settings.retry else {}
         tried_again = sum(map(len, again.values()))
-        choice = increment.chosen(parts, present, again)
+        run.drift = increment.drift(known, present)
     if run.settings.verify:
+        choice = increment.chosen(parts, present, again)
         run.other_contents = other_contents(run, found, choice, parts)
         for source, paths in run.other_contents.items():
             again[source] = again.get(source, set()) | paths
-        choice = increment.chosen(parts, present, again)
+    run.reasons = _reasons(run, tried_again)
+    if not run.reasons:
+        _clean_up(run)
+        return None
     with run.step("lay out"):
-        run.drift = increment.drift(known, present)
-        run.reasons = _reasons(run, tried_again)
-        if not run.reasons:
-            _clean_up(run)
-            return None
+        # dbt's process starts early: it gets ready while the files are read.
+        run.dbt = DbtProcess(run.settings.warehouse / "dbt", run.generation.folder)
+        choice = increment.chosen(parts, present, again)
         run.work = increment.lay_out(choice, parts, found, run.generation, run.run_id, run.settings)
     run.say(f"build: {'; '.join(run.reasons)}")
     run.say(f"plan: {len(run.work.kept)} parts kept, {run.work.n_read:,} files to read")
-    # dbt's process starts early: it gets ready while the files are read.
-    run.dbt = DbtProcess(run.settings.warehouse / "dbt", run.generation.folder)
     return run.work
 
 
