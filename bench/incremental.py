@@ -1,8 +1,8 @@
 """What a run costs when little changed: nothing, 1 % in a few folders, 1 % everywhere.
 
 All over one cohort, in one run, on warm caches. Builds are started as a user starts them; the
-steps' seconds are those that they record themselves. What files are read and written meanwhile dbt
-gets ready, so two figures are told of a change: what its steps take by themselves, and by how much
+steps' seconds are those that they record themselves. Files are read and written while dbt gets
+ready, so two figures are told of a change: what its steps take by themselves, and by how much
 they put off the models, against a run that has only the models to build.
 """
 
