@@ -89,11 +89,12 @@ class Bench:
             unhindered = seconds(only_models, BEFORE_MODELS) - seconds(only_models, LOOKING)
             put_off.append(seconds(record, BEFORE_MODELS) - unhindered)
         folders = len({path.parent for path in rounds[0]})
-        share = median(put_off) / self.full
-        print(f"{len(rounds[0])} files in {folders:3} folders: steps {median(steps):6.2f} s "
-              f"({median(steps) / self.full:.0%} of full), models put off by "
-              f"{median(put_off):.2f} s ({share:.0%})"
-              + (f", bound {bound:.0%}: {verdict(share <= bound)}" if bound else ""))  # fmt: skip
+        told = f"{len(rounds[0])} files in {folders:3} folders:"
+        for what, took in (("steps", median(steps)), ("models put off by", median(put_off))):
+            share = took / self.full
+            told += f" {what} {took:.2f} s ({share:.0%} of full"
+            told += f", bound {bound:.0%}: {verdict(share <= bound)});" if bound else ");"
+        print(told.removesuffix(";"))
 
     def build(self, *options: str) -> tuple[float, dict[str, Any]]:
         """Seconds of a whole `dicomhouse build`, and the record of what it published."""
