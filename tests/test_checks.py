@@ -17,6 +17,7 @@ from pydicom.uid import (
     ComputedRadiographyImageStorage,
     CTImageStorage,
     MRImageStorage,
+    ParametricMapStorage,
     PositronEmissionTomographyImageStorage,
     RTStructureSetStorage,
 )
@@ -95,6 +96,8 @@ case("pixels of two samples", series(PixelData=bytes(512), **YBR, **BYTES))
 case("pixels of less than two samples", series(PixelData=bytes(510), **YBR, **BYTES),
      pixel_length_mismatch="E")  # fmt: skip
 case("pixels absent from one", series(odd={"PixelData": None}), pixel_data_missing="W")
+case("map without pixels", series(1, SOPClassUID=ParametricMapStorage, PixelData=None),
+     pixel_data_missing="W")  # fmt: skip
 case("pixels elsewhere", series(PixelData=None, PixelDataProviderURL="http://example.org/1"))
 case("element of no number", series(WindowCenter=b"abc "), element_invalid="W")
 case("element too long", series(TableHeight=b"1.0000000000000000"), element_form="I")
@@ -233,6 +236,7 @@ for keyword, rule, first, second, severity in [
     case(f"{keyword} mixed", series(odd=odd, **{keyword: second}), **{rule: severity})
 case("Rows mixed", series(odd={"Rows": 32}), mixed_matrix="E")
 case("spacing off", series(odd={"PixelSpacing": ["1.0002", "1"]}), mixed_pixel_spacing="E")
+case("spacing of nothing", series(odd={"PixelSpacing": ["0", "0"]}), mixed_pixel_spacing="E")
 case("spacing just off", series(odd={"PixelSpacing": ["1.00009", "1"]}))
 case("voltage equal as numbers", series(odd={"KVP": "120.0"}))
 case("class mixed", series(odd={"SOPClassUID": MRImageStorage}), mixed_sop_class="E")
@@ -308,6 +312,17 @@ def test_every_rule_has_a_case_that_fails(warehouse: Warehouse) -> None:
     """)["rule"])  # fmt: skip
     tried = {rule for _, findings in CASES.values() for rule in findings}
     assert known <= tried
+
+
+def test_a_finding_of_an_absent_attribute_names_a_file_that_lacks_it(warehouse: Warehouse) -> None:
+    rows = warehouse.sql("""
+        select rule, offenders from findings
+        where rule like '%_attribute_inconsistent' and offenders[1] like '% absent in one/%'
+    """).to_dicts()  # fmt: skip
+    assert len(rows) == 6
+    for row in rows:
+        # The series' first image lacks it; one of the others tells what they have.
+        assert [path.endswith("/1.dcm") for path in row["offenders"]] == [True, False], row
 
 
 def check(warehouse: Warehouse, *words: str) -> subprocess.CompletedProcess[str]:

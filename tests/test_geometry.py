@@ -12,7 +12,10 @@ from typing import Any
 import pytest
 from pydicom.sequence import Sequence as Items
 from pydicom.uid import (
+    BasicTextSRStorage,
+    MultiFrameTrueColorSecondaryCaptureImageStorage,
     NuclearMedicineImageStorage,
+    OphthalmicTomographyImageStorage,
     RTDoseStorage,
     SecondaryCaptureImageStorage,
     SegmentationStorage,
@@ -93,6 +96,8 @@ RULE_CASES: dict[str, list[tuple[str, list[Image]]]] = {
         ("E", changed(axial(range(4)), 3, ImagePositionPatient=["1", "2"])),
         ("pass", axial(range(4))),
         ("not_applicable", [image | {"ImagePositionPatient": None} for image in axial(range(4))]),
+        ("pass", axial(range(5)) + [i | {"ImagePositionPatient": None} for i in coronal(4)]),
+        ("E", axial(range(5)) + changed(coronal(4), 3, ImagePositionPatient=None)),
     ],
     "missing_orientation": [
         ("E", changed(axial(range(4)), 0, ImageOrientationPatient=None)),
@@ -104,6 +109,8 @@ RULE_CASES: dict[str, list[tuple[str, list[Image]]]] = {
         ("I", changed(axial(range(4)), 1, ImageOrientationPatient=["1.0099", 0, 0, 0, 1, 0])),
         ("I", changed(axial(range(4)), 1, ImageOrientationPatient=["1.00011", 0, 0, 0, 1, 0])),
         ("pass", changed(axial(range(4)), 1, ImageOrientationPatient=["1.00009", 0, 0, 0, 1, 0])),
+        ("I", changed(axial(range(4)), 1, ImageOrientationPatient=["1.01", 0, 0, 0, 1, 0])),
+        ("pass", changed(axial(range(4)), 1, ImageOrientationPatient=["1.0001", 0, 0, 0, 1, 0])),
     ],
     "localizer_embedded": [
         ("W", changed(axial(range(8)), 0, ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])),
@@ -119,7 +126,13 @@ RULE_CASES: dict[str, list[tuple[str, list[Image]]]] = {
     "non_volume_image": [
         ("W", changed(axial(range(4)), 0, SOPClassUID=SecondaryCaptureImageStorage)),
         ("I", axial(range(2), SOPClassUID=SecondaryCaptureImageStorage)),
+        ("I", axial(range(1), SOPClassUID=MultiFrameTrueColorSecondaryCaptureImageStorage)),
+        ("I", [
+            {"SOPClassUID": SecondaryCaptureImageStorage},
+            {"SOPClassUID": BasicTextSRStorage, "Modality": "SR", "Rows": None, "PixelData": None},
+        ]),
         ("pass", axial(range(4))),
+        ("pass", axial(range(4), SOPClassUID=OphthalmicTomographyImageStorage, Modality="OPT")),
     ],
     "mixed_orientation": [
         ("E", axial(range(3)) + coronal(2)),
@@ -138,6 +151,7 @@ RULE_CASES: dict[str, list[tuple[str, list[Image]]]] = {
         ("E", repeated(axial(range(3)), AcquisitionNumber=[1, 1])),
         ("pass", repeated(axial(range(3)), AcquisitionNumber=[1, 2])),
         ("pass", axial([0, 0.009, 0.018, 0.027])),
+        ("E", stepped(0.05, 0.05, 0.05, 0.005)),
     ],
     "temporal_positions": [
         ("I", repeated(axial(range(3)), TemporalPositionIdentifier=[1, 2])),
@@ -161,6 +175,8 @@ RULE_CASES: dict[str, list[tuple[str, list[Image]]]] = {
         ("pass", stepped(10, 10, 21.1, 10)),
         ("E", stepped(5, 10)),
         ("pass", stepped(1, 1, 1, 2, 2, 2)),
+        ("E", stepped(5, 5, 5, 9.5, 5)),
+        ("E", stepped(3, 3, 3, 5.7, 3)),
     ],
     "mixed_spacing": [
         ("E", stepped(1, 1, 1, 1.11, 1.11, 1.11)),
@@ -169,7 +185,8 @@ RULE_CASES: dict[str, list[tuple[str, list[Image]]]] = {
         ("pass", stepped(4, 4, 4, 4.19, 4.19, 4.19)),
         ("E", stepped(1, 1, 1, 2, 3, 3, 3)),
         ("pass", stepped(1, 1, 1, 3, 3)),
-        ("E", stepped(*(1 + 0.02 * k for k in range(12)))),
+        ("E", stepped(*(1 + 0.021 * k for k in range(12)))),
+        ("pass", stepped(2, 2, 2, 2.1, 2.1, 2.1)),
     ],
     "irregular_spacing": [
         ("W", stepped(5, 5, 5.051, 5, 5)),
@@ -178,6 +195,12 @@ RULE_CASES: dict[str, list[tuple[str, list[Image]]]] = {
         ("pass", axial([0, 1, 2.019, 3, 4])),
         ("pass", stepped(1, 1, 1, 2, 3, 3, 3)),
         ("W", stepped(1, 1, 1, 1.09, 1.09, 1.09)),
+        ("pass", stepped(5, 5, 5.05, 5, 5)),
+        *(
+            ("pass", axial([start + z for z in (0, 1, 2, 3.02, 4.02, 5.02)]))
+            for start in (0, 100, -300)
+        ),
+        ("pass", stepped(*[0.3125] * 9)),
     ],
     "sheared_stack": [
         ("W", tilted(0.51)),
@@ -348,6 +371,14 @@ def write_multiframe(folder: Path) -> None:
         for segment, slices in ((1, (0, 1, 2, 3)), (2, (0, 1, 3)))
         for z in slices
     ]
+    enhanced("one place", frames([0, 0, 0]))
+    enhanced("two spacings", [
+        frame | {"PixelSpacing": [n // 3 + 1] * 2, "SliceThickness": n // 3 + 1}
+        for n, frame in enumerate(frames(range(6)))
+    ], shared={"ImageOrientationPatient": AXIAL})  # fmt: skip
+    for number in (1, 2):
+        enhanced("without planes", [{"SliceThickness": 1}] * 3, number, Rows=16 * number,
+                 shared={"SliceThickness": 1})  # fmt: skip
     enhanced("segments", segments, SOPClassUID=SegmentationStorage, Modality="SEG")
     write_image(
         folder / "dose" / "1.dcm", PatientID="dose", SOPClassUID=RTDoseStorage, Modality="RTDOSE",
@@ -505,6 +536,10 @@ def test_geometry_tells_planes_angles_and_programs(series: Warehouse) -> None:
     assert lean["shear_degrees"] == pytest.approx(14, abs=1e-3)
     assert lean["shear_mm"] == pytest.approx(90 * math.tan(math.radians(14)), abs=1e-3)
     assert lean["is_regular"]
+    # A spacing of more digits than a micrometre has.
+    fine = rows["irregular_spacing-10"]
+    assert fine["spacing_mode"] == pytest.approx(0.3125, abs=1e-9)
+    assert "fails" not in fine["verdicts"]
     uneven = rows["irregular_spacing-3"]["verdicts"]
     assert uneven == (
         "passes in OHIF, dcm2niix, dicom-numpy, dicom2nifti; "
@@ -533,6 +568,9 @@ def test_frames_of_enhanced_objects_pass_the_same_checks(series: Warehouse) -> N
         "a frame short": {"incomplete_repetition"},
         "twice": {"duplicate_position"},
         "two objects": set(),
+        "one place": set(),
+        "two spacings": {"mixed_pixel_spacing", "mixed_slice_thickness"},
+        "without planes": set(),
         "segments": set(),
         "dose": {"missing_slices"},
         "nuclear": set(),
@@ -546,6 +584,9 @@ def test_frames_of_enhanced_objects_pass_the_same_checks(series: Warehouse) -> N
     assert results["gap", "missing_slices"]["offenders"] == ["gap/1.dcm"]
     assert results["times", "temporal_positions"]["measured"] == 3
     assert results["segments", "incomplete_repetition"]["severity"] == "I"
+    assert results["one place", "single_position"]["severity"] == "I"
+    assert results["two spacings", "mixed_pixel_spacing"]["offenders"] == ["two spacings/1.dcm"]
+    assert results["without planes", "mixed_matrix"]["severity"] == "I"
     assert results["mosaic", "missing_slices"]["status"] == "not_applicable"
 
 

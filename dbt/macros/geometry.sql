@@ -32,3 +32,13 @@ coalesce(len({{ numbers }}) = {{ length }} and list_count({{ numbers }}) = {{ le
 {{ point }}[1] * {{ direction }}[1] + {{ point }}[2] * {{ direction }}[2]
 + {{ point }}[3] * {{ direction }}[3]
 {%- endmacro %}
+
+{# Whether two orientations are those of one stack: each direction agrees with the other's. #}
+{% macro same_orientation(one, other) -%}
+(
+    list_cosine_similarity({{ one }}[1:3], {{ other }}[1:3])
+    >= 1 - {{ tolerance('mixed_orientation') }}
+    and list_cosine_similarity({{ one }}[4:6], {{ other }}[4:6])
+    >= 1 - {{ tolerance('mixed_orientation') }}
+)
+{%- endmacro %}

@@ -14,6 +14,11 @@
     'mixed_image_type': ['ImageType'],
     'mixed_transfer_syntax': ['TransferSyntaxUID'],
 } -%}
+{#- Those that the frames of an enhanced object have one by one, in its functional groups. -#}
+{%- set frame_attributes = {
+    'mixed_rescale': ['RescaleSlope', 'RescaleIntercept'],
+    'mixed_slice_thickness': ['SliceThickness'],
+} -%}
 
 with
 
@@ -25,8 +30,17 @@ images as (
     where not series_images.is_set_aside
 ),
 
-sop_classes as (
-    select * from {{ source('standard', 'sop_classes') }}
+frames as (
+    select
+        images.source,
+        images.series_key,
+        images.path,
+        frames.PixelSpacing,
+        frames.RescaleSlope,
+        frames.RescaleIntercept,
+        frames.SliceThickness
+    from {{ ref('int_multiframe_frames') }} as frames
+    inner join images on frames.file_id = images.file_id
 ),
 
 -- A rule weighs what it says only where a series ought to be a volume.
@@ -36,22 +50,27 @@ volumes as (
         images.series_key,
         bool_or(
             images.Modality in ('CT', 'MR', 'PT')
-            and (
-                (series_images.is_slice and not series_images.is_non_volume)
-                or coalesce(sop_classes.iod like '%enhanced-%', false)
-            )
+            and series_images.is_slice
+            and not series_images.is_non_volume
         ) as is_volume,
         bool_and(images.Modality = 'PT') as is_pt
     from {{ ref('stg_images') }} as images
     inner join {{ ref('int_series_images') }} as series_images
         on images.file_id = series_images.file_id
-    left join sop_classes on images.SOPClassUID = sop_classes.sop_class_uid
     where not series_images.is_set_aside
     group by images.source, images.series_key
 ),
 
+frame_values as (
+    select distinct * from (
+        {{ by_attribute('frames', ['source', 'series_key', 'path'], frame_attributes) }}
+    )
+),
+
 attribute_values as (
     {{ by_attribute('images', ['source', 'series_key'], rule_attributes) }}
+    union all
+    select * exclude (path) from frame_values
 ),
 
 counted as (
@@ -104,6 +123,8 @@ mixed_images as (
 
 image_values as (
     {{ by_attribute('mixed_images', ['source', 'series_key', 'path'], rule_attributes) }}
+    union all
+    select * from frame_values
 ),
 
 offending as (
@@ -153,6 +174,24 @@ inconsistent_bits as (
     group by source, series_key
 ),
 
+spacings_of_images as (
+    select
+        source,
+        series_key,
+        path,
+        PixelSpacing
+    from images
+
+    union all
+
+    select
+        source,
+        series_key,
+        path,
+        PixelSpacing
+    from frames
+),
+
 spaced as (
     select
         source,
@@ -160,10 +199,11 @@ spaced as (
         path,
         PixelSpacing[1] as row_spacing,
         PixelSpacing[2] as column_spacing
-    from images
-    where PixelSpacing[1] > 0 and PixelSpacing[2] > 0
+    from spacings_of_images
+    where PixelSpacing[1] is not null and PixelSpacing[2] is not null
 ),
 
+-- A spacing of nothing is none to compare with, and as far off as can be.
 commonest_spacings as (
     select
         source,
@@ -171,6 +211,7 @@ commonest_spacings as (
         row_spacing,
         column_spacing
     from spaced
+    where row_spacing > 0 and column_spacing > 0
     group by source, series_key, row_spacing, column_spacing
     qualify row_number() over (
         partition by source, series_key
@@ -199,8 +240,9 @@ spacings as (
         source,
         series_key,
         max(deviation) as deviation,
-        count(*) filter (deviation > {{ tolerance('mixed_pixel_spacing') }}) as n_offenders,
-        min(path, 20) filter (deviation > {{ tolerance('mixed_pixel_spacing') }}) as offenders
+        list_sort(
+            list(distinct path) filter (deviation > {{ tolerance('mixed_pixel_spacing') }})
+        ) as offenders
     from deviations
     group by source, series_key
 ),
@@ -242,11 +284,11 @@ checks as (
         source,
         series_key,
         'mixed_pixel_spacing' as rule,
-        n_offenders > 0 as is_failed,
+        offenders is not null as is_failed,
         deviation as measured,
-        n_offenders,
-        offenders,
-        {{ count_of('n_offenders', 'image') }} || ' off the commonest pixel spacing, by up to '
+        coalesce(len(offenders), 0) as n_offenders,
+        offenders[1:20] as offenders,
+        {{ count_of('len(offenders)', 'image') }} || ' off the commonest pixel spacing, by up to '
         || round(100 * deviation, 3) || ' %' as message
     from spacings
 )

@@ -98,7 +98,10 @@ conflicts as (
 image_classes as (
     select distinct sop_class_uid
     from {{ source('standard', 'iod_attributes') }}
-    where usage = 'M' and path = 'PixelData'
+    where
+        (usage = 'M' and path = 'PixelData')
+        -- An IOD that may hold float pixels has pixels of one kind or another.
+        or path = 'FloatPixelData'
 ),
 
 pixels as (

@@ -21,6 +21,9 @@ frames as (
         {{ is_complete('frames.ImagePositionPatient', 3) }} as has_position,
         {{ is_complete('frames.ImageOrientationPatient', 6) }} as has_orientation,
         case
+            when has_orientation then [round(x, 5) + 0.0 for x in frames.ImageOrientationPatient]
+        end as orientation,
+        case
             when {{ is_complete('frames.ImageOrientationPatient', 6) }}
                 then
                     greatest(
@@ -57,10 +60,51 @@ frames as (
         )
 ),
 
+-- As for stacks, the commonest of a series' orientations are enough to compare with.
+placed_orientations as (
+    select
+        source,
+        series_key,
+        orientation
+    from frames
+    where has_position and has_orientation
+    group by source, series_key, orientation
+    qualify row_number() over (
+        partition by source, series_key order by count(*) desc, orientation
+    ) <= 500
+),
+
+unplaced_orientations as (
+    select distinct
+        source,
+        series_key,
+        orientation
+    from frames
+    where not has_position and has_orientation
+),
+
+-- Where no image of an orientation has a position, the stack as a whole has no geometry.
+bare_stacks as (
+    select unplaced.*
+    from unplaced_orientations as unplaced
+    where not exists (
+        select 1 from placed_orientations as placed
+        where
+            placed.source = unplaced.source
+            and placed.series_key = unplaced.series_key
+            and {{ same_orientation('placed.orientation', 'unplaced.orientation') }}
+    )
+),
+
 judged as (
     select
         *,
-        not has_position and (names_orientation or has_spacing) as lacks_position,
+        not has_position
+        and (names_orientation or has_spacing)
+        and (source, series_key, coalesce(orientation, [])) not in (
+            select (bare_stacks.source, bare_stacks.series_key, bare_stacks.orientation)
+            from bare_stacks
+        ) as lacks_position,
         not has_orientation and (names_position or has_spacing) as lacks_orientation
     from frames
 ),

@@ -2,23 +2,82 @@ with
 
 attributes as (
     select
-        *,
+        attributes.*,
+        absences.example as file_without,
         case
-            when distinct_values > 1
+            when attributes.distinct_values > 1
                 then
-                    path || ' has ' || distinct_values || ' values ('
+                    attributes.path || ' has ' || attributes.distinct_values || ' values ('
                     || array_to_string(
-                        list_transform(attribute_values[1:5], lambda x: x['images']), ', '
+                        list_transform(
+                            attributes.attribute_values[1:5], lambda x: x['images']
+                        ),
+                        ', '
                     )
+                    || case when attributes.distinct_values > 5 then ', ...' else '' end
                     || ' images)'
-            when present > 0 and empty > 0
-                then path || ' is empty in ' || empty || ' of ' || {{ count_of('images', 'image') }}
-            else path || ' is absent from ' || absent || ' of ' || {{ count_of('images', 'image') }}
+            when attributes.present > 0 and attributes.empty > 0
+                then
+                    attributes.path || ' is empty in ' || attributes.empty || ' of '
+                    || {{ count_of('attributes.images', 'image') }}
+            else
+                attributes.path || ' is absent from ' || attributes.absent || ' of '
+                || {{ count_of('attributes.images', 'image') }}
         end as words,
         row_number() over (
-            partition by source, entity, entity_key order by severity, path
+            partition by attributes.source, attributes.entity, attributes.entity_key
+            order by attributes.severity, attributes.path
         ) as rank
-    from {{ ref('entity_attributes') }}
+    from {{ ref('entity_attributes') }} as attributes
+    left join {{ ref('int_entity_absences') }} as absences
+        on
+            attributes.source = absences.source
+            and attributes.entity = absences.entity
+            and attributes.entity_key = absences.entity_key
+            and attributes.path = absences.path
+),
+
+-- The rarest say first where to look.
+examples as (
+    select
+        source,
+        entity,
+        entity_key,
+        unnest(attribute_values, max_depth := 2)
+    from attributes
+    where severity is not null
+
+    union all by name
+
+    select
+        source,
+        entity,
+        entity_key,
+        file_without as path,
+        absent as images
+    from attributes
+    where severity is not null and file_without is not null
+),
+
+example_files as (
+    select
+        source,
+        entity,
+        entity_key,
+        path,
+        min(images) as images
+    from examples
+    group by source, entity, entity_key, path
+),
+
+offenders as (
+    select
+        source,
+        entity,
+        entity_key,
+        list(path order by images, path)[1:20] as offenders
+    from example_files
+    group by source, entity, entity_key
 ),
 
 compared as (
@@ -29,29 +88,28 @@ compared as (
         count(severity) as inconsistent,
         {{ worst_severity() }} as severity,
         max(other_images) filter (severity is not null) as n_offenders,
-        list_sort(
-            list_distinct(
-                flatten(
-                    list(list_transform(attribute_values, lambda x: x['path']))
-                    filter (severity is not null)
-                )
-            )
-        )[1:20] as offenders,
         string_agg(words, '; ' order by rank) filter (severity is not null and rank <= 5) as words
     from attributes
     group by source, entity, entity_key
 )
 
 select
-    source,
-    entity,
-    entity_key,
-    entity || '_attribute_inconsistent' as rule,
-    inconsistent > 0 as is_failed,
-    severity,
-    inconsistent::double as measured,
-    coalesce(n_offenders, 0)::bigint as n_offenders,
-    offenders,
-    words || case when inconsistent > 5 then '; and ' || inconsistent - 5 || ' more' else '' end
-        as message
+    compared.source,
+    compared.entity,
+    compared.entity_key,
+    compared.entity || '_attribute_inconsistent' as rule,
+    compared.inconsistent > 0 as is_failed,
+    compared.severity,
+    compared.inconsistent::double as measured,
+    coalesce(compared.n_offenders, 0)::bigint as n_offenders,
+    offenders.offenders,
+    compared.words
+    || case
+        when compared.inconsistent > 5 then '; and ' || compared.inconsistent - 5 || ' more' else ''
+    end as message
 from compared
+left join offenders
+    on
+        compared.source = offenders.source
+        and compared.entity = offenders.entity
+        and compared.entity_key = offenders.entity_key

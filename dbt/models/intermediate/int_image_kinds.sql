@@ -31,7 +31,13 @@ images as (
         images.series_key,
         images.file_id,
         repeats.file_id is not null as is_copy,
-        coalesce(images.SOPClassUID like '1.2.840.10008.5.1.4.1.1.7%', false)
+        images.Rows is not null as is_image,
+        coalesce(
+            -- Secondary Capture and its multi-frame forms, not .77 and the like.
+            images.SOPClassUID = '1.2.840.10008.5.1.4.1.1.7'
+            or images.SOPClassUID like '1.2.840.10008.5.1.4.1.1.7.%',
+            false
+        )
         or (images.Rows is not null and not planes.has_geometry) as is_non_volume,
         planes.has_plane
     from {{ ref('stg_images') }} as images
@@ -40,8 +46,8 @@ images as (
 )
 
 select
-    *,
-    bool_or(not is_copy and not is_non_volume) over (partition by source, series_key)
+    * exclude (is_image),
+    bool_or(is_image and not is_copy and not is_non_volume) over (partition by source, series_key)
         as series_has_slices,
     is_copy or (is_non_volume and series_has_slices) as is_left_out
 from images

@@ -135,4 +135,4 @@ select
 from odd
 where
     odd_frames <= {{ tolerance('localizer_embedded.images') }}
-    and odd_frames < {{ tolerance('localizer_embedded.share') }} * series_frames
+    and odd_frames < {{ tolerance('localizer_embedded.share', noise='0') }} * series_frames

@@ -131,7 +131,7 @@ union all
 
 {{ stack_check(
     rule='slice_overlap', relation='stacks', applies='slice_thickness_mm > 0 and positions > 1',
-    fails='thickness_deviation > ' ~ tolerance('slice_overlap') ~ ' + 1e-9',
+    fails='thickness_deviation > ' ~ tolerance('slice_overlap'),
     measured='thickness_deviation',
     message="'Slices of ' || " ~ plain_number('slice_thickness_mm')
         ~ " || ' mm lie ' || spacing || ' apart and overlap'",
@@ -141,7 +141,7 @@ union all
 
 {{ stack_check(
     rule='slice_gap', relation='stacks', applies='slice_thickness_mm > 0 and positions > 1',
-    fails='thickness_deviation < -' ~ tolerance('slice_gap') ~ ' - 1e-9',
+    fails='thickness_deviation < -' ~ tolerance('slice_gap'),
     measured='thickness_deviation',
     message="'Slices of ' || " ~ plain_number('slice_thickness_mm')
         ~ " || ' mm lie ' || spacing || ' apart and leave gaps'",

@@ -53,12 +53,7 @@ stacks as (
             and (leaders.rank <= 500 or orientations.rank = leaders.rank)
     where
         orientations.rank = leaders.rank
-        or (
-            list_cosine_similarity(orientations.orientation[1:3], leaders.orientation[1:3])
-            >= 1 - {{ tolerance('mixed_orientation') }}
-            and list_cosine_similarity(orientations.orientation[4:6], leaders.orientation[4:6])
-            >= 1 - {{ tolerance('mixed_orientation') }}
-        )
+        or {{ same_orientation('orientations.orientation', 'leaders.orientation') }}
     group by orientations.source, orientations.series_key, orientations.orientation
 )
 

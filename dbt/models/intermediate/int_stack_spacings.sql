@@ -17,7 +17,7 @@ commonest as (
         source,
         series_key,
         stack,
-        rounded as spacing_mode
+        quantile_disc(step, 0.5) as spacing_mode
     from steps
     group by source, series_key, stack, rounded
     qualify row_number() over (

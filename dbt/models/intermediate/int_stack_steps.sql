@@ -32,7 +32,9 @@ shared_positions as (
                 dimension := slices.dimension
             )
         ) as images_told_apart,
-        count(distinct slices.dimension) as dimensions
+        count(
+            distinct struct_pack(frame := slices.frame, dimension := slices.dimension)
+        ) as dimensions
     from slices
     inner join positions
         on

@@ -1,12 +1,3 @@
-{#- The key of each entity; an equipment is one within a series. -#}
-{%- set keys = {
-    'patient': 'patient_key',
-    'study': 'study_key',
-    'series': 'series_key',
-    'equipment': 'series_key',
-    'frame_of_reference': 'FrameOfReferenceUID',
-} -%}
-
 with
 
 entities as (
@@ -98,7 +89,7 @@ keyed_listed as (
     select
         listed.*,
         case listed.entity
-            {% for entity, key in keys.items() %}
+            {% for entity, key in entity_keys().items() %}
             when '{{ entity }}' then {{ key if key == 'FrameOfReferenceUID' else 'listed.' ~ key }}
             {% endfor %}
         end as entity_key,
