@@ -43,8 +43,8 @@ def absolute(source: str) -> str:
     """The same source for a process with another working directory."""
     name, equals, path = source.partition("=")
     if equals and not Path(source).exists():
-        return f"{name}={Path(path).resolve()}"
-    return str(Path(source).resolve())
+        return f"{name}={Path(path).expanduser().resolve()}"
+    return str(Path(source).expanduser().resolve())
 
 
 if __name__ == "__main__":

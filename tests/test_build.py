@@ -19,7 +19,7 @@ import yaml
 from conftest import PYDICOM_DATA, run_cli
 
 import dicomhouse
-from dicomhouse.errors import QueryError
+from dicomhouse.errors import QueryError, StorageError
 from dicomhouse.pipeline import build_direct
 from dicomhouse.reader import Warehouse
 from dicomhouse.resources import resource
@@ -124,7 +124,10 @@ def test_moved_warehouse_still_answers(demo: Path) -> None:
 
 
 def test_writing_queries_are_refused(warehouse: Warehouse) -> None:
-    for query in ("delete from images", "copy images to 'x.csv'", "select 1; select 2", "selec"):
+    for query in (
+        "delete from images", "copy images to 'x.csv'", "select 1; select 2", "selec",
+        "explain analyze copy (select 1) to 'x.csv'",
+    ):  # fmt: skip
         with pytest.raises(QueryError):
             warehouse.sql(query)
 
@@ -141,6 +144,47 @@ def test_query_that_fails_in_the_rows_tells_no_value_of_theirs(demo: Path) -> No
         opened.sql("select cast(PatientName as int) from images")
     unknown = run_cli("sql", *at, "select PatientNam from images")
     assert "Candidate bindings" in unknown.stderr.splitlines()[1]
+
+
+def test_columns_of_one_name_are_all_there(demo: Path) -> None:
+    asked = "select 1 as a, 2 as a, 3 as a_1, sum(n) as n from range(3) as numbers (n)"
+    for form, told in {
+        "csv": "a,a_2,a_1,n\n1,2,3,3\n",
+        "json": '{"a": 1, "a_2": 2, "a_1": 3, "n": 3}\n',
+        "table": "a  a_2  a_1  n\n-  ---  ---  -\n1  2    3    3\n",
+    }.items():
+        assert run_cli("sql", "--warehouse", str(demo), asked, "--format", form).stdout == told
+    with dicomhouse.open(demo) as opened:
+        assert rows(opened, asked) == [{"a": 1, "a_2": 2, "a_1": 3, "n": 3}]
+
+
+def test_warehouse_that_is_open_for_writing_elsewhere_is_told(tmp_path: Path) -> None:
+    write_image(tmp_path / "in" / "1")
+    settings = Settings((str(tmp_path / "in"),), tmp_path / "w")
+    build_direct(settings, lambda line: None)
+    write_image(tmp_path / "in" / "2", InstanceNumber=2)
+    program = "import duckdb, sys; held = duckdb.connect(sys.argv[1]); print(flush=True); sys.stdin.read()"
+    with subprocess.Popen(
+        [sys.executable, "-c", program, tmp_path / "w" / "warehouse.duckdb"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    ) as other:  # fmt: skip
+        assert other.stdin and other.stdout
+        other.stdout.readline()
+        with pytest.raises(StorageError, match="open for writing in another program"):
+            build_direct(settings, lambda line: None)
+        with dicomhouse.open(tmp_path / "w") as opened, pytest.raises(StorageError):
+            opened.sql("select 1")
+        other.stdin.close()
+    build_direct(settings, lambda line: None)
+
+
+def test_output_that_cannot_be_written_is_told(demo: Path) -> None:
+    command = [sys.executable, "-m", "dicomhouse", "sql", "select 1", "--warehouse", str(demo)]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (
+        5, "dicomhouse: cannot write the output: No space left on device.\n",
+    )  # fmt: skip
 
 
 def test_commands_answer_with_their_exit_codes(demo: Path, tmp_path: Path) -> None:

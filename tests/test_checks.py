@@ -269,6 +269,10 @@ case("number twice in two acquisitions", images(
 ))  # fmt: skip
 case("number left out", images(at(1), at(2), at(3), at(4, InstanceNumber=5)),
      instance_number_gap="I")  # fmt: skip
+case("number of an image that is set aside", images(
+    *(at(z) for z in range(1, 9)), at(9, ImageOrientationPatient=["1", "0", "0", "0", "0", "-1"]),
+    at(9), at(10),
+), localizer_embedded="W")  # fmt: skip
 case("numbers that fall", images(at(4), at(3), at(2), at(1)))
 
 

@@ -13,6 +13,7 @@ import pytest
 from dicomhouse.errors import StorageError, UsageError, WarehouseBusy, WarehouseNotFound
 from dicomhouse.lake import generations
 from dicomhouse.lake.generations import acquire, building, prune, publish, published
+from dicomhouse.lake.layout import COLUMNS_PART
 
 
 def build(warehouse: Path, text: str) -> None:
@@ -35,6 +36,41 @@ def test_reader_keeps_its_generation_while_the_next_is_published(tmp_path: Path)
     lock.close()
     prune(tmp_path, keep=1)
     assert [g.number for g in published(tmp_path)] == [3]
+
+
+def test_other_folders_among_the_generations_are_left_alone(tmp_path: Path) -> None:
+    build(tmp_path, "one")
+    for name in ("000001-backup", "0002_notes", "7"):
+        (tmp_path / "generations" / name).mkdir()
+    build(tmp_path, "two")
+    assert [g.number for g in published(tmp_path)] == [1, 2]
+    assert len(list((tmp_path / "generations").iterdir())) == 5
+
+
+def test_folder_that_holds_other_files_becomes_no_warehouse(tmp_path: Path) -> None:
+    (tmp_path / "letters.txt").touch()
+    with pytest.raises(UsageError, match="holds other files"):
+        build(tmp_path, "one")
+    assert [path.name for path in tmp_path.iterdir()] == ["letters.txt"]
+
+
+def test_all_that_is_published_is_on_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[Path] = []
+    monkeypatch.setattr(generations, "sync", synced.append)
+    with building(tmp_path) as generation:
+        for path in (
+            generation.lake / "files" / "source=s" / COLUMNS_PART,
+            generation.report / "index.html",
+            generation.database,
+        ):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+        publish(tmp_path, generation, {})
+    made = {path for path in generation.folder.rglob("*") if not path.name.startswith(".")}
+    # The record was synced before it had its name.
+    assert made - {generation.folder / "run.json"} <= set(synced)
 
 
 def test_fixed_links_lead_to_the_current_generation(tmp_path: Path) -> None:
@@ -87,6 +123,12 @@ def test_folder_that_reads_as_a_partition_is_refused(tmp_path: Path) -> None:
         pass
 
 
+def test_folder_that_duckdb_would_read_otherwise_is_refused(tmp_path: Path) -> None:
+    for name in ("a?b", "a\\b"):
+        with pytest.raises(UsageError, match="DuckDB reads"):
+            build(tmp_path / name, "one")
+
+
 def test_folder_whose_path_is_no_text_is_refused(tmp_path: Path) -> None:
     folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff"))
     with pytest.raises(UsageError, match="no UTF-8"), building(folder):
@@ -108,7 +150,7 @@ def test_lock_that_a_full_disk_refuses_is_told(tmp_path: Path) -> None:
     if subprocess.run(mount, capture_output=True, check=False).returncode:
         pytest.skip("no mounts here")
     try:
-        (tmp_path / "other").write_bytes(bytes(4096))
+        (tmp_path / ".other").write_bytes(bytes(4096))
         with pytest.raises(StorageError, match="No space left on device"), building(tmp_path):
             pass
     finally:

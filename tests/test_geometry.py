@@ -10,6 +10,7 @@ from random import Random
 from typing import Any
 
 import pytest
+from pydicom.dataelem import DataElement
 from pydicom.sequence import Sequence as Items
 from pydicom.uid import (
     BasicTextSRStorage,
@@ -274,8 +275,31 @@ EXTREMES: dict[str, list[Image]] = {
         {"SOPClassUID": RTDoseStorage, "NumberOfFrames": 4, "GridFrameOffsetVector": b"1e308\\x"}
     ],
     "no frames": [{"NumberOfFrames": -5}],
+    "numbers": changed(
+        axial(range(4), InstanceNumber="9223372036854775807"), 1,
+        InstanceNumber="-9223372036854775808",
+    ),
 }  # fmt: skip
 """What no scanner writes: it must be told of, and stop nothing."""
+
+
+def write_extreme_elements(folder: Path) -> None:
+    """Elements of a VR that nobody gives them."""
+    smallest = -(2**63)
+    for name, element, values in [
+        ("bits", DataElement(0x00280101, "SV", smallest), {}),
+        ("slices", DataElement(0x00540080, "SV", [smallest] * 2), {"NumberOfFrames": 2}),
+        ("groups", DataElement(0x52009230, "FD", 1e300), {}),
+        ("many groups", DataElement(0x52009230, "FD", 2e6), {}),
+    ]:
+        dropped = {"BitsStored": None} if name == "bits" else {}
+        write_image(folder / name / "1", element, PatientID=name, **dropped, **values)
+    box = elements({"ImagePositionPatient": [0, 0, 0], "ImageOrientationPatient": AXIAL})
+    detector = elements({"ImageBoxesSequence": Items([box, box])})
+    write_image(
+        folder / "boxes" / "1", PatientID="boxes", Modality="NM", NumberOfFrames=2,
+        SOPClassUID=NuclearMedicineImageStorage, DetectorInformationSequence=Items([detector]),
+    )  # fmt: skip
 
 
 def write_series(folder: Path, images: Sequence[Image], names: Sequence[str] | None = None) -> None:
@@ -338,6 +362,7 @@ def series(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
     write_multiframe(folder / "multiframe")
     for name, images in EXTREMES.items():
         write_series(folder / "extremes" / name, images)
+    write_extreme_elements(folder / "extremes")
     sources = tuple(str(folder / name) for name in ("cases", "clean", "multiframe", "extremes"))
     build_direct(Settings(sources, folder / "w"), lambda line: None)
     with dicomhouse.open(folder / "w") as warehouse:
@@ -508,7 +533,7 @@ def test_messages_say_where_and_by_how_much(cases: Results) -> None:
         ["localizer_embedded-5/IM0009"],
     )
     assert told(cases, "missing_position-0") == (
-        "IM0003 has no ImagePositionPatient, others of its series do",
+        "IM0003 has no ImagePositionPatient of three numbers, others of its series do",
         ["missing_position-0/IM0003"],
     )
 
@@ -613,7 +638,13 @@ def test_frames_have_positions_by_their_source(series: Warehouse) -> None:
 
 def test_extreme_numbers_stop_nothing(series: Warehouse) -> None:
     results = checked(series, "extremes")
-    assert {patient for patient, _ in results} == set(EXTREMES)
+    assert {patient for patient, _ in results} > set(EXTREMES)
+    assert results["numbers", "instance_number_gap"]["status"] == "fail"
+    assert results["bits", "bits_inconsistent"]["status"] == "fail"
+    (most,) = series.sql("""
+        select max(frames) as n from frames where source = 'extremes' and path like '%groups/%'
+    """).to_dicts()  # fmt: skip
+    assert most == {"n": 1}
     assert results["one far", "missing_slices"]["status"] == "pass"
     assert results["one far", "irregular_spacing"]["status"] == "fail"
     assert results["long directions", "orientation_not_orthonormal"]["severity"] == "E"

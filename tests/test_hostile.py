@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+import json
+import math
 import os
+from decimal import Decimal
 from pathlib import Path
 
 import duckdb
@@ -159,6 +162,19 @@ def test_numbers_are_no_formulas(text: str, cell: str, capsys: pytest.CaptureFix
     assert list(csv.reader(io.StringIO(capsys.readouterr().out))) == [["value"], [cell]]
 
 
+def test_json_is_json_whatever_the_values(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = pa.table({
+        "text": ["\x9b2J"], "nan": [math.nan], "list": [[1.0, math.inf]],
+        "decimal": [Decimal("1.50")], "bytes": [b"\xff"],
+    })  # fmt: skip
+    write(rows, "json")
+    told = capsys.readouterr().out
+    assert "\x9b" not in told
+    assert json.loads(told, parse_constant=pytest.fail) == {
+        "text": "\x9b2J", "nan": None, "list": [1.0, None], "decimal": 1.5, "bytes": "ff",
+    }  # fmt: skip
+
+
 def test_what_is_shown_is_neutralised(tmp_path: Path) -> None:
     evil = {"formula": "=cmd|' /C calc'!A0", "page": "<script>alert(1)</script>",
             "terminal": "\x1b[2J\x1b]0;owned\x07"}  # fmt: skip
@@ -171,9 +187,8 @@ def test_what_is_shown_is_neutralised(tmp_path: Path) -> None:
     for form in ("table", "csv"):
         told = run_cli("sql", query, "--format", form, *at).stdout
         assert "script" in told
-        if form == "table":
-            assert "\x1b" not in told and "\x07" not in told
-        else:
+        assert "\x1b" not in told and "\x07" not in told
+        if form == "csv":
             assert "'=cmd" in told and "\n=cmd" not in told
     report = (tmp_path / "w" / "report" / "index.html").read_text()
     assert "<script" not in report

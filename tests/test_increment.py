@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from incremental import build_lake, lake_rows
 
 import dicomhouse
-from dicomhouse import versions
+from dicomhouse import pipeline, versions
 from dicomhouse.dicom.bounds import Bounds
 from dicomhouse.errors import SourceLost, StorageError, UsageError, WarehouseTooNew
 from dicomhouse.lake import extract
@@ -240,8 +240,9 @@ def test_sources_stay_until_they_are_forgotten(root: Path) -> None:
     assert "source s forgotten" in "".join(build(root, forget=("s",)))
     assert_clean(root, "t")
     shutil.rmtree(root / "t")
-    with pytest.raises(UsageError, match="no such folder"):
-        build(root)
+    for allow_empty in (False, True):
+        with pytest.raises(SourceLost, match=r"source t: no folder .*--forget t"):
+            build(root, allow_empty=allow_empty)
 
 
 def test_source_that_is_suddenly_empty_does_not_empty_the_warehouse(root: Path) -> None:
@@ -341,6 +342,42 @@ def test_source_within_another_is_its_own_whoever_is_named(root: Path) -> None:
     assert_clean(root, "s")
 
 
+def test_source_that_becomes_one_within_another_takes_its_files_along(root: Path) -> None:
+    build(root, "s")
+    build(root, "s/b")
+    assert_clean(root, "s", "s/b")
+
+
+def test_folder_cannot_be_two_sources_one_after_the_other(root: Path) -> None:
+    build(root, "s")
+    again = (f"other={root / 's'}",)
+    with pytest.raises(UsageError, match=r"is the source s already.*--forget s"):
+        build_lake(Settings(again, root / "w"))
+    build_lake(Settings(again, root / "w", forget=("s",)))
+    assert [folder.name for folder in (root / "w/lake/files").iterdir()] == ["source=other"]
+
+
+def test_source_is_found_again_whatever_its_name_holds(root: Path) -> None:
+    (root / "s").rename(root / "site=1")
+    build(root, "site=1")
+    assert "nothing changed" in build(root)[-1]
+
+
+def test_time_that_no_table_holds_is_none_and_the_file_is_read_once(root: Path) -> None:
+    write(root / "s/1", "ct")
+    os.utime(root / "s/1", ns=(0, 2**44 * 10**9))
+    if (root / "s/1").stat().st_mtime_ns < 2**64:
+        pytest.skip("this file system keeps no such times")
+    build(root, "s")
+    assert "nothing changed" in build(root, "s")[-1]
+
+
+def test_link_into_the_warehouse_is_not_read(root: Path) -> None:
+    build(root, "s")
+    (root / "s/own").symlink_to(root / "w/lake")
+    assert "nothing changed" in build(root, "s")[-1]
+
+
 def test_warehouse_within_a_source_is_not_read(root: Path) -> None:
     settings = Settings((str(root),), root / "w")
     told: list[str] = []
@@ -365,6 +402,20 @@ def test_damaged_part_is_told_and_a_full_refresh_reads_its_files_again(root: Pat
     with pytest.raises(StorageError, match="Build again with --full-refresh"):
         build(root, "s")
     assert read_in(build(root, "s", full_refresh=True)) == 5
+    assert_clean(root, "s")
+
+
+def test_full_refresh_takes_nothing_from_a_run_that_was_none(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*arguments: Any) -> None:
+        raise KeyboardInterrupt
+
+    for refreshes, read in ((False, 4), (True, 0)):
+        with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+            patched.setattr(pipeline, "finish_lake", stop)
+            build(root, "s", full_refresh=refreshes)
+        assert read_in(build(root, "s", full_refresh=True)) == read
     assert_clean(root, "s")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from hashlib import blake2b
 from io import BytesIO
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from dicomhouse.warehouse import pixels
 PIXELS = bytes(range(256)) * 2
 
 
-def digest(content: bytes) -> str | None:
+def digest(content: bytes) -> str:
     return pixel_digest(BytesIO(content))
 
 
@@ -43,8 +44,8 @@ def test_fragments_are_digested_to_their_end() -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"no image", dataset_bytes(PixelData=None)])
-def test_no_pixels_have_no_digest(content: bytes) -> None:
-    assert digest(content) is None
+def test_without_pixels_the_whole_file_is_digested(content: bytes) -> None:
+    assert digest(content) == blake2b(content, digest_size=16).hexdigest()
 
 
 def test_only_files_that_changed_are_digested_again(
@@ -56,7 +57,7 @@ def test_only_files_that_changed_are_digested_again(
     settings = Settings((str(tmp_path / "in"),), tmp_path / "warehouse")
     read: list[str] = []
 
-    def digested(path: Path | None) -> str | None:
+    def digested(path: Path | None) -> str:
         assert path is not None
         read.append(path.name)
         with path.open("rb") as stream:
@@ -112,3 +113,25 @@ def test_pixels_that_could_not_be_read_are_tried_again(
     with dicomhouse.open(tmp_path / "warehouse") as warehouse:
         found = warehouse.sql("select count(digest) as n from run.pixel_digests")
     assert found["n"].to_list() == [2]
+
+
+@pytest.mark.parametrize("names", [("a\\1", "b\\2"), ("a\udcff", "b\udcff")])
+def test_pixels_are_found_whatever_the_names(tmp_path: Path, names: tuple[str, str]) -> None:
+    write_image(tmp_path / "in" / names[0], PixelData=PIXELS)
+    write_image(tmp_path / "in" / names[1], PixelData=PIXELS[:-1] + b"\0")
+    build_direct(Settings((str(tmp_path / "in"),), tmp_path / "warehouse"), lambda line: None)
+    with dicomhouse.open(tmp_path / "warehouse") as warehouse:
+        rules = warehouse.sql("select rule from findings where rule like 'duplicate_instance%'")
+    assert rules["rule"].to_list() == ["duplicate_instance_conflict"]
+
+
+def test_pixels_that_nobody_could_read_are_not_called_identical(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("1.dcm", "2.dcm"):
+        write_image(tmp_path / "in" / name, PixelData=PIXELS)
+    monkeypatch.setattr(pixels, "_digest", lambda path: None)
+    build_direct(Settings((str(tmp_path / "in"),), tmp_path / "warehouse"), lambda line: None)
+    with dicomhouse.open(tmp_path / "warehouse") as warehouse:
+        rules = warehouse.sql("select rule from findings where rule like 'duplicate_instance%'")
+    assert rules["rule"].to_list() == ["duplicate_instance_conflict"]

@@ -6,8 +6,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dicomhouse.errors import UsageError
+from dicomhouse.filesystem import os_path, printable
 from dicomhouse.increment import batches
 from dicomhouse.scan import Source, scan, sources_of
 
@@ -94,3 +97,13 @@ def test_batches_end_with_folders_and_lose_nothing(tmp_path: Path) -> None:
     made = list(batches(found, 4))
     assert [len(batch) for batch in made] == [6, 8, 4]
     assert [e.facts.path for batch in made for e in batch] == [f.path for f in found]
+
+
+@given(st.binary(min_size=1).filter(lambda name: b"\0" not in name and b"/" not in name))
+def test_name_that_is_stored_leads_back_to_its_file(name: bytes) -> None:
+    assert os.fsencode(os_path(printable(os.fsdecode(name)))) == name
+
+
+def test_name_beyond_any_file_system_is_wrong_usage() -> None:
+    with pytest.raises(UsageError, match="no such folder"):
+        Source.parse("x" * 300)

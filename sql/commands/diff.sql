@@ -35,8 +35,10 @@ described as (
                 )::varchar
             when value is not null
                 then list_transform(string_split(value, '\'), lambda x: trim(x))::varchar
+            when vm > 0 and vr <> 'SQ' then n_bytes || ' bytes'
             else shown
         end as compared,
+        case when value is null and vm > 0 then digest end as bulk,
         row_number() over (partition by side, path, item order by tag) as occurrence
     from elements
     where
@@ -58,7 +60,9 @@ pairs as (
         max(shown) filter (side = 'a') as a,
         max(shown) filter (side = 'b') as b,
         max(compared) filter (side = 'a') as compared_a,
-        max(compared) filter (side = 'b') as compared_b
+        max(compared) filter (side = 'b') as compared_b,
+        max(bulk) filter (side = 'a') as bulk_a,
+        max(bulk) filter (side = 'b') as bulk_b
     from described
     group by path, item, occurrence
 )
@@ -72,5 +76,6 @@ select
     a,
     b
 from pairs
-where compared_a is distinct from compared_b
+-- A reader of headers has no digest of pixels; what only one side has tells nothing apart.
+where compared_a is distinct from compared_b or bulk_a <> bulk_b
 order by path, list_transform(string_split(item, '.'), lambda x: try_cast(x as integer)), occurrence

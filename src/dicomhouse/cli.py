@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 import logging
 import os
 import shutil
 import sys
 from collections.abc import Callable, Sequence
+from io import TextIOWrapper
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any
@@ -41,10 +43,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code (`errors.py` has the meanings)."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     chosen = _parser().parse_args(words)
+    if isinstance(sys.stdout, TextIOWrapper):  # what the terminal has no letters for is escaped
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         if chosen.command in ("build", "demo"):
             return _supervised(chosen, words)
-        return int(chosen.run(chosen))
+        code = int(chosen.run(chosen))
+        sys.stdout.flush()
+        return code
     except DicomhouseError as error:
         if chosen.debug:
             raise
@@ -55,8 +61,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return Interrupted.exit_code
     except BrokenPipeError:  # the reader of our output has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _say_no_more()
         return 0
+    except OSError as error:
+        if error.errno != errno.ENOSPC or chosen.debug:
+            raise
+        _say_no_more()
+        print(f"dicomhouse: cannot write the output: {error.strerror}.", file=sys.stderr)
+        return StorageError.exit_code
+    except RuntimeError as error:
+        if "Query interrupted" not in str(error) or chosen.debug:  # DuckDB's word for Ctrl-C
+            raise
+        return Interrupted.exit_code
+
+
+def _say_no_more() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _supervised(chosen: argparse.Namespace, words: Sequence[str]) -> int:
@@ -112,7 +132,7 @@ def _parser() -> argparse.ArgumentParser:
         )
         sub.add_argument(
             "--full-refresh", action="store_true",
-            help="read every file of the sources again, whatever is known of it",
+            help="read every file of the sources again, whatever the published warehouse says",
         )  # fmt: skip
         sub.add_argument(
             "--retry", action="store_true",
@@ -120,7 +140,7 @@ def _parser() -> argparse.ArgumentParser:
         )  # fmt: skip
         sub.add_argument(
             "--verify", action="store_true",
-            help="compare what the files hold, not only their sizes and times",
+            help="read every header and compare, not only the files' sizes and times",
         )  # fmt: skip
         sub.add_argument(
             "--keep", type=int, default=2, metavar="N", help="generations to keep (default: 2)"
@@ -151,7 +171,10 @@ def _parser() -> argparse.ArgumentParser:
         "--report", nargs="?", const="", metavar="NAME",
         help="a question that is kept; without a name: a list of them",
     )  # fmt: skip
-    sql.add_argument("--param", action="append", default=[], metavar="KEY=VALUE")
+    sql.add_argument(
+        "--param", action="append", default=[], metavar="KEY=VALUE",
+        help="of the report; a statement of your own reads it by getvariable('KEY')",
+    )  # fmt: skip
     tag = command("tag", _tag, "Tell what the standard and the warehouse say of a tag.")
     tag.add_argument("tag", help='PatientName, 0010,0010, 00100010, (0019,"CREATOR",0C), ...')
     tag.add_argument("--iod", action="append", metavar="IOD", help="only this one, as in ct-image")
@@ -165,7 +188,11 @@ def _parser() -> argparse.ArgumentParser:
     for sub in (check, diff, sql, tag, status, report):
         sub.add_argument("--generation", type=int, metavar="N", help="look back at generation N")
     for sub in (check, diff, sql, tag):
-        sub.add_argument("--format", choices=("table", "csv", "json", "parquet"), default="table")
+        sub.add_argument(
+            "--format", choices=("table", "csv", "json", "parquet"), default="table",
+            help="json: a line a row; csv: a text that a spreadsheet would take for a formula "
+            "begins with an apostrophe",
+        )  # fmt: skip
     return parser
 
 
@@ -503,6 +530,7 @@ def _report(chosen: argparse.Namespace) -> int:
         if chosen.output is None:
             print(page)
             return 0
+        os.umask(0o077)  # it holds names and identifiers
         try:
             shutil.copyfile(page, chosen.output)
         except OSError as error:

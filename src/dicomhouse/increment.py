@@ -15,7 +15,7 @@ from operator import ne
 from pathlib import Path
 from typing import Any
 
-from dicomhouse.errors import StorageError, UsageError
+from dicomhouse.errors import SourceLost, StorageError, UsageError
 from dicomhouse.lake import keys
 from dicomhouse.lake.generations import Generation, create
 from dicomhouse.lake.orders import Batch, Entry, FileFacts, Input, Rewrite
@@ -63,7 +63,9 @@ def sources(settings: Settings, before: Mapping[str, Any], extractor: str) -> li
         extractor: this program's.
 
     Raises:
-        UsageError: a folder is missing, a name is there twice, or is not there to be forgotten.
+        UsageError: a folder is missing, a name is there twice, or is not there to be forgotten;
+            one folder would be two sources.
+        SourceLost: the folder of a source that the warehouse has is gone.
     """
     known: dict[str, str] = before.get("sources", {})
     named = sources_of(list(settings.sources))
@@ -81,15 +83,29 @@ def sources(settings: Settings, before: Mapping[str, Any], extractor: str) -> li
             if settings.forget
             else "no source: give at least one folder of DICOM files."
         )
+    folders = {source.folder: source.name for source in named}
+    for name in sorted(rest):
+        if (other := folders.setdefault(Path(known[name]), name)) != name:
+            raise UsageError(
+                f"{known[name]} is the source {name} already. Build it under that name, or let "
+                f"it be {other} from now on: --forget {name}."
+            )
     if named and before.get("extractor") == extractor:
         return named
-    return sources_of([*settings.sources, *(f"{name}={known[name]}" for name in sorted(rest))])
+    for name in sorted(rest):
+        if not Path(known[name]).is_dir():
+            raise SourceLost(
+                f"source {name}: no folder {known[name]}. Is it mounted? Where it has moved: "
+                f"{name}=PATH. If it is gone by intent: --forget {name}. The published warehouse "
+                "is unchanged."
+            )
+    return [*named, *(Source(name, Path(known[name])) for name in sorted(rest))]
 
 
 def stored(
     published: Generation | None,
     leftovers: Sequence[Generation],
-    usable: Callable[[PartRecord, bool], bool],
+    usable: Callable[[PartRecord, Generation], bool],
 ) -> list[Stored]:
     """The parts that earlier runs left, those of unpublished runs first, the larger ones first.
 
@@ -98,7 +114,7 @@ def stored(
     Args:
         published: the generation that readers see.
         leftovers: what runs left unpublished, newest first.
-        usable: by its record, and whether it is published, whether a part may be used.
+        usable: by its record and the generation it is in, whether a part may be used.
 
     Raises:
         StorageError: the rows of `files` of a published part that is needed cannot be read.
@@ -109,13 +125,13 @@ def stored(
     for leftover in leftovers:
         own = [record for record in records(leftover.parts) if record.name not in names]
         for record in sorted(own, key=lambda record: -record.files):
-            if usable(record, False):
+            if usable(record, leftover):
                 with suppress(StorageError):
                     found.append(Stored(record, leftover, manifest(leftover.lake, record), True))
         names |= {record.name for record in own}
     if published is not None:
         for record in theirs:
-            is_usable = usable(record, True)
+            is_usable = usable(record, published)
             with suppress(*([] if is_usable else [StorageError])):
                 files = manifest(published.lake, record)
                 found.append(Stored(record, published, files, is_usable))

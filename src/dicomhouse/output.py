@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import re
 import sys
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 _WIDEST = 120
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _NUMBERS = re.compile(r"[-+]?[0-9.]+(e[-+]?[0-9]+)?(\\[-+]?[0-9.]+(e[-+]?[0-9]+)?)*", re.IGNORECASE)
+_CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 
 
 def write(rows: pa.Table, form: str) -> None:
@@ -26,7 +29,8 @@ def write(rows: pa.Table, form: str) -> None:
             pq.write_table(rows, sys.stdout.buffer)
         case "json":
             for row in rows.to_pylist():
-                print(json.dumps(row, ensure_ascii=False, default=str))
+                line = json.dumps(_json(row), ensure_ascii=False, default=str)
+                print(_CONTROLS.sub(lambda c: f"\\u{ord(c[0]):04x}", line))
         case "csv":
             writer = csv.writer(sys.stdout, lineterminator="\n")
             writer.writerow(rows.column_names)
@@ -56,12 +60,34 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
+def _json(value: Any) -> Any:
+    """A value as JSON knows it: a number that is none is null, a decimal a number, bytes are hex.
+
+    What is left, times above all, stands as text.
+    """
+    match value:
+        case dict():
+            return {name: _json(one) for name, one in value.items()}
+        case list():
+            return [_json(one) for one in value]
+        case bytes():
+            return value.hex()
+        case Decimal():
+            return int(value) if value == value.to_integral_value() else float(value)
+        case float() if not math.isfinite(value):
+            return None
+    return value
+
+
 def _csv(value: Any) -> Any:
     """A spreadsheet would run a text that begins like a formula: an apostrophe keeps it text.
 
     Numbers, several of them too (`-1024`, `-166.0\\-171.7`), are none and stay as they are.
+    Controls that a terminal would obey are escapes; tabs and ends of lines stay.
     """
     if not isinstance(value, str):
-        return json.dumps(value, default=str) if isinstance(value, list | dict) else value
+        is_nested = isinstance(value, list | dict)
+        return json.dumps(_json(value), default=str) if is_nested else value
     is_formula = value.startswith(_FORMULA) and not _NUMBERS.fullmatch(value)
-    return f"'{value}" if is_formula else value
+    text = _CONTROLS.sub(lambda c: repr(c[0])[1:-1], value)
+    return f"'{text}" if is_formula else text

@@ -26,6 +26,7 @@ from uuid import uuid4
 
 from dicomhouse import increment, versions
 from dicomhouse.errors import ExtractionFailed, SourceLost, StorageError, UsageError
+from dicomhouse.filesystem import printable
 from dicomhouse.increment import Stored, Work
 from dicomhouse.lake import generations
 from dicomhouse.lake.generations import Generation
@@ -107,6 +108,8 @@ def begin(settings: Settings, say: Say) -> Iterator[Run]:
         run = Run(settings, (), published, generation, say, run_id)
         try:
             run.sources = increment.sources(settings, run.before, run.extractor)
+            if settings.full_refresh:
+                generation.mark_as_refresh()
             yield run
         except OSError as error:
             if error.errno not in _CANNOT_WRITE:
@@ -190,6 +193,7 @@ def _prepare(run: Run) -> Work | None:
         for source, paths in run.other_contents.items():
             again[source] = again.get(source, set()) | paths
     run.reasons = _reasons(run, tried_again)
+    run.drift["changed"] += sum(map(len, run.other_contents.values()))
     if not run.reasons:
         _clean_up(run)
         return None
@@ -290,21 +294,37 @@ def _present(
                 f"{len(known[source.name]):,}. Is it mounted? If it is empty by intent: "
                 f"--allow-empty, or --forget {source.name}."
             )
-    kept = {name: known[name] for name in known.keys() - found.keys() - set(run.settings.forget)}
+    kept = {
+        name: _left_to_it(run, name, known[name])
+        for name in known.keys() - found.keys() - set(run.settings.forget)
+    }
     if not any(found.values()) and not kept and not run.settings.allow_empty:
         folders = ", ".join(str(source.folder) for source in run.sources)
         raise UsageError(f"no files below {folders}. Is it the right folder, and is it mounted?")
     return {name: {f.path: f.fingerprint for f in files} for name, files in found.items()} | kept
 
 
-def _usable(run: Run) -> Callable[[PartRecord, bool], bool]:
-    """Which parts of earlier runs may be used, by their record and whether they are published."""
+def _left_to_it(run: Run, name: str, files: Files) -> Files:
+    """The files of a source that is not looked through, without those that another now has."""
+    folder = Path(_depends_on(run)["sources"][name])
+    inner = tuple(
+        printable(f"{source.folder.relative_to(folder)}/")
+        for source in run.sources
+        if folder in source.folder.parents
+    )
+    if not inner:
+        return files
+    return {path: facts for path, facts in files.items() if not path.startswith(inner)}
+
+
+def _usable(run: Run) -> Callable[[PartRecord, Generation], bool]:
+    """Which parts of earlier runs may be used, by their record and the generation they are in."""
     names = {source.name for source in run.sources}
     extractor = run.extractor
 
-    def usable(record: PartRecord, is_published: bool) -> bool:
+    def usable(record: PartRecord, generation: Generation) -> bool:
         # An interrupted refresh is taken up again: what it has read is newer than the refresh.
-        is_old = is_published or record.rewritten
+        is_old = record.rewritten or not generation.is_refresh or generation == run.published
         refreshed = run.settings.full_refresh and record.source in names and is_old
         return record.extractor == extractor and not refreshed
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 from dicomhouse.errors import SourceLost, UsageError
+from dicomhouse.filesystem import microseconds, printable
 
 _LONGEST_NAME = 200
 """A source's name is part of a folder's, where every odd byte takes three characters."""
@@ -32,10 +33,10 @@ class Source:
             UsageError: there is no such folder.
         """
         name, equals, path = text.partition("=")
-        if not equals or Path(text).exists():
+        if not equals or is_there(Path(text)):
             name, path = "", text
         folder = Path(path).expanduser()
-        if not folder.exists():
+        if not is_there(folder):
             raise UsageError(f"no such folder: {path}. Give a folder of DICOM files.")
         if not folder.is_dir():
             raise UsageError(f"not a folder: {path}. Give the folder that holds the files.")
@@ -44,6 +45,14 @@ class Source:
         if len(quote(name)) > _LONGEST_NAME:
             raise UsageError(f"the source's name is too long: {name}. Give another: NAME=PATH.")
         return cls(name, folder)
+
+
+def is_there(path: Path) -> bool:
+    """Whether a path exists; one that no file system could hold does not."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
 
 
 class Found(NamedTuple):
@@ -59,18 +68,7 @@ class Found(NamedTuple):
     @property
     def fingerprint(self) -> tuple[int | None, int | None, str | None]:
         """What tells that a file changed: size, microseconds, and the problem."""
-        time = None if self.modified_ns is None else self.modified_ns // 1000
-        return self.size_bytes, time, self.problem
-
-
-def printable(name: str) -> str:
-    """A file system's name as text that can be stored: undecodable bytes become `\\\\xNN`.
-
-    A backslash of the name itself is doubled, so that no two names become one.
-    """
-    if name.isascii() and "\\" not in name:
-        return name
-    return os.fsencode(name.replace("\\", "\\\\")).decode("utf-8", "backslashreplace")
+        return self.size_bytes, microseconds(self.modified_ns), self.problem
 
 
 def sources_of(texts: list[str]) -> list[Source]:
@@ -130,13 +128,15 @@ def still_there(source: Source, before: tuple[int, int]) -> None:
 def scan(source: Source, others: Collection[Source] = ()) -> Iterator[Found]:
     """Every file below a source, folder by folder in the order of their names.
 
-    A folder that is a source of its own among `others` is left to that source.
+    A folder that is a source of its own among `others` is left to that source. The one among them
+    without a name is the warehouse: links into it are passed over.
 
     Symbolic links are followed once: a folder that was entered already (by its device and inode)
     is passed over, which ends loops. A folder or link that cannot be read is an entry of its own,
     with its problem.
     """
     entered = {_identity(other.folder) for other in others if other != source}
+    own = [other.folder for other in others if not other.name]
     pending = [(str(source.folder), "")]
     while pending:
         folder, below = pending.pop()
@@ -154,6 +154,8 @@ def scan(source: Source, others: Collection[Source] = ()) -> Iterator[Found]:
         for child in children:
             path = f"{below}/{child.name}" if below else child.name
             try:
+                if child.is_symlink() and _leads_into(child.path, own):
+                    continue
                 if child.is_dir():
                     subfolders.append((child.path, path))
                     continue
@@ -170,6 +172,11 @@ def scan(source: Source, others: Collection[Source] = ()) -> Iterator[Found]:
 def _identity(folder: str | Path) -> tuple[int, int]:
     status = os.stat(folder)  # noqa: PTH116
     return status.st_dev, status.st_ino
+
+
+def _leads_into(link: str, folders: Collection[Path]) -> bool:
+    target = Path(os.path.realpath(link))
+    return any(target.is_relative_to(folder) for folder in folders)
 
 
 def _problem(kind: str, error: OSError) -> str:

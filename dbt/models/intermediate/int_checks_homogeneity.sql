@@ -49,7 +49,7 @@ volumes as (
         images.source,
         images.series_key,
         bool_or(
-            images.Modality in ('CT', 'MR', 'PT')
+            coalesce(images.Modality in ('CT', 'MR', 'PT'), false)
             and series_images.is_slice
             and not series_images.is_non_volume
         ) as is_volume,
@@ -159,7 +159,7 @@ bits as (
         source,
         series_key,
         path,
-        BitsStored > BitsAllocated or HighBit <> BitsStored - 1 as is_inconsistent
+        BitsStored > BitsAllocated or HighBit <> BitsStored::hugeint - 1 as is_inconsistent
     from images
     where BitsAllocated is not null and BitsStored is not null and HighBit is not null
 ),

@@ -15,18 +15,36 @@ images as (
     where not is_set_aside
 ),
 
-numbers as (
+ranges as (
     select
         source,
         series_key,
-        InstanceNumber,
-        min(path) as path,
-        InstanceNumber - lag(InstanceNumber) over (
-            partition by source, series_key order by InstanceNumber
-        ) - 1 as missing
+        min(InstanceNumber) as least,
+        max(InstanceNumber) as greatest
     from images
-    where InstanceNumber is not null
-    group by source, series_key, InstanceNumber
+    group by source, series_key
+),
+
+-- An image that is set aside has its number all the same.
+numbers as (
+    select
+        series_images.source,
+        series_images.series_key,
+        series_images.InstanceNumber,
+        min(series_images.path) as path,
+        -- The two ends of a BIGINT are farther apart than one can say.
+        series_images.InstanceNumber::hugeint - lag(series_images.InstanceNumber) over (
+            partition by series_images.source, series_images.series_key
+            order by series_images.InstanceNumber
+        ) - 1 as missing
+    from {{ ref('int_series_images') }} as series_images
+    inner join ranges
+        on
+            series_images.source = ranges.source
+            and series_images.series_key = ranges.series_key
+    where series_images.InstanceNumber between ranges.least and ranges.greatest
+    group by
+        series_images.source, series_images.series_key, series_images.InstanceNumber
 ),
 
 gaps as (
@@ -34,7 +52,7 @@ gaps as (
         source,
         series_key,
         count(*) as numbers,
-        coalesce(sum(missing), 0)::bigint as missing,
+        coalesce(sum(missing), 0)::hugeint as missing,
         count(*) filter (missing > 0) as gaps,
         min(path, 20) filter (missing > 0) as paths
     from numbers

@@ -176,7 +176,9 @@ volumes as (
     select
         source,
         series_key,
-        bool_or(is_slice and not is_non_volume and Modality in ('CT', 'MR', 'PT')) as is_volume
+        bool_or(
+            is_slice and not is_non_volume and coalesce(Modality in ('CT', 'MR', 'PT'), false)
+        ) as is_volume
     from {{ ref('int_series_images') }}
     group by source, series_key
 ),
@@ -190,8 +192,8 @@ checks as (
         null::varchar as severity,
         without_position as measured,
         files_without_position as files,
-        first_without_position || ' has no ImagePositionPatient, others of its series do'
-        || {{ and_more('without_position', 'image') }} as message
+        first_without_position
+        || ' has no ImagePositionPatient of three numbers, others of its series do' || {{ and_more('without_position', 'image') }} as message
     from measured
     where positions > 0
 
@@ -205,8 +207,8 @@ checks as (
         null as severity,
         without_orientation as measured,
         files_without_orientation as files,
-        first_without_orientation || ' has no ImageOrientationPatient, others of its series do'
-        || {{ and_more('without_orientation', 'image') }} as message
+        first_without_orientation
+        || ' has no ImageOrientationPatient of six numbers, others of its series do' || {{ and_more('without_orientation', 'image') }} as message
     from measured
     where orientations > 0
 

@@ -32,6 +32,7 @@ elements as (
         item,
         depth,
         keyword,
+        vr,
         value,
         number
     from {{ ref('stg_elements') }}
@@ -104,7 +105,7 @@ detectors as (
         {{ numbers_of("min(value) filter (keyword = 'ImageOrientationPatient')") }}
             as ImageOrientationPatient
     from elements
-    where path like 'DetectorInformationSequence.%'
+    where path like 'DetectorInformationSequence.%' and depth = 1
     group by file_id, item
 ),
 
@@ -113,7 +114,7 @@ groups as (
         file_id,
         number::bigint as items
     from elements
-    where path = 'PerFrameFunctionalGroupsSequence' and number > 0
+    where path = 'PerFrameFunctionalGroupsSequence' and vr = 'SQ' and number > 0
 ),
 
 -- A number of frames is only a claim: no file holds more frames than bytes, and frames without
@@ -158,7 +159,7 @@ placed as (
         {{ numbers_of('vectors.GridFrameOffsetVector') }} as grid,
         detectors.file_id is not null
         and (vectors.SliceVector is not null or numbered.frames = 1) as is_detector_plane,
-        coalesce(vectors.SliceVector[numbered.frame] - 1, 0)
+        coalesce(vectors.SliceVector[numbered.frame]::double - 1, 0)
         * case when numbered.frames = 1 then 0 else numbered.SpacingBetweenSlices end
             as slice_offset,
         case

@@ -35,11 +35,11 @@ contents as (
     group by file_id
 ),
 
--- Of those files whose headers tell nothing apart.
+-- Of those files whose headers tell nothing apart; what could not be read is like no other.
 pixels as (
     select
         file_id,
-        digest
+        coalesce(digest, 'unread in ' || file_id) as digest
     from {{ source('run', 'pixel_digests') }}
 )
 

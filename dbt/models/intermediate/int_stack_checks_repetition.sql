@@ -90,7 +90,7 @@ numbered as (
         stack,
         path,
         label,
-        InstanceNumber - lag(InstanceNumber) over (
+        InstanceNumber::hugeint - lag(InstanceNumber) over (
             partition by source, series_key, stack, repeat order by slot
         ) as rise
     from slices

@@ -15,7 +15,26 @@ source_images as (
     group by source
 ),
 
--- Picked before they are ranked: of a path with a value an image few remain.
+totals as (
+    select
+        source,
+        path,
+        count(*) as path_values,
+        sum(images)::bigint as path_images
+    from path_values
+    group by source, path
+),
+
+crowded as (
+    select path_values.*
+    from path_values
+    inner join totals
+        on path_values.source = totals.source and path_values.path = totals.path
+    where totals.path_values > {{ most }}
+),
+
+-- Picked before they are ranked: of a path with a value an image few remain. Only where there are
+-- more, since room for so many is taken for every path at once.
 commonest as (
     select
         source,
@@ -29,8 +48,23 @@ commonest as (
                 {{ most }}
             )
         ) as picked
-    from path_values
+    from crowded
     group by source, path
+
+    union all
+
+    select
+        path_values.source,
+        path_values.path,
+        struct_pack(
+            fewer := -path_values.images, value := path_values.value,
+            value_key := path_values.value_key, series := path_values.series,
+            patients := path_values.patients
+        ) as picked
+    from path_values
+    inner join totals
+        on path_values.source = totals.source and path_values.path = totals.path
+    where totals.path_values <= {{ most }}
 ),
 
 ranked as (
@@ -45,16 +79,6 @@ ranked as (
             partition by source, path order by picked['fewer'], picked['value'], picked['value_key']
         ) as rank
     from commonest
-),
-
-totals as (
-    select
-        source,
-        path,
-        count(*) as path_values,
-        sum(images)::bigint as path_images
-    from path_values
-    group by source, path
 ),
 
 kept as (

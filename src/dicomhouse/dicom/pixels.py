@@ -19,10 +19,11 @@ _CHUNK = 1 << 20
 _UNDEFINED = 0xFFFFFFFF
 
 
-def pixel_digest(stream: BinaryIO) -> str | None:
-    """BLAKE2b-128 of the pixel data's value field, or None where there is none to be found.
+def pixel_digest(stream: BinaryIO) -> str:
+    """BLAKE2b-128 of the pixel data's value field.
 
-    Of encapsulated data that is all of its items; a deflated file is digested as it stands.
+    Of encapsulated data that is all of its items. A deflated file, and one in which no pixel data
+    can be found, is digested as it stands.
 
     Args:
         stream: the file's bytes, seekable.
@@ -34,16 +35,16 @@ def pixel_digest(stream: BinaryIO) -> str | None:
             read_preamble(stream, force=True)
             meta = _read_file_meta_info(stream)
             if meta.get("TransferSyntaxUID") in DEFLATED:  # nobody knows how much it holds
-                return _digest(stream, 0, stream.seek(0, os.SEEK_END))
+                return _whole(stream)
             stream.seek(0)
             header = dcmread(stream, stop_before_pixels=True, force=True)
         implicit, little = header.original_encoding
     except Exception:  # whatever pydicom raises on such bytes; the reader has told it already
-        return None
+        return _whole(stream)
     start = stream.tell() + (8 if implicit else 12)
     head = stream.read(12)
     if len(head) < 8:
-        return None
+        return _whole(stream)
     order = ">" if little is False else "<"
     (length,) = unpack(order + "L", head[4:8] if implicit else head[8:12].ljust(4, b"\0"))
     if length != _UNDEFINED:
@@ -52,8 +53,12 @@ def pixel_digest(stream: BinaryIO) -> str | None:
         size = stream.seek(0, os.SEEK_END)
         measure_fragments(stream, start, size, order, Bounds().max_fragments)
     except Exceeded:
-        return None
+        return _whole(stream)
     return _digest(stream, start, stream.tell())
+
+
+def _whole(stream: BinaryIO) -> str:
+    return _digest(stream, 0, stream.seek(0, os.SEEK_END))
 
 
 def _digest(stream: BinaryIO, start: int, end: int) -> str:

@@ -11,6 +11,7 @@ import errno
 import fcntl
 import json
 import os
+import re
 import shutil
 import time
 from collections.abc import Iterator
@@ -27,11 +28,14 @@ from dicomhouse.errors import (
     WarehouseNotFound,
     WarehouseTooNew,
 )
+from dicomhouse.lake.layout import COLUMNS_PART
 from dicomhouse.lake.records import sync
 from dicomhouse.versions import FORMAT
 
 _PUBLISHED = "run.json"
 _REMOVED = ".removed-"
+_REFRESH = ".refresh"
+_NUMBER = re.compile(r"[0-9]{6,}")
 _LAST_WORDS_SECONDS = 10
 _LINKS = {name: f"current/{name}" for name in ("lake", "warehouse.duckdb", "report")}
 
@@ -77,6 +81,14 @@ class Generation:
     def has_parts(self) -> bool:
         return next(self.parts.glob("[!.]*.json"), None) is not None
 
+    @property
+    def is_refresh(self) -> bool:
+        """Whether its run reads every file again, whatever was known of it."""
+        return (self.folder / _REFRESH).exists()
+
+    def mark_as_refresh(self) -> None:
+        (self.folder / _REFRESH).touch()
+
     def run(self) -> dict[str, Any]:
         """What `run.json` says of the run that made it."""
         record: dict[str, Any] = json.loads((self.folder / _PUBLISHED).read_text())
@@ -110,8 +122,14 @@ def at_work(generation: Generation) -> Iterator[None]:
 
 def published(warehouse: Path) -> list[Generation]:
     """The published generations, oldest first."""
-    folders = (warehouse / "generations").glob("[0-9]*/" + _PUBLISHED)
-    return sorted((Generation(found.parent) for found in folders), key=lambda g: g.number)
+    return [one for one in _all(warehouse) if (one.folder / _PUBLISHED).exists()]
+
+
+def _all(warehouse: Path) -> list[Generation]:
+    """Published or not, oldest first; what bears another name than a number is none."""
+    folders = (warehouse / "generations").glob("[0-9]*")
+    numbered = (Generation(folder) for folder in folders if _NUMBER.fullmatch(folder.name))
+    return sorted(numbered, key=lambda generation: generation.number)
 
 
 def current(warehouse: Path) -> Generation | None:
@@ -143,6 +161,8 @@ def _acquire(warehouse: Path, number: int | None) -> tuple[Generation, ReadLock]
         else:
             folder = warehouse.resolve() / "generations" / f"{number:06d}"
         if not (folder / _PUBLISHED).is_file():
+            if number is None and folder != Path(os.path.realpath(warehouse / "current")):
+                continue
             break
         generation = Generation(folder)
         with suppress(OSError):
@@ -177,24 +197,13 @@ def building(warehouse: Path) -> Iterator[Generation]:
     one when it ends like that: their processes are gone, or they would hold the lock.
 
     Raises:
-        UsageError: the folder's path would be read as partitions, or is no text.
+        UsageError: the folder's path would be read as something else, or is no text; or the
+            folder holds other files.
         WarehouseBusy: another process builds this warehouse.
         WarehouseTooNew: a later dicomhouse made it.
         StorageError: the folder cannot be written.
     """
-    partition = next((part for part in warehouse.resolve().parts if "=" in part), None)
-    if partition is not None:
-        raise UsageError(
-            f"the warehouse cannot lie in a folder named {partition}: readers of Parquet take "
-            "NAME=VALUE for a column of every table. Choose another folder."
-        )
-    try:
-        str(warehouse.resolve()).encode()
-    except UnicodeEncodeError:
-        raise UsageError(
-            "the path of the warehouse is no UTF-8, which Parquet and DuckDB need. "
-            "Choose another folder."
-        ) from None
+    _check_place(warehouse)
     with _told(warehouse):
         warehouse.mkdir(parents=True, exist_ok=True)
         # Unbuffered: what a full disk refuses is not tried again as the file is closed.
@@ -209,7 +218,7 @@ def building(warehouse: Path) -> Iterator[Generation]:
                 _point_to(warehouse, there[-1])
             for removed in (warehouse / "generations").glob(f"{_REMOVED}*"):
                 shutil.rmtree(removed)
-        numbers = [int(f.name) for f in (warehouse / "generations").glob("[0-9]*")]
+        numbers = [generation.number for generation in _all(warehouse)]
         folder = warehouse.resolve() / "generations" / f"{max(numbers, default=0) + 1:06d}"
         with _told(warehouse):
             for leftover in leftovers(warehouse):
@@ -224,6 +233,34 @@ def building(warehouse: Path) -> Iterator[Generation]:
                 shutil.rmtree(folder, ignore_errors=True)
 
 
+def _check_place(warehouse: Path) -> None:
+    """Raise UsageError where a warehouse's folder cannot be."""
+    partition = next((part for part in warehouse.resolve().parts if "=" in part), None)
+    if partition is not None:
+        raise UsageError(
+            f"the warehouse cannot lie in a folder named {partition}: readers of Parquet take "
+            "NAME=VALUE for a column of every table. Choose another folder."
+        )
+    if odd := next((letter for letter in "\\?" if letter in str(warehouse.resolve())), None):
+        raise UsageError(
+            f"the path of the warehouse cannot hold {odd}, which DuckDB reads as something else. "
+            "Choose another folder."
+        )
+    try:
+        str(warehouse.resolve()).encode()
+    except UnicodeEncodeError:
+        raise UsageError(
+            "the path of the warehouse is no UTF-8, which Parquet and DuckDB need. "
+            "Choose another folder."
+        ) from None
+    with _told(warehouse):
+        there = {path.name for path in warehouse.glob("[!.]*")} - {"lost+found"}
+    if there and "generations" not in there:
+        raise UsageError(
+            f"{warehouse} is no warehouse and holds other files. Give a new or empty folder."
+        )
+
+
 @contextmanager
 def _told(warehouse: Path) -> Iterator[None]:
     try:
@@ -234,11 +271,11 @@ def _told(warehouse: Path) -> Iterator[None]:
 
 def leftovers(warehouse: Path, but: Generation | None = None) -> list[Generation]:
     """The folders that runs left unpublished, newest first."""
-    folders = (warehouse.resolve() / "generations").glob("[0-9]*")
-    return sorted(
-        (Generation(f) for f in folders if not (f / _PUBLISHED).exists() and Generation(f) != but),
-        key=lambda generation: -generation.number,
-    )
+    return [
+        generation
+        for generation in reversed(_all(warehouse.resolve()))
+        if generation != but and not (generation.folder / _PUBLISHED).exists()
+    ]
 
 
 def give_up(generation: Generation) -> None:
@@ -310,7 +347,11 @@ def publish(warehouse: Path, generation: Generation, record: dict[str, Any]) -> 
         shutil.rmtree(folder, ignore_errors=True)
     private = generation.folder / f".{_PUBLISHED}"
     private.write_text(json.dumps(record, indent=1) + "\n")
-    for path in (generation.database, private):  # parts are there since they have records
+    # Parts are on the disk since they have records; the folders' entries for them may not be.
+    made = [private, generation.database, *generation.report.glob("*")]
+    made += generation.lake.rglob(COLUMNS_PART)
+    folders = [path for path in generation.folder.rglob("*") if path.is_dir()]
+    for path in (*made, *folders):
         if path.exists():
             sync(path)
     private.rename(generation.folder / _PUBLISHED)

@@ -21,6 +21,7 @@ from pydicom.uid import UID
 
 from dicomhouse.dicom.elements import Element, Headers
 from dicomhouse.dicom.typed import column_value, sequence_json
+from dicomhouse.filesystem import microseconds
 from dicomhouse.lake import keys, layout
 from dicomhouse.lake.orders import FileFacts
 from dicomhouse.lake.schema import (
@@ -335,7 +336,9 @@ class _Batch:
             "patient_folder": [f.patient_folder for f in files],
             "image_name": [f.image_name for f in files],
             "size_bytes": [f.size_bytes for f in files],
-            "modified_at": pa.array([_microseconds(f) for f in files], pa.timestamp("us")),
+            "modified_at": pa.array(
+                [microseconds(f.modified_ns) for f in files], pa.timestamp("us")
+            ),
             "file_id": self.file_ids,
             "status": [h.status for h in headers],
             "reason": [h.reason for h in headers],
@@ -482,10 +485,6 @@ def _dictionary(values: pa.StringArray, codes: Codes) -> pa.DictionaryArray:
     return pa.DictionaryArray.from_arrays(
         pa.array(indices, mask=indices < 0 if has_null else None), distinct.dictionary
     )
-
-
-def _microseconds(file: FileFacts) -> int | None:
-    return None if file.modified_ns is None else file.modified_ns // 1000
 
 
 def _pixel_bytes(

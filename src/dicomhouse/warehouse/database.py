@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from glob import escape
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,7 @@ _READS = {
     duckdb.StatementType.EXPLAIN,
     duckdb.StatementType.RELATION,
 }
+_ANALYZE = re.compile(r"\banalyze\b", re.IGNORECASE)
 
 
 def register(
@@ -86,15 +88,24 @@ def attach(connection: duckdb.DuckDBPyConnection, previous: Path) -> None:
     """Attach a published generation's DuckDB file as `previous`.
 
     Raises:
-        StorageError: it is damaged.
+        StorageError: it is damaged, or open for writing elsewhere.
     """
     try:
         connection.execute(f"attach '{_quoted(str(previous))}' as previous (read_only)")
     except duckdb.Error as error:
-        raise StorageError(
-            f"cannot read {previous}: {type(error).__name__}. Where it is damaged, remove the "
-            "folder that it is in, then build again: the generation before it is taken up."
-        ) from error
+        raise _unreadable(previous, error) from error
+
+
+def _unreadable(database: Path, error: duckdb.Error) -> StorageError:
+    if "Could not set lock" in str(error):
+        return StorageError(
+            f"{database} is open for writing in another program, which keeps all others out. "
+            "Close it there, or open it for reading alone (read_only=True, duckdb -readonly)."
+        )
+    return StorageError(
+        f"cannot read {database}: {type(error).__name__}. Where it is damaged, remove the "
+        "folder that it is in, then build again: the generation before it is taken up."
+    )
 
 
 @contextmanager
@@ -145,8 +156,14 @@ def connect(database: Path, lake: Path) -> duckdb.DuckDBPyConnection:
 
     The views over the lake hold its path; where the warehouse's folder has moved since, temporary
     ones with the present path take their place.
+
+    Raises:
+        StorageError: it is damaged, or open for writing elsewhere.
     """
-    connection = duckdb.connect(str(database), read_only=True, config=_SETTINGS)
+    try:
+        connection = duckdb.connect(str(database), read_only=True, config=_SETTINGS)
+    except duckdb.Error as error:
+        raise _unreadable(database, error) from error
     connection.execute("set timezone = 'UTC'")
     (built,) = connection.execute("select lake from run.place").fetchall()[0]
     if built != str(lake):
@@ -187,6 +204,11 @@ def query(
                 f"only reading is allowed here, this is {statements[0].type.name}. "
                 "To write, attach the DuckDB file to a database of your own."
             )
+        if statements[0].type == duckdb.StatementType.EXPLAIN and _ANALYZE.search(sql):
+            raise QueryError(
+                "EXPLAIN ANALYZE carries the statement out, whatever it is; EXPLAIN alone shows "
+                "the plan."
+            )
         for name, value in (variables or {}).items():
             quoted = name.replace('"', '""')
             connection.execute(f'set variable "{quoted}" = ?', [value])
@@ -194,7 +216,7 @@ def query(
     except duckdb.Error as error:
         raise QueryError(f"DuckDB: {error}") from error
     try:
-        return relation.to_arrow_table()
+        return _told_apart(relation.to_arrow_table())
     except (duckdb.DataError, duckdb.InvalidInputException) as error:
         kind, _, words = str(error).partition(":")
         _, _, place = words.partition("\n\nLINE ")
@@ -204,6 +226,29 @@ def query(
         ) from None
     except duckdb.Error as error:
         raise QueryError(f"DuckDB: {error}") from error
+
+
+def _told_apart(rows: pa.Table) -> pa.Table:
+    """Rows whose columns have names of their own, as DuckDB's tables would, and plain numbers.
+
+    The second column `path` is `path_1`. A HUGEINT, as a sum of integers is one, comes from DuckDB
+    as a decimal; where the numbers fit it is a BIGINT.
+    """
+    import pyarrow as pa
+
+    names: list[str] = []
+    for name in rows.column_names:
+        others = {*names, *(rows.column_names if name in names else ())}
+        free = (f"{name}_{n}" if n else name for n in count())
+        names.append(next(new for new in free if new not in others))
+    columns = []
+    for column in rows.columns:
+        plain = column
+        if column.type == pa.decimal128(38, 0):
+            with suppress(pa.ArrowInvalid):
+                plain = column.cast(pa.int64())
+        columns.append(plain)
+    return pa.table(columns, names=names)
 
 
 def ask(
@@ -227,6 +272,4 @@ def _quoted(text: str) -> str:
 
 
 def _filled(script: str, places: Mapping[str, str]) -> str:
-    for name, text in places.items():
-        script = script.replace("{" + name + "}", text)
-    return script
+    return re.sub(r"\{(\w+)\}", lambda place: places.get(place[1], place[0]), script)

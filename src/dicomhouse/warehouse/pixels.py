@@ -12,6 +12,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
+from dicomhouse.filesystem import os_path
 from dicomhouse.resources import resource
 from dicomhouse.warehouse.database import attach, writing
 
@@ -22,7 +23,7 @@ def digest_repeated(
     """Fill `run.pixel_digests` of a registered generation; returns how many files were read.
 
     A file whose size and modification time stayed keeps its digest. One that cannot be read has
-    none: it is compared by its elements alone.
+    none, and counts as different from all others.
 
     Args:
         database: the generation's DuckDB file.
@@ -69,7 +70,7 @@ def _attach(connection: duckdb.DuckDBPyConnection, previous: Path) -> bool:
 def _with_digests(files: pa.Table, folders: Mapping[str, Path], threads: int) -> pa.Table:
     """Files by `source` and `path`, with the column `digest` of their pixel data as it is now."""
     paths = (
-        folders[row["source"]] / row["path"] if row["source"] in folders else None
+        folders[row["source"]] / os_path(row["path"]) if row["source"] in folders else None
         for row in files.select(["source", "path"]).to_pylist()
     )
     with ThreadPoolExecutor(threads) as pool:
