@@ -163,7 +163,7 @@ def test_warehouse_that_is_open_for_writing_elsewhere_is_told(tmp_path: Path) ->
     settings = Settings((str(tmp_path / "in"),), tmp_path / "w")
     build_direct(settings, lambda line: None)
     write_image(tmp_path / "in" / "2", InstanceNumber=2)
-    program = "import duckdb, sys; held = duckdb.connect(sys.argv[1]); print(flush=True); sys.stdin.read()"
+    program = "import duckdb, sys; held = duckdb.connect(sys.argv[1]); print(flush=True); input()"
     with subprocess.Popen(
         [sys.executable, "-c", program, tmp_path / "w" / "warehouse.duckdb"],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE,
@@ -174,7 +174,7 @@ def test_warehouse_that_is_open_for_writing_elsewhere_is_told(tmp_path: Path) ->
             build_direct(settings, lambda line: None)
         with dicomhouse.open(tmp_path / "w") as opened, pytest.raises(StorageError):
             opened.sql("select 1")
-        other.stdin.close()
+        other.communicate(b"\n")
     build_direct(settings, lambda line: None)
 
 

@@ -252,9 +252,10 @@ def _flow_run(settings: Settings) -> dict[str, Any]:
         "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "90",
     }
     os.environ |= {name: os.environ.get(name, value) for name, value in quiet.items()}
-    from dicomhouse.pipeline import check_settings
+    from dicomhouse.pipeline import check_settings, check_sources
 
     check_settings(settings)  # wrong usage is told before a server is started
+    check_sources(settings)
     for source in settings.sources:
         try:
             source.encode()

@@ -152,6 +152,13 @@ def check_settings(settings: Settings) -> None:
             raise UsageError(f"the tolerance {name} must be a number from 0 up, not {number}.")
 
 
+def check_sources(settings: Settings) -> None:
+    """Raise what `increment.sources` would of the warehouse as it is now."""
+    published = generations.current(settings.warehouse)
+    before = {} if published is None else published.run()
+    increment.sources(settings, before, versions.extractor(str(settings.bounds)))
+
+
 def _known_tolerances() -> set[str]:
     """The names that a run may set: rules and limits that have a number in dbt's seeds."""
     known = set()
