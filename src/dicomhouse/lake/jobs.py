@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from dicomhouse.errors import StorageError
 from dicomhouse.lake import layout
 from dicomhouse.lake.generations import Generation, at_work
 from dicomhouse.lake.orders import Batch
@@ -18,17 +19,30 @@ def carry_out(work: Path, extractor: str) -> PartRecord:
 
     Raises:
         OSError: the generation was given up meanwhile, or its lake cannot be written.
+        StorageError: a part whose rows are needed is damaged.
     """
     generation = Generation(work.parents[2])
     with at_work(generation):
         if work.parent.name == "rewrite":
-            from dicomhouse.lake.rewrite import rewrite
-
-            record = rewrite(work, generation.lake, extractor)
+            record = _rewrite(work, generation.lake, extractor)
         else:
             record = _extract(work, generation.lake, extractor)
         record.save(generation.parts, generation.lake)
     return record
+
+
+def _rewrite(work: Path, lake: Path, extractor: str) -> PartRecord:
+    import pyarrow as pa
+
+    from dicomhouse.lake.rewrite import rewrite
+
+    try:
+        return rewrite(work, lake, extractor)
+    except pa.ArrowInvalid as error:
+        raise StorageError(
+            "a part of the lake that is to be written anew is damaged. "
+            "Build again with --full-refresh; the published warehouse is unchanged."
+        ) from error
 
 
 def _extract(work: Path, lake: Path, extractor: str) -> PartRecord:
