@@ -12,6 +12,7 @@ import pytest
 from conftest import PYDICOM_DATA
 
 import dicomhouse
+from dicomhouse import pipeline
 from dicomhouse.dicom.pixels import pixel_digest
 from dicomhouse.pipeline import build_direct
 from dicomhouse.settings import Settings
@@ -97,6 +98,30 @@ def test_verify_finds_other_pixels_of_the_same_size_and_time(tmp_path: Path) -> 
     assert rules() == ["duplicate_instance_conflict"]
     build_direct(replace(settings, verify=True), told.append)
     assert "nothing changed" in told[-1]
+
+
+def test_other_pixels_that_a_stopped_run_found_are_not_forgotten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("1.dcm", "2.dcm"):
+        write_image(tmp_path / "in" / name, PixelData=PIXELS)
+    settings = Settings((str(tmp_path / "in"),), tmp_path / "warehouse")
+    build_direct(settings, lambda line: None)
+    before = (tmp_path / "in" / "2.dcm").stat()
+    write_image(tmp_path / "in" / "2.dcm", PixelData=PIXELS[:-1] + b"\0")
+    os.utime(tmp_path / "in" / "2.dcm", ns=(before.st_atime_ns, before.st_mtime_ns))
+
+    def stop(run: pipeline.Run) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(pipeline, "register", stop)
+        build_direct(replace(settings, verify=True), lambda line: None)
+    write_image(tmp_path / "in" / "3.dcm", InstanceNumber=2)
+    build_direct(settings, lambda line: None)
+    with dicomhouse.open(tmp_path / "warehouse") as warehouse:
+        rules = warehouse.sql("select rule from findings where rule like 'duplicate_instance%'")
+    assert rules["rule"].to_list() == ["duplicate_instance_conflict"]
 
 
 def test_pixels_that_could_not_be_read_are_tried_again(

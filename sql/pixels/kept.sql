@@ -1,5 +1,5 @@
--- What the published generation, attached as `previous`, knows of files that are the same; one
--- that could not be read then is tried again.
+-- What the published generation, attached as `previous`, knows of files that were not read again
+-- since; one that could not be read then is tried again.
 insert into run.pixel_digests
 select
     digests.file_id,
@@ -7,15 +7,12 @@ select
     digests.modified_at,
     digests.digest
 from previous.run.pixel_digests as digests
+inner join previous.files as before
+    on digests.file_id = before.file_id
 inner join lake.files as files
     on
         digests.file_id = files.file_id
         and digests.size_bytes = files.size_bytes
         and digests.modified_at = files.modified_at
-where
-    digests.digest is not null
-    and not exists (
-        select 1
-        from run.other_contents as others
-        where others.source = files.source and others.path = files.path
-    );
+        and before.run_id = files.run_id
+where digests.digest is not null;
