@@ -193,7 +193,8 @@ checks as (
         without_position as measured,
         files_without_position as files,
         first_without_position
-        || ' has no ImagePositionPatient of three numbers, others of its series do' || {{ and_more('without_position', 'image') }} as message
+        || ' has no ImagePositionPatient of three numbers, others of its series do'
+        || {{ and_more('without_position', 'image') }} as message
     from measured
     where positions > 0
 
@@ -208,7 +209,8 @@ checks as (
         without_orientation as measured,
         files_without_orientation as files,
         first_without_orientation
-        || ' has no ImageOrientationPatient of six numbers, others of its series do' || {{ and_more('without_orientation', 'image') }} as message
+        || ' has no ImageOrientationPatient of six numbers, others of its series do'
+        || {{ and_more('without_orientation', 'image') }} as message
     from measured
     where orientations > 0
 

@@ -356,6 +356,7 @@ def publish(warehouse: Path, generation: Generation, record: dict[str, Any]) -> 
             sync(path)
     private.rename(generation.folder / _PUBLISHED)
     sync(generation.folder)
+    sync(generation.folder.parent)
     _point_to(warehouse, generation)
 
 
