@@ -201,6 +201,9 @@ for keyword, entity, first, second in [
     for kind, odd in {"empty": "", "absent": None}.items():
         case(f"{keyword} {kind} in one", series(odd={keyword: odd}, **{keyword: second}),
              **{rule: "W"})  # fmt: skip
+case("two and none", images(*(
+    at(z, SeriesDescription=text) for z, text in enumerate(("", "thin", "thick", "thick"))
+)), series_attribute_inconsistent="E")  # fmt: skip
 case("FrameOfReferenceUID of two values", series(odd={"FrameOfReferenceUID": "1.2.3.30"}),
      series_attribute_inconsistent="E")  # fmt: skip
 case("FrameOfReferenceUID absent in one", series(odd={"FrameOfReferenceUID": None}),
@@ -316,6 +319,15 @@ def test_every_rule_has_a_case_that_fails(warehouse: Warehouse) -> None:
     """)["rule"])  # fmt: skip
     tried = {rule for _, findings in CASES.values() for rule in findings}
     assert known <= tried
+
+
+def test_a_finding_of_two_values_counts_the_images_of_each(warehouse: Warehouse) -> None:
+    (row,) = warehouse.sql("""
+        select message, offenders from findings
+        where rule = 'series_attribute_inconsistent' and offenders[1] like 'two and none/%'
+    """).to_dicts()  # fmt: skip
+    assert row["message"] == "SeriesDescription has 2 values (2, 1 images)"
+    assert row["offenders"] == [f"two and none/{n}.dcm" for n in (1, 2, 3)]
 
 
 def test_a_finding_of_an_absent_attribute_names_a_file_that_lacks_it(warehouse: Warehouse) -> None:

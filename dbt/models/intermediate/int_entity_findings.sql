@@ -9,9 +9,10 @@ attributes as (
                 then
                     attributes.path || ' has ' || attributes.distinct_values || ' values ('
                     || array_to_string(
-                        list_transform(
-                            attributes.attribute_values[1:5], lambda x: x['images']
-                        ),
+                        [
+                            x['images'] for x in attributes.attribute_values
+                            if x['value'] is not null
+                        ][1:5],
                         ', '
                     )
                     || case when attributes.distinct_values > 5 then ', ...' else '' end
