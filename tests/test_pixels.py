@@ -26,6 +26,13 @@ def digest(content: bytes) -> str:
     return pixel_digest(BytesIO(content))
 
 
+def rules(folder: Path) -> list[str]:
+    """The findings of repeated instances."""
+    with dicomhouse.open(folder) as warehouse:
+        found = warehouse.sql("select rule from findings where rule like 'duplicate_instance%'")
+    return found["rule"].to_list()
+
+
 def test_digest_is_of_the_pixels_alone() -> None:
     one = digest(dataset_bytes(PixelData=PIXELS))
     assert one is not None
@@ -71,9 +78,7 @@ def test_only_files_that_changed_are_digested_again(
     write_image(tmp_path / "in" / "2.dcm", PixelData=PIXELS[:-1] + b"\0")
     build_direct(settings, lambda line: None)
     assert read == ["2.dcm"]
-    with dicomhouse.open(tmp_path / "warehouse") as warehouse:
-        rules = warehouse.sql("select rule from findings where rule like 'duplicate_instance%'")
-    assert rules["rule"].to_list() == ["duplicate_instance_conflict"]
+    assert rules(tmp_path / "warehouse") == ["duplicate_instance_conflict"]
 
 
 def test_verify_finds_other_pixels_of_the_same_size_and_time(tmp_path: Path) -> None:
@@ -82,20 +87,14 @@ def test_verify_finds_other_pixels_of_the_same_size_and_time(tmp_path: Path) -> 
     settings = Settings((str(tmp_path / "in"),), tmp_path / "warehouse")
     told: list[str] = []
 
-    def rules() -> list[str]:
-        with dicomhouse.open(tmp_path / "warehouse") as warehouse:
-            return warehouse.sql("select rule from findings where rule like 'duplicate_i%'")[
-                "rule"
-            ].to_list()
-
     build_direct(settings, told.append)
-    assert rules() == ["duplicate_instance_identical"]
+    assert rules(tmp_path / "warehouse") == ["duplicate_instance_identical"]
     before = (tmp_path / "in" / "2.dcm").stat()
     write_image(tmp_path / "in" / "2.dcm", PixelData=PIXELS[:-1] + b"\0")
     os.utime(tmp_path / "in" / "2.dcm", ns=(before.st_atime_ns, before.st_mtime_ns))
     build_direct(replace(settings, verify=True), told.append)
     assert "build: 1 file of other contents" in told
-    assert rules() == ["duplicate_instance_conflict"]
+    assert rules(tmp_path / "warehouse") == ["duplicate_instance_conflict"]
     build_direct(replace(settings, verify=True), told.append)
     assert "nothing changed" in told[-1]
 
@@ -119,9 +118,7 @@ def test_other_pixels_that_a_stopped_run_found_are_not_forgotten(
         build_direct(replace(settings, verify=True), lambda line: None)
     write_image(tmp_path / "in" / "3.dcm", InstanceNumber=2)
     build_direct(settings, lambda line: None)
-    with dicomhouse.open(tmp_path / "warehouse") as warehouse:
-        rules = warehouse.sql("select rule from findings where rule like 'duplicate_instance%'")
-    assert rules["rule"].to_list() == ["duplicate_instance_conflict"]
+    assert rules(tmp_path / "warehouse") == ["duplicate_instance_conflict"]
 
 
 def test_pixels_that_could_not_be_read_are_tried_again(
@@ -145,9 +142,7 @@ def test_pixels_are_found_whatever_the_names(tmp_path: Path, names: tuple[str, s
     write_image(tmp_path / "in" / names[0], PixelData=PIXELS)
     write_image(tmp_path / "in" / names[1], PixelData=PIXELS[:-1] + b"\0")
     build_direct(Settings((str(tmp_path / "in"),), tmp_path / "warehouse"), lambda line: None)
-    with dicomhouse.open(tmp_path / "warehouse") as warehouse:
-        rules = warehouse.sql("select rule from findings where rule like 'duplicate_instance%'")
-    assert rules["rule"].to_list() == ["duplicate_instance_conflict"]
+    assert rules(tmp_path / "warehouse") == ["duplicate_instance_conflict"]
 
 
 def test_pixels_that_nobody_could_read_are_not_called_identical(
@@ -157,6 +152,4 @@ def test_pixels_that_nobody_could_read_are_not_called_identical(
         write_image(tmp_path / "in" / name, PixelData=PIXELS)
     monkeypatch.setattr(pixels, "_digest", lambda path: None)
     build_direct(Settings((str(tmp_path / "in"),), tmp_path / "warehouse"), lambda line: None)
-    with dicomhouse.open(tmp_path / "warehouse") as warehouse:
-        rules = warehouse.sql("select rule from findings where rule like 'duplicate_instance%'")
-    assert rules["rule"].to_list() == ["duplicate_instance_conflict"]
+    assert rules(tmp_path / "warehouse") == ["duplicate_instance_conflict"]

@@ -33,6 +33,11 @@ coalesce(len({{ numbers }}) = {{ length }} and list_count({{ numbers }}) = {{ le
 + {{ point }}[3] * {{ direction }}[3]
 {%- endmacro %}
 
+{# Rounding far below the tolerance leaves few distinct orientations to compare. #}
+{% macro rounded(orientation) -%}
+[round(x, 5) + 0.0 for x in {{ orientation }}]
+{%- endmacro %}
+
 {# Whether two orientations are those of one stack: each direction agrees with the other's. #}
 {% macro same_orientation(one, other) -%}
 (

@@ -24,6 +24,7 @@ from dicomhouse.errors import (
     UsageError,
     WarehouseNotFound,
 )
+from dicomhouse.filesystem import is_there
 from dicomhouse.output import printable, write
 from dicomhouse.processes import hold_lifeline, raise_on_sigterm, supervise
 from dicomhouse.questions import question, questions
@@ -387,7 +388,7 @@ def _side(chosen: argparse.Namespace, name: str) -> Any:
     """The elements of a file on disk, or of an instance of the warehouse."""
     from dicomhouse import diff
 
-    if Path(name).exists():
+    if is_there(Path(name)):
         return diff.file_elements(Path(name))
     try:
         with _opened(chosen) as warehouse:

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import os
 import re
+from pathlib import Path
 
 _FIRST_MICROSECOND = -62_135_596_800_000_000
 _LAST_MICROSECOND = 253_402_300_799_999_999
 """Of the years 1 to 9999, since 1970."""
 
 _ESCAPE = re.compile(rb"\\(\\|x[0-9a-f]{2})")
+
+
+def is_there(path: Path) -> bool:
+    """Whether a path exists; one that no file system could hold does not."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
 
 
 def printable(name: str) -> str:

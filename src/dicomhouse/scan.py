@@ -12,7 +12,7 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 from dicomhouse.errors import SourceLost, UsageError
-from dicomhouse.filesystem import microseconds, printable
+from dicomhouse.filesystem import is_there, microseconds, printable
 
 _LONGEST_NAME = 200
 """A source's name is part of a folder's, where every odd byte takes three characters."""
@@ -45,14 +45,6 @@ class Source:
         if len(quote(name)) > _LONGEST_NAME:
             raise UsageError(f"the source's name is too long: {name}. Give another: NAME=PATH.")
         return cls(name, folder)
-
-
-def is_there(path: Path) -> bool:
-    """Whether a path exists; one that no file system could hold does not."""
-    try:
-        return path.exists()
-    except OSError:
-        return False
 
 
 class Found(NamedTuple):

@@ -20,9 +20,8 @@ frames as (
         frames.ImageOrientationPatient is not null as names_orientation,
         {{ is_complete('frames.ImagePositionPatient', 3) }} as has_position,
         {{ is_complete('frames.ImageOrientationPatient', 6) }} as has_orientation,
-        case
-            when has_orientation then [round(x, 5) + 0.0 for x in frames.ImageOrientationPatient]
-        end as orientation,
+        case when has_orientation then {{ rounded('frames.ImageOrientationPatient') }} end
+            as orientation,
         case
             when {{ is_complete('frames.ImageOrientationPatient', 6) }}
                 then

@@ -13,8 +13,7 @@ frames as (
         frames.frame,
         frames.path,
         frames.ImagePositionPatient,
-        -- Rounding far below the tolerance leaves few distinct orientations to compare.
-        [round(x, 5) + 0.0 for x in frames.ImageOrientationPatient] as orientation
+        {{ rounded('frames.ImageOrientationPatient') }} as orientation
     from {{ ref('frames') }} as frames
     inner join kinds on frames.file_id = kinds.file_id
     where frames.geometry_source not in ('none', 'mosaic')
