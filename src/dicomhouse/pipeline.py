@@ -37,9 +37,9 @@ from dicomhouse.lake.records import PartRecord, remove, total
 from dicomhouse.processes import light_pool
 from dicomhouse.scan import Found, Source, identity, scan_all, sources_of, still_there
 from dicomhouse.settings import Settings
-from dicomhouse.warehouse import database
+from dicomhouse.warehouse import database, models
 from dicomhouse.warehouse.pixels import digest_repeated, other_pixels
-from dicomhouse.warehouse.transform import DbtProcess, NodeResult
+from dicomhouse.warehouse.plan import Compilation, NodeResult
 
 Say = Callable[[str], None]
 _CANNOT_WRITE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES,
@@ -71,7 +71,8 @@ class Run:
     work: Work = field(default_factory=lambda: Work([]))
     parts: list[PartRecord] = field(default_factory=list)
     """All of the new lake."""
-    dbt: DbtProcess | None = None
+    compilation: Compilation | None = None
+    """Of the models."""
 
     @property
     def extractor(self) -> str:
@@ -119,8 +120,8 @@ def begin(settings: Settings, say: Say) -> Iterator[Run]:
                 "then build again; the published warehouse is unchanged, what was read is kept."
             ) from error
         finally:
-            if run.dbt is not None:
-                run.dbt.close()
+            if run.compilation is not None:
+                run.compilation.close()
 
 
 def check_settings(settings: Settings) -> None:
@@ -205,8 +206,8 @@ def _prepare(run: Run) -> Work | None:
         _clean_up(run)
         return None
     with run.step("lay out"):
-        # dbt's process starts early: it gets ready while the files are read.
-        run.dbt = DbtProcess(run.settings.warehouse / "dbt", run.generation.folder)
+        # Where dbt has to compile the models, it does so while the files are read.
+        run.compilation = Compilation(run.generation.work, run.say)
         choice = increment.chosen(parts, present, again)
         run.work = increment.lay_out(choice, parts, found, run.generation, run.run_id, run.settings)
     run.say(f"build: {'; '.join(run.reasons)}")
@@ -409,7 +410,14 @@ def finish_lake(run: Run, made: Sequence[PartRecord]) -> None:
 
 
 def register(run: Run) -> None:
-    """Make the generation's DuckDB file, with views over its lake, and compare repeated pixels."""
+    """Make the generation's DuckDB file, with views over its lake, and compare repeated pixels.
+
+    Raises:
+        ModelsFailed: the dbt project cannot be compiled.
+    """
+    assert run.compilation is not None
+    with run.step("wait for dbt"):
+        template = run.compilation.template()
     with run.step("register"):
         previous = run.published.database if run.published and "format" in run.before else None
         database.register(
@@ -419,6 +427,7 @@ def register(run: Run) -> None:
             run.other_contents,
             record(run),
             previous,
+            template,
         )
     with run.step("pixels"):
         folders = {name: Path(folder) for name, folder in _depends_on(run)["sources"].items()}
@@ -429,16 +438,23 @@ def register(run: Run) -> None:
 def transform(run: Run) -> list[NodeResult]:
     """Run the dbt models and their tests.
 
+    dbt's unit tests try the models on rows of their own, so they are left to the test suite.
+
     Raises:
         ModelsFailed: naming what failed; the published generation stays.
     """
-    assert run.dbt is not None
-    with run.step("wait for dbt"):
-        run.dbt.wait_until_ready()
-    with run.step("models"):
-        results = run.dbt.build()
+    assert run.compilation is not None
+    plan = run.compilation.plan()
+    words: dict[str, Exception] = {}
+    folder = run.generation.folder
+    with (
+        run.step("models"),
+        database.modelling(run.generation.database, plan.settings, folder / "spill") as connection,
+    ):
+        results = plan.done | models.run(connection, plan.nodes, plan.done, words)
+    models.check(results, plan.nodes, words, folder / "models.log")
     run.say(f"models: {len(results)} dbt nodes in {run.seconds['models']:.1f} s")
-    return results
+    return list(results.values())
 
 
 def report(run: Run) -> None:

@@ -19,6 +19,10 @@ _READING = ("dicom", "standard", "lake")
 _ABOUT_PARTS = ("generations.py", "jobs.py", "plan.py", "records.py")
 """Code of the lake's that decides about whole parts, and nothing about what stands in them."""
 _MODELS = ("dbt-core", "dbt-duckdb", "duckdb")
+_OF_DBT = (".sql", ".yml", ".yaml", ".csv", ".md", ".py")
+_NOT_OF_DBT = frozenset({"target", "logs", "__pycache__"})
+"""Folders that dbt itself writes to."""
+_COMPILING = ("compile.py", "models.py", "plan.py")
 
 
 @cache
@@ -39,14 +43,27 @@ def dbt_project() -> Path:
     return Path(os.environ.get("DICOMHOUSE_DBT") or resource("dbt"))
 
 
-def models() -> str:
-    """Of all that decides what is made from the lake: dbt's project, SQL, the report, libraries."""
+def plan() -> str:
+    """Of all that decides what dbt compiles: its project, the standard, our own part, libraries."""
     project = dbt_project()
-    folders = [project / name for name in ("macros", "models", "seeds", "tests")]
-    files = [(name, project / name) for name in ("dbt_project.yml", "profiles.yml")]
-    for place in (*folders, resource("sql"), resource("standard", "tables"), resource("report")):
-        files += _files(place, ".sql", ".yml", ".csv", ".parquet", ".j2", ".py")
+    files = [
+        (name, path)
+        for name, path in _files(project, *_OF_DBT)
+        if not _NOT_OF_DBT.intersection(Path(name).parts)
+    ]
+    for place in (resource("sql", "models"), resource("standard", "tables")):
+        files += _files(place, ".sql", ".parquet")
+    files.append(("standard.sql", resource("sql", "standard.sql")))
+    files += [(name, resource("warehouse", name)) for name in _COMPILING]
     return _digest(files, *(version(name) for name in _MODELS))
+
+
+def models() -> str:
+    """Of all that decides what is made from the lake: the plan, SQL, the report."""
+    files = [
+        file for room in ("sql", "report") for file in _files(resource(room), ".sql", ".j2", ".py")
+    ]
+    return _digest(files, plan())
 
 
 def _files(folder: Path, *endings: str) -> list[tuple[str, Path]]:

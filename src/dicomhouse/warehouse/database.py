@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from glob import escape
@@ -39,6 +40,7 @@ def register(
     other_contents: Mapping[str, Collection[str]],
     record: Mapping[str, Any],
     previous: Path | None,
+    template: bytes | None = None,
 ) -> None:
     """Create a generation's DuckDB file: views over its lake, the standard, the run's settings.
 
@@ -52,21 +54,18 @@ def register(
         other_contents: by source, paths of files that changed though size and time did not.
         record: what is known of the run by now.
         previous: the DuckDB file of the published generation, where there is one.
+        template: what the file begins with: a plan's template, or the standard alone.
 
     Raises:
         StorageError: the file cannot be written.
     """
-    places = {
-        "lake": _quoted(str(lake)),
-        "lake_glob": _quoted(escape(str(lake))),
-        "tables": _quoted(escape(str(_tables()))),
-    }
-    with writing(database), duckdb.connect(config=_SETTINGS) as connection:
-        connection.execute(
-            f"set timezone = 'UTC'; "
-            f"attach '{_quoted(str(database))}' as warehouse (storage_version '{_STORAGE}')"
-        )
-        connection.execute("use warehouse")
+    places = {"lake": _quoted(str(lake)), "lake_glob": _quoted(escape(str(lake)))}
+    if template is None:
+        create_template(database)
+    else:
+        database.write_bytes(template)
+    with writing(database), duckdb.connect(str(database), config=_SETTINGS) as connection:
+        connection.execute("set timezone = 'UTC'")
         connection.execute("set variable record = ?", [_json(record)])
         if previous is None:
             connection.execute("attach ':memory:' as previous")
@@ -74,7 +73,7 @@ def register(
         else:
             attach(connection, previous)
         for script in sorted(resource("sql", "lake").glob("*.sql")):
-            connection.execute(_filled(script.read_text(), places))
+            connection.execute(filled(script.read_text(), places))
         if tolerances:
             connection.executemany(
                 "insert into run.tolerances values (?, ?)", list(tolerances.items())
@@ -82,6 +81,57 @@ def register(
         others = [(source, path) for source, paths in other_contents.items() for path in paths]
         if others:
             connection.executemany("insert into run.other_contents values (?, ?)", others)
+
+
+def create_template(database: Path) -> None:
+    """Create a DuckDB file that holds the standard alone, in the form that every file has.
+
+    Raises:
+        StorageError: the file cannot be written.
+    """
+    with writing(database), duckdb.connect(config=_SETTINGS) as connection:
+        connection.execute(
+            f"attach '{_quoted(str(database))}' as warehouse (storage_version '{_STORAGE}')"
+        )
+        connection.execute("use warehouse")
+        connection.execute(_standard())
+
+
+@contextmanager
+def modelling(
+    database: Path, settings: Mapping[str, Any], spill: Path
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection on which the models of a generation's file are made; checkpointed at the end.
+
+    Args:
+        database: the file.
+        settings: DuckDB's, of the dbt project's profile.
+        spill: a private folder for what does not fit into memory; removed afterwards.
+
+    Raises:
+        StorageError: the file cannot be written, or there is not enough memory.
+    """
+    config = {**_SETTINGS, **settings, "temp_directory": str(spill)}
+    try:
+        with writing(database), duckdb.connect(str(database), config=config) as connection:
+            connection.execute("set timezone = 'UTC'")
+            yield connection
+            connection.execute("checkpoint")
+    finally:
+        shutil.rmtree(spill, ignore_errors=True)
+
+
+def relations(connection: duckdb.DuckDBPyConnection) -> set[tuple[str, str]]:
+    """Schema and name of every table and view."""
+    found = connection.execute(resource("sql", "relations.sql").read_text()).fetchall()
+    return {(schema, name) for schema, name in found}
+
+
+def create_schemas(connection: duckdb.DuckDBPyConnection, names: Collection[str]) -> None:
+    """Create the schemas that are not there."""
+    for name in sorted(names):
+        quoted = name.replace('"', '""')
+        connection.execute(f'create schema if not exists "{quoted}"')
 
 
 def attach(connection: duckdb.DuckDBPyConnection, previous: Path) -> None:
@@ -168,20 +218,20 @@ def connect(database: Path, lake: Path) -> duckdb.DuckDBPyConnection:
     (built,) = connection.execute("select lake from run.place").fetchall()[0]
     if built != str(lake):
         script = resource("sql", "moved.sql").read_text()
-        connection.execute(_filled(script, {"lake_glob": _quoted(escape(str(lake)))}))
+        connection.execute(filled(script, {"lake_glob": _quoted(escape(str(lake)))}))
     return connection
 
 
 def connect_standard() -> duckdb.DuckDBPyConnection:
-    """A database in memory that holds the standard alone, as `sql/lake/standard.sql` makes it."""
+    """A database in memory that holds the standard alone, as `sql/standard.sql` makes it."""
     connection = duckdb.connect(config=_SETTINGS)
-    script = resource("sql", "lake", "standard.sql").read_text()
-    connection.execute(_filled(script, {"tables": _quoted(escape(str(_tables())))}))
+    connection.execute(_standard())
     return connection
 
 
-def _tables() -> Path:
-    return resource("standard", "tables")
+def _standard() -> str:
+    script = resource("sql", "standard.sql").read_text()
+    return filled(script, {"tables": _quoted(escape(str(resource("standard", "tables"))))})
 
 
 def query(
@@ -271,5 +321,6 @@ def _quoted(text: str) -> str:
     return text.replace("'", "''")
 
 
-def _filled(script: str, places: Mapping[str, str]) -> str:
+def filled(script: str, places: Mapping[str, str]) -> str:
+    """A script with its `{placeholders}` filled; other braces stay as they are."""
     return re.sub(r"\{(\w+)\}", lambda place: places.get(place[1], place[0]), script)

@@ -1,0 +1,112 @@
+"""Run a plan: models and data tests in order on one DuckDB connection, each with dbt's outcome."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import duckdb
+
+from dicomhouse.errors import ModelsFailed
+from dicomhouse.warehouse.plan import Node, NodeResult
+
+_SPEAKS_OF_SQL_ALONE = (
+    duckdb.BinderException,
+    duckdb.CatalogException,
+    duckdb.ParserException,
+    duckdb.SyntaxException,
+)
+"""Errors whose words hold nothing but names of the SQL: no row was looked at."""
+
+
+def run(
+    connection: duckdb.DuckDBPyConnection,
+    nodes: Sequence[Node],
+    done: Mapping[str, NodeResult],
+    words: dict[str, Exception] | None = None,
+) -> dict[str, NodeResult]:
+    """Carry out the nodes in their order; by id, how each ended.
+
+    What waits for a node that failed is skipped, as in `dbt build`. A test fails where its severity
+    is `error` and its threshold is passed; with `warn`, or beyond `warn_if` alone, it warns.
+
+    Args:
+        connection: to the database that the nodes' relations stand in.
+        nodes: each after those that it waits for.
+        done: how nodes ended that were carried out before.
+        words: filled with what DuckDB said, by id.
+
+    Raises:
+        duckdb.OutOfMemoryException, duckdb.IOException: it cannot go on.
+    """
+    results: dict[str, NodeResult] = {}
+    stopped = {name for name, result in done.items() if result.has_failed}
+    for node in nodes:
+        begun = time.perf_counter()
+        if not stopped.isdisjoint(node.waits):
+            status = "skipped"
+        elif not node.sql:  # it stands in those that use it
+            continue
+        else:
+            try:
+                status = _carried_out(connection, node)
+            except (duckdb.OutOfMemoryException, duckdb.IOException):
+                raise
+            except duckdb.Error as error:
+                status = "error"
+                if words is not None:
+                    words[node.id] = error
+        if status in ("error", "fail", "skipped"):
+            stopped.add(node.id)
+        if node.sql:
+            seconds = time.perf_counter() - begun
+            results[node.id] = NodeResult(node.name, node.kind, status, round(seconds, 4))
+    return results
+
+
+def _carried_out(connection: duckdb.DuckDBPyConnection, node: Node) -> str:
+    cursor = connection.execute(node.sql)
+    if node.kind != "test":
+        return "success"
+    ((_, should_warn, should_error),) = cursor.fetchall()
+    if should_error and node.severity == "error":
+        return "fail"
+    return "warn" if should_warn else "pass"
+
+
+def check(
+    results: Mapping[str, NodeResult],
+    nodes: Sequence[Node],
+    words: Mapping[str, Exception],
+    log: Path,
+) -> None:
+    """Raise what failed, and write its SQL and DuckDB's words to a file for its owner alone.
+
+    Raises:
+        ModelsFailed: naming the nodes; with DuckDB's words where they hold no value of a file.
+    """
+    failed = [(name, result) for name, result in results.items() if result.has_failed]
+    if not failed:
+        return
+    sql = {node.id: node.sql for node in nodes}
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        for name, _ in failed:
+            file.write(f"-- {name}\n{words.get(name, '')}\n{sql.get(name, '')}\n\n")
+    names = ", ".join(f"{node.kind} {node.name} ({node.status})" for _, node in failed[:10])
+    more = f" and {len(failed) - 10} more" if len(failed) > 10 else ""
+    told = "".join(
+        f"\n{node.name}: {_first_line(words[name])}" for name, node in failed[:3] if name in words
+    )
+    raise ModelsFailed(
+        f"{names}{more} failed, so nothing was published; what this run has read is kept for the "
+        f"next one. Their SQL and all that DuckDB said is in {log} until then.{told}"
+    )
+
+
+def _first_line(error: Exception) -> str:
+    if isinstance(error, _SPEAKS_OF_SQL_ALONE):
+        return str(error).partition("\n")[0]
+    return f"{type(error).__name__}, whose words may hold a value of a file"
