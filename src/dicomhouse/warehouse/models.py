@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 
 import duckdb
@@ -26,8 +28,9 @@ def run(
     nodes: Sequence[Node],
     done: Mapping[str, NodeResult],
     words: dict[str, Exception] | None = None,
+    threads: int = 1,
 ) -> dict[str, NodeResult]:
-    """Carry out the nodes in their order; by id, how each ended.
+    """Carry out the nodes, each once those that it waits for are done; by id, how each ended.
 
     What waits for a node that failed is skipped, as in `dbt build`. A test fails where its severity
     is `error` and its threshold is passed; with `warn`, or beyond `warn_if` alone, it warns.
@@ -37,32 +40,58 @@ def run(
         nodes: each after those that it waits for.
         done: how nodes ended that were carried out before.
         words: filled with what DuckDB said, by id.
+        threads: how many nodes may run at a time. To plan a query takes one core, and longer than
+            to carry it out where there is little data.
 
     Raises:
         duckdb.OutOfMemoryException, duckdb.IOException: it cannot go on.
     """
     results: dict[str, NodeResult] = {}
     stopped = {name for name, result in done.items() if result.has_failed}
-    for node in nodes:
+    left = list(nodes)
+    unended = {node.id for node in nodes}
+    running: dict[Future[tuple[str, float]], Node] = {}
+    cursors = threading.local()
+
+    def carry_out(node: Node) -> tuple[str, float]:
+        if not hasattr(cursors, "own"):
+            cursors.own = connection.cursor()
+            cursors.own.execute("set timezone = 'UTC'")
         begun = time.perf_counter()
-        if not stopped.isdisjoint(node.waits):
-            status = "skipped"
-        elif not node.sql:  # it stands in those that use it
-            continue
-        else:
-            try:
-                status = _carried_out(connection, node)
-            except (duckdb.OutOfMemoryException, duckdb.IOException):
-                raise
-            except duckdb.Error as error:
-                status = "error"
-                if words is not None:
-                    words[node.id] = error
+        status = _carried_out(cursors.own, node)
+        return status, time.perf_counter() - begun
+
+    def end(node: Node, status: str, seconds: float = 0) -> None:
+        unended.remove(node.id)
         if status in ("error", "fail", "skipped"):
             stopped.add(node.id)
         if node.sql:
-            seconds = time.perf_counter() - begun
             results[node.id] = NodeResult(node.name, node.kind, status, round(seconds, 4))
+
+    with ThreadPoolExecutor(threads) as pool:
+        while left or running:
+            for node in [node for node in left if unended.isdisjoint(node.waits)]:
+                if len(running) == threads:
+                    break
+                left.remove(node)
+                if not stopped.isdisjoint(node.waits):
+                    end(node, "skipped")
+                elif not node.sql:  # it stands in those that use it
+                    end(node, "success")
+                else:
+                    running[pool.submit(carry_out, node)] = node
+            if not running:
+                continue
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                node = running.pop(future)
+                try:
+                    end(node, *future.result())
+                except (duckdb.OutOfMemoryException, duckdb.IOException):
+                    raise
+                except duckdb.Error as error:
+                    end(node, "error")
+                    if words is not None:
+                        words[node.id] = error
     return results
 
 
