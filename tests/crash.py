@@ -50,13 +50,18 @@ STEPS = (
     "run pipeline.finish_lake", "run lake.records.remove", "run lake.parts.write_columns_parts",
     "run lake.generations.give_up", "run pipeline.register", "run warehouse.database.register",
     "run warehouse.pixels.digest_repeated", "run pipeline.transform",
-    "run warehouse.transform.DbtProcess.wait_until_ready",
-    "late warehouse.transform.DbtProcess.build", "child warehouse.transform.DbtProcess.build",
+    "run warehouse.plan.Compilation.template", "run warehouse.plan.Compilation._keep",
+    "child warehouse.plan.Compilation.template", "run warehouse.models.run",
+    "late warehouse.models.run", "run warehouse.models.check",
     "run pipeline.report", "run pipeline.publish", "run warehouse.database.finish",
     "run lake.generations.publish", "run lake.generations._point_to",
     "run lake.generations.prune", "run lake.generations._remove",
 )  # fmt: skip
 """Where a build is killed, and what of it (see `killing`)."""
+
+WHILE_DBT_COMPILES = ("run warehouse.plan.Compilation._keep",
+                      "child warehouse.plan.Compilation.template")  # fmt: skip
+"""Steps that a build comes to only where no plan is in the cache."""
 
 ENDS = {"run": -signal.SIGKILL, "parent": -signal.SIGKILL, "late": -signal.SIGKILL,
         "worker": 7, "child": 1}  # fmt: skip
@@ -203,10 +208,13 @@ class Rounds:
         processes = who == "worker" or self.chance.random() < 0.5
         more = {"KILLING_AT": step, "DICOMHOUSE_SUPERVISED": "1",
                 **({"KILLING_PROCESSES": "1"} if processes else {})}  # fmt: skip
-        ended = subprocess.run(
-            [sys.executable, *PROGRAM, *self.words], env=self.environment(**more),
-            capture_output=True, text=True, check=False, timeout=300,
-        )  # fmt: skip
+        with tempfile.TemporaryDirectory() as nothing_compiled:
+            if step in WHILE_DBT_COMPILES:
+                more["DICOMHOUSE_CACHE"] = nothing_compiled
+            ended = subprocess.run(
+                [sys.executable, *PROGRAM, *self.words], env=self.environment(**more),
+                capture_output=True, text=True, check=False, timeout=300,
+            )  # fmt: skip
         assert ended.returncode in (0, ENDS[who]), (step, ended.returncode, ended.stderr)
         return ended.returncode != 0
 

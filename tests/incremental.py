@@ -28,8 +28,8 @@ class Here(Executor):
         return future
 
 
-class NoDbt:
-    def __init__(self, state: Path, folder: Path) -> None:
+class NoCompilation:
+    def __init__(self, scratch: Path, say: Any) -> None:
         pass
 
     def close(self) -> None:
@@ -38,7 +38,7 @@ class NoDbt:
 
 @contextmanager
 def without_models() -> Iterator[None]:
-    """Let runs start neither worker processes nor dbt."""
+    """Let runs start no process: neither workers nor one that compiles the models."""
 
     @contextmanager
     def here(run: pipeline.Run, lists: int, n_read: int) -> Iterator[Executor]:
@@ -46,7 +46,7 @@ def without_models() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pipeline, "workers", here)
-        patch.setattr(pipeline, "DbtProcess", NoDbt)
+        patch.setattr(pipeline, "Compilation", NoCompilation)
         yield
 
 

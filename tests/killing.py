@@ -6,8 +6,8 @@ that are processes however few files are read, and the step in `KILLING_AT`: `WH
 with `#N` where it is not the first call.
 
 WHO is what dies as the function is called: `run`, the process of the run; `worker`, the worker that
-calls it; `parent`, the run while its worker goes on; `late`, the run some seconds later; `child`,
-dbt's process some seconds later.
+calls it; `parent`, the run while its worker goes on; `late`, the run a little later; `child`, the
+process that compiles for it, a little later.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from dicomhouse.lake.records import PartRecord
 from dicomhouse.settings import Settings
 
 PROGRAM = ["-c", "import sys, killing; sys.exit(killing.main())"]
-_LATER_SECONDS = 3
+_LATER_SECONDS = 1
 _ROOMS = ("increment", "pipeline", "lake.extract", "lake.generations", "lake.parts", "lake.records",
-          "lake.rewrite", "warehouse.database", "warehouse.pixels",
-          "warehouse.transform")  # fmt: skip
+          "lake.rewrite", "warehouse.database", "warehouse.models", "warehouse.pixels",
+          "warehouse.plan")  # fmt: skip
 
 
 def main() -> int:

@@ -25,7 +25,7 @@ from dicomhouse.lake.generations import Generation, at_work, building, current, 
 from dicomhouse.lake.orders import Batch
 from dicomhouse.settings import Settings
 from dicomhouse.testing import build_cohort, write_image
-from dicomhouse.warehouse import database, transform
+from dicomhouse.warehouse import database
 from dicomhouse.warehouse.pixels import other_pixels
 
 
@@ -189,11 +189,6 @@ def test_damaged_database_is_told_and_its_generation_can_be_removed(tmp_path: Pa
         database.register(good, *words, damaged)
     with pytest.raises(StorageError, match=r"cannot read .*damaged\.duckdb"):
         other_pixels(damaged, {}, 1)
-
-
-def test_results_that_dbt_could_not_write_are_none(tmp_path: Path) -> None:
-    (tmp_path / "run_results.json").write_text('{"results": [{"unique')
-    assert transform._read_results(tmp_path / "run_results.json") == []
 
 
 def test_dbt_project_that_is_not_there_is_told(source: Path) -> None:

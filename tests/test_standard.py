@@ -20,7 +20,7 @@ from dicomhouse.standard import TABLES, build
 from dicomhouse.standard.tags import PrivateTag, parse_tag
 
 Ask = Callable[[str], list[tuple[Any, ...]]]
-SQL = Path(__file__).parents[1] / "sql" / "lake" / "standard.sql"
+SQL = Path(__file__).parents[1] / "sql" / "standard.sql"
 
 
 @pytest.fixture(scope="module")

@@ -45,6 +45,8 @@ Say = Callable[[str], None]
 _CANNOT_WRITE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES,
                              errno.EPERM, errno.EIO})  # fmt: skip
 _FEW_FILES = 1_000
+_FEW_ELEMENTS = 5_000_000
+"""Up to these, to plan the models' queries takes longer than to carry them out."""
 _DRIFT = ("new", "changed", "gone")
 
 
@@ -438,23 +440,16 @@ def register(run: Run) -> None:
 def transform(run: Run) -> list[NodeResult]:
     """Run the dbt models and their tests.
 
-    dbt's unit tests try the models on rows of their own, so they are left to the test suite.
-
     Raises:
         ModelsFailed: naming what failed; the published generation stays.
     """
     assert run.compilation is not None
-    plan = run.compilation.plan()
-    words: dict[str, Exception] = {}
-    folder = run.generation.folder
-    with (
-        run.step("models"),
-        database.modelling(run.generation.database, plan.settings, folder / "spill") as connection,
-    ):
-        results = plan.done | models.run(connection, plan.nodes, plan.done, words)
-    models.check(results, plan.nodes, words, folder / "models.log")
+    with run.step("models"):
+        is_small = sum(part.elements for part in run.parts) <= _FEW_ELEMENTS
+        threads = min(2, run.settings.jobs) if is_small else 1
+        results = models.build(run.generation.database, run.compilation.plan(), threads)
     run.say(f"models: {len(results)} dbt nodes in {run.seconds['models']:.1f} s")
-    return list(results.values())
+    return results
 
 
 def report(run: Run) -> None:

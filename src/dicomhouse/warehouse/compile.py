@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import sys
 import threading
@@ -27,7 +28,7 @@ _DATABASE = Path("warehouse.duckdb")
 _KINDS = ("seed", "model", "test")
 _MATERIALIZED = ("table", "view", "ephemeral")
 _HELD_BY_NO_PLAN = (
-    "pre-hook", "post-hook", "grants", "sql_header", "persist_docs", "store_failures",
+    "pre_hook", "post_hook", "grants", "sql_header", "persist_docs", "store_failures",
     "store_failures_as", "indexes", "partitioned_by", "sorted_by",
 )  # fmt: skip
 """Of a node's configuration."""
@@ -63,9 +64,10 @@ def _compile(project: str) -> Plan:
     from dbt.cli.main import dbtRunner
     from dbt.compilation import Compiler
 
+    dbts = Path("dbt").absolute()  # dbt takes a relative one for a folder of the project
     options = [
-        *("--project-dir", project, "--profiles-dir", project, "--target-path", "target"),
-        *("--log-path", "logs", "--log-level-file", "none", "--quiet", "--no-write-json"),
+        *("--project-dir", project, "--profiles-dir", project, "--target-path", str(dbts)),
+        *("--log-path", str(dbts), "--log-level-file", "none", "--quiet", "--no-write-json"),
     ]
     parsed = dbtRunner().invoke(["parse", *options])
     if not parsed.success:
@@ -113,6 +115,7 @@ def _compile(project: str) -> Plan:
         schemas = {node.schema for node in manifest.nodes.values() if node.resource_type != "test"}
         database.create_schemas(connection, schemas)
         done |= models.run(connection, [n for n in nodes.values() if n.id in lasting], done)
+    shutil.rmtree(dbts)
     _DATABASE.rename("template.duckdb")
     template = Path("template.duckdb").absolute()
     return Plan(

@@ -12,7 +12,8 @@ from pathlib import Path
 import duckdb
 
 from dicomhouse.errors import ModelsFailed
-from dicomhouse.warehouse.plan import Node, NodeResult
+from dicomhouse.warehouse.database import modelling
+from dicomhouse.warehouse.plan import Node, NodeResult, Plan
 
 _SPEAKS_OF_SQL_ALONE = (
     duckdb.BinderException,
@@ -21,6 +22,22 @@ _SPEAKS_OF_SQL_ALONE = (
     duckdb.SyntaxException,
 )
 """Errors whose words hold nothing but names of the SQL: no row was looked at."""
+
+
+def build(database: Path, plan: Plan, threads: int = 1) -> list[NodeResult]:
+    """Run the models and data tests in a registered generation's DuckDB file; how each ended.
+
+    dbt's unit tests try the models on rows of their own, so they are left to the test suite.
+
+    Raises:
+        ModelsFailed: a model or an error-severity test failed; its message names them.
+        StorageError: the file cannot be written, or there is not enough memory.
+    """
+    words: dict[str, Exception] = {}
+    with modelling(database, plan.settings, database.with_name("spill")) as connection:
+        results = plan.done | run(connection, plan.nodes, plan.done, words, threads)
+    check(results, plan.nodes, words, database.with_name("models.log"))
+    return list(results.values())
 
 
 def run(
