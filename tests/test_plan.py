@@ -129,7 +129,7 @@ class TestAgainstDbt:
             "is_calculated": "pass", "sees_the_hidden": "fail", "stops_the_levels": "fail",
         }  # fmt: skip
         assert ended["patients"] == "error"
-        assert ended["shown"] == "success"
+        assert ended["shown"] == "skipped"  # a test of what stands in it failed
         assert ended["assert_entities_count_every_image"] == "skipped"
         assert self.through_plan_again(compilation, run, tmp_path) == outcomes
 
@@ -180,10 +180,11 @@ def assert_equal_databases(one: Path, two: Path) -> None:
                 assert connection.sql(differing).limit(1).fetchall() == [], (schema, table)
 
 
-@pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A small dbt project of one's own, and a cache of the test's own."""
-    folder = tmp_path / "project"
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small dbt project of one's own, and beside it a cache with its plan."""
+    base = tmp_path_factory.mktemp("own")
+    folder = base / "project"
     (folder / "models").mkdir(parents=True)
     (folder / "seeds").mkdir()
     for name in ("dbt_project.yml", "profiles.yml"):
@@ -197,9 +198,23 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (folder / "models" / "known.sql").write_text(
         "select iod, letter from {{ source('standard', 'sop_classes') }}, {{ ref('letters') }}"
     )
-    monkeypatch.setenv("DICOMHOUSE_DBT", str(folder))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DICOMHOUSE_DBT", str(folder))
+        patch.setenv("DICOMHOUSE_CACHE", str(base / "cache"))
+        plan, told = compiled(base)
+    assert ["dbt compiles" in line for line in told] == [True]
+    assert plan.template.is_relative_to(base / "cache")
+    return base
+
+
+@pytest.fixture
+def project(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The project, with its plan in a cache of the test's own."""
+    for name in ("project", "cache"):
+        shutil.copytree(made / name, tmp_path / name)
+    monkeypatch.setenv("DICOMHOUSE_DBT", str(tmp_path / "project"))
     monkeypatch.setenv("DICOMHOUSE_CACHE", str(tmp_path / "cache"))
-    return folder
+    return tmp_path / "project"
 
 
 @pytest.fixture
@@ -224,15 +239,13 @@ def test_plan_is_made_once_and_again_when_the_project_changes(
     project: Path, scratch: Path, tmp_path: Path
 ) -> None:
     plan, told = compiled(scratch)
-    assert ["dbt compiles" in line for line in told] == [True]
+    assert told == []
     assert [node.name for node in plan.nodes] == ["found"]
     assert {result.name: result.status for result in plan.done.values()} == {
         "letters": "success", "known": "success",
     }  # fmt: skip
     with duckdb.connect(str(plan.template), read_only=True) as template:
         assert template.sql("select count(*) > 200 from main.known").fetchall() == [(True,)]
-    again, told = compiled(scratch)
-    assert (again, told) == (plan, [])
     (project / "seeds" / "letters.csv").write_text("letter\na\n")
     other, told = compiled(scratch)
     assert len(told) == 1
@@ -250,11 +263,12 @@ def test_damaged_plan_is_made_again(project: Path, scratch: Path) -> None:
         _, told = compiled(scratch)
         assert ["damaged" in line for line in told] == [True], path
         assert compiled(scratch)[1] == []
-    plan.template.unlink()
-    assert len(compiled(scratch)[1]) == 1
 
 
-def test_several_processes_may_make_and_use_a_plan(project: Path, scratch: Path) -> None:
+def test_several_processes_may_make_and_use_a_plan(
+    project: Path, scratch: Path, tmp_path: Path
+) -> None:
+    shutil.rmtree(tmp_path / "cache")
     with ThreadPoolExecutor() as pool:
         both = list(pool.map(compiled, [scratch, scratch]))
     assert len({plan.template for plan, _ in both}) == 1
@@ -265,12 +279,11 @@ def test_cache_that_others_may_write_is_not_used(
     project: Path, scratch: Path, tmp_path: Path
 ) -> None:
     planted = tmp_path / "cache" / "plans"
-    planted.mkdir(parents=True)
     planted.chmod(0o777)
     plan, told = compiled(scratch)
     assert ["not this user's alone" in line for line in told] == [True]
     assert plan.template.is_relative_to(scratch)
-    assert list(planted.iterdir()) == []
+    assert len(list(planted.iterdir())) == 1
 
 
 def test_files_of_the_cache_are_our_own(tmp_path: Path) -> None:
@@ -303,7 +316,10 @@ def test_files_of_the_cache_are_our_own(tmp_path: Path) -> None:
 UNHELD = {
     "hook": ("{{ config(post_hook='drop table x') }} select 1 as a", "post_hook"),
     "grows": ("{{ config(materialized='incremental') }} select 1 as a", "materialization increm"),
-    "asks": ("select {{ run_query('select 1').rows[0][0] }} as a", "queries at compile time"),
+    "asks": (
+        "{% set n = run_query('select 1 as a') %} select {{ n.rows[0][0] if execute else 1 }} as a",
+        "queries at compile time",
+    ),
     "looks": ("select '{{ adapter.get_columns_in_relation(this) }}' as a", "queries at compile"),
     "remembers": ("select '{{ env_var(\"HOME\") }}' as a", "env_var"),
     "dates": ("select '{{ run_started_at }}' as a", "run_started_at"),
