@@ -313,48 +313,41 @@ def test_files_of_the_cache_are_our_own(tmp_path: Path) -> None:
         assert not cache_folder({"HOME": str(theirs)}).is_relative_to(theirs)  # as sudo leaves it
 
 
-UNHELD = {
-    "hook": ("{{ config(post_hook='drop table x') }} select 1 as a", "post_hook"),
-    "grows": ("{{ config(materialized='incremental') }} select 1 as a", "materialization increm"),
-    "asks": (
-        "{% set n = run_query('select 1 as a') %} select {{ n.rows[0][0] if execute else 1 }} as a",
-        "queries at compile time",
-    ),
-    "looks": ("select '{{ adapter.get_columns_in_relation(this) }}' as a", "queries at compile"),
-    "remembers": ("select '{{ env_var(\"HOME\") }}' as a", "env_var"),
-    "dates": ("select '{{ run_started_at }}' as a", "run_started_at"),
-}
-
-
 def test_what_a_plan_cannot_hold_is_told_by_the_name_of_its_node(
     project: Path, scratch: Path
 ) -> None:
-    def refusal(name: str) -> str:
-        own = scratch / name
-        shutil.copytree(project, own)
-        (own / "models" / f"{name}.sql").write_text(UNHELD[name][0])
-        return failure(own)
-
-    def failure(own: Path) -> str:
-        program = (
-            "import sys, pathlib; from dicomhouse.warehouse.plan import Compilation; "
-            "Compilation(pathlib.Path(sys.argv[1]), print).plan()"
-        )
-        done = subprocess.run(
-            [sys.executable, "-c", program, str(own)], capture_output=True, text=True, check=False,
-            env={**os.environ, "DICOMHOUSE_DBT": str(own)},
-        )  # fmt: skip
-        assert "ModelsFailed" in done.stderr
-        return done.stderr
-
-    with ThreadPoolExecutor(2) as pool:
-        for name, words in zip(UNHELD, pool.map(refusal, UNHELD), strict=True):
-            assert f"model {name} (models/{name}.sql)" in words
-            assert UNHELD[name][1] in words
-    (project / "models" / "python.py").write_text("def model(dbt, session):\n    return 1\n")
-    assert "model python (models/python.py): a plan cannot hold models in python" in failure(
-        project
+    unheld = {
+        "hook.sql": ("{{ config(post_hook='drop table x') }} select 1 as a", "post_hook"),
+        "grows.sql": ("{{ config(materialized='incremental') }} select 1 as a",
+                      "the materialization incremental"),
+        "remembers.sql": ("select '{{ env_var(\"HOME\") }}' as a", "env_var"),
+        "dates.sql": ("select '{{ started() }}' as a", "run_started_at"),
+        "python.py": ("def model(dbt, session):\n    return 1\n", "a model in python"),
+    }  # fmt: skip
+    for name, (code, _) in unheld.items():
+        (project / "models" / name).write_text(code)
+    (project / "macros").mkdir()
+    (project / "macros" / "own.sql").write_text(
+        "{% macro started() %}{{ run_started_at }}{% endmacro %}"
+        "{% macro create_table_as(temporary, relation, sql) %}select 1{% endmacro %}"
     )
+    with pytest.raises(ModelsFailed) as caught:
+        compiled(scratch)
+    told = str(caught.value).splitlines()
+    for name, (_, words) in unheld.items():
+        assert f"model {name.partition('.')[0]} (models/{name}): {words}" in told
+    assert any(line.startswith("macro create_table_as (macros/own.sql)") for line in told)
+
+
+def test_query_at_compile_time_is_told_by_the_name_of_its_node(
+    project: Path, scratch: Path
+) -> None:
+    (project / "models" / "looks.sql").write_text(
+        "select '{{ adapter.get_columns_in_relation(ref(\"found\")) }}' as a"
+    )
+    words = r"(?s)model looks \(models/looks\.sql\).*queries at compile time"
+    with pytest.raises(ModelsFailed, match=words):
+        compiled(scratch)
 
 
 def test_project_that_cannot_be_parsed_is_told_in_dbts_own_words(

@@ -33,13 +33,16 @@ _HELD_BY_NO_PLAN = (
 )  # fmt: skip
 """Of a node's configuration."""
 _OF_THE_PROFILE = ("attach", "extensions", "filesystems", "plugins", "secrets", "module_paths",
-                   "use_credential_provider", "remote", "motherduck_token")  # fmt: skip
+                   "use_credential_provider", "remote")  # fmt: skip
 _OF_THE_MOMENT = re.compile(
     r"\b(env_var\s*\(|run_started_at|invocation_id|invocation_args_dict|modules\.datetime)"
 )
 """What a project may ask for when it is compiled, and is another answer in another run."""
 _OWN_MACROS = ("generate_schema_name", "generate_alias_name", "test_", "default__test_")
 """Macros of dbt's that a project may replace: they are asked while it is compiled."""
+
+
+_DBTS_PACKAGES = ("dbt", "dbt_duckdb")
 
 
 class Refused(Exception):
@@ -129,45 +132,43 @@ def _compile(project: str) -> Plan:
 
 
 def _check_project(manifest: Any, credentials: Any) -> None:
-    """Raise Refused where the project as a whole has something that a plan cannot hold."""
-    for name in _OF_THE_PROFILE:
-        if getattr(credentials, name, None):
-            raise Refused(f"profiles.yml: a plan cannot hold {name}.")
+    """Raise Refused, with all that a plan cannot hold of the project."""
+    found = [f"profiles.yml: {name}" for name in _OF_THE_PROFILE if getattr(credentials, name)]
     if credentials.database != _DATABASE.stem:
-        raise Refused(f"profiles.yml: the path must be {_DATABASE}, where a run builds.")
-    by_name: dict[str, list[Any]] = {}
+        found.append(f"profiles.yml: another path than {_DATABASE}, where a run builds")
+    dbts = {m.name for m in manifest.macros.values() if m.package_name in _DBTS_PACKAGES}
     for macro in manifest.macros.values():
-        by_name.setdefault(macro.name, []).append(macro)
-    for name, macros in by_name.items():
-        owners = {macro.package_name in ("dbt", "dbt_duckdb") for macro in macros}
-        if owners == {True, False} and not name.startswith(_OWN_MACROS):
-            (own, *_) = (m for m in macros if m.package_name not in ("dbt", "dbt_duckdb"))
-            raise Refused(f"macro {name} ({own.original_file_path}): a plan cannot hold another "
-                          "way to carry out nodes than dbt's own.")  # fmt: skip
+        is_own = macro.package_name not in _DBTS_PACKAGES
+        if is_own and macro.name in dbts and not macro.name.startswith(_OWN_MACROS):
+            where = macro.original_file_path
+            found.append(f"macro {macro.name} ({where}): another way to carry out nodes than dbt's")
     for node in manifest.nodes.values():
-        _check_node(node, manifest.macros)
+        found += [f"{_title(node)}: {what}" for what in _unheld(node, manifest.macros)]
+    if found:
+        raise Refused("\n".join(["a plan cannot hold", *sorted(found)]))
 
 
-def _check_node(node: Any, macros: Mapping[str, Any]) -> None:
+def _unheld(node: Any, macros: Mapping[str, Any]) -> Iterator[str]:
+    """What a plan cannot hold of a node."""
     config = node.config
-    held = config.get("materialized")
     if node.resource_type not in (*_KINDS, "analysis"):
-        raise _refused(node, f"a node of the kind {node.resource_type}")
-    if node.resource_type == "model" and node.language != "sql":
-        raise _refused(node, f"models in {node.language}")
-    if node.resource_type == "model" and held not in _MATERIALIZED:
-        raise _refused(node, f"the materialization {held}")
+        yield f"a node of the kind {node.resource_type}"
+    if node.resource_type == "model":
+        if node.language != "sql":
+            yield f"a model in {node.language}"
+        elif config.materialized not in _MATERIALIZED:
+            yield f"the materialization {config.materialized}"
     if node.database != _DATABASE.stem:
-        raise _refused(node, f"the database {node.database}")
+        yield f"the database {node.database}"
     for name in _HELD_BY_NO_PLAN:
         value = config.get(name)
         if any(value.values()) if isinstance(value, dict) else value:
-            raise _refused(node, name)
+            yield name
     if getattr(getattr(node, "contract", None), "enforced", False):
-        raise _refused(node, "contracts")
+        yield "a contract"
     for code in (node.raw_code or "", *_codes_of_macros(node, macros)):
         if asked := _OF_THE_MOMENT.search(code):
-            raise _refused(node, asked[1].rstrip("( "))
+            yield asked[1].rstrip("( ")
 
 
 def _codes_of_macros(node: Any, macros: Mapping[str, Any]) -> Iterator[str]:
@@ -177,15 +178,11 @@ def _codes_of_macros(node: Any, macros: Mapping[str, Any]) -> Iterator[str]:
     while pending:
         name = pending.pop()
         macro = macros.get(name)
-        if name in seen or macro is None or macro.package_name in ("dbt", "dbt_duckdb"):
+        if name in seen or macro is None or macro.package_name in _DBTS_PACKAGES:
             continue
         seen.add(name)
         pending.extend(macro.depends_on.macros)
         yield macro.macro_sql
-
-
-def _refused(node: Any, what: str) -> Refused:
-    return Refused(f"{_title(node)}: a plan cannot hold {what}.")
 
 
 def _title(node: Any) -> str:
@@ -198,7 +195,7 @@ def _no_queries(adapter: Any) -> Iterator[None]:
     connections = adapter.ConnectionManager
 
     def refuse(*_: Any, **__: Any) -> Any:
-        raise Refused("a plan cannot hold queries at compile time.")
+        raise Refused("a plan cannot hold queries at compile time")
 
     with patch.object(connections, "add_query", refuse):
         yield
