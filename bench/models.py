@@ -70,7 +70,6 @@ def build_models(folder: Path) -> tuple[float, list[NodeResult], resource.struct
     begun = time.perf_counter()
     database.register(file, folder / "lake", {}, {}, record, None, template)
     nodes = models.build(file, compilation.plan())
-    database.finish(file, record)
     seconds = time.perf_counter() - begun
     compilation.close()
     return seconds, nodes, resource.getrusage(resource.RUSAGE_SELF)

@@ -386,3 +386,13 @@ def test_data_error_of_a_model_tells_no_value(tmp_path: Path, scratch: Path) -> 
     log = tmp_path / "models.log"
     assert "DOE^J" in log.read_text()
     assert log.stat().st_mode & 0o777 == 0o600
+
+
+def test_tables_with_other_counts_than_the_lake_are_not_published(tmp_path: Path) -> None:
+    path = tmp_path / "warehouse.duckdb"
+    with duckdb.connect(str(path)) as connection:
+        for name in ("files", "images", "elements"):
+            connection.execute(f"create table {name} as select 1 as n from range(3)")
+    told = {"files": {"ok": 2, "empty": 1}, "images": 4, "elements": 3}
+    with pytest.raises(ModelsFailed, match="images has 3 rows, where the lake has 4"):
+        database.finish(path, told)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from dicomhouse.errors import QueryError, StorageError
+from dicomhouse.errors import ModelsFailed, QueryError, StorageError
 from dicomhouse.resources import resource
 
 if TYPE_CHECKING:
@@ -192,13 +192,35 @@ def differing(before: Sequence[Path], now: Sequence[Path]) -> list[tuple[str, st
 
 
 def finish(database: Path, record: Mapping[str, Any]) -> None:
-    """Note how the run ended, and fold the write-ahead log into the file: it stands alone then."""
+    """Note how the run ended, and fold the write-ahead log into the file: it stands alone then.
+
+    Raises:
+        ModelsFailed: the tables hold another number of files, images or elements than the lake.
+        StorageError: the file cannot be written.
+    """
     with writing(database), duckdb.connect(str(database), config=_SETTINGS) as connection:
         connection.execute("set timezone = 'UTC'")
+        _check_counts(connection, record)
         connection.execute("set variable record = ?", [_json(record)])
         connection.execute(resource("sql", "finish.sql").read_text())
         connection.execute("checkpoint")
     database.with_name(database.name + ".wal").unlink(missing_ok=True)
+
+
+def _check_counts(connection: duckdb.DuckDBPyConnection, record: Mapping[str, Any]) -> None:
+    wanted = {
+        "files": sum(record["files"].values()),
+        "images": record["images"],
+        "elements": record["elements"],
+    }
+    (counted,) = connection.execute(resource("sql", "counts.sql").read_text()).fetchall()
+    for (name, lake), table in zip(wanted.items(), counted, strict=True):
+        if table != lake:
+            raise ModelsFailed(
+                f"the table {name} has {table:,} rows, where the lake has {lake:,}, so nothing was "
+                f"published; what this run has read is kept for the next one. Does the model "
+                f"{name} leave some out?"
+            )
 
 
 def connect(database: Path, lake: Path) -> duckdb.DuckDBPyConnection:
