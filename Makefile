@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint serve schedule-test crash-test fuzz
-.PHONY: bench-reader bench-memory bench-models bench-incremental clean
+.PHONY: bench-build bench-reader bench-memory bench-models bench-incremental clean
 
 help:
 	@echo "make demo           build a warehouse from the studies that ship inside pydicom"
@@ -15,6 +15,7 @@ help:
 	@echo "make schedule-test  let a short schedule fire and look at the warehouse it built"
 	@echo "make crash-test     kill builds at 60 moments and at every step; compare with clean builds"
 	@echo "make fuzz           20,000 broken headers through both readers; OPTIONS='--seed 7'"
+	@echo "make bench-build    seconds and memory of whole builds beside pydicom's: OPTIONS='--images 1000000'"
 	@echo "make bench-reader   files a second: the reader, to Parquet, pydicom, and its peers on PyPI"
 	@echo "make bench-memory   what a worker's memory grows to: 20,000 files, and hostile ones"
 	@echo "make bench-models   seconds and memory of the models: OPTIONS='--images 1000000'"
@@ -51,6 +52,9 @@ schedule-test: $(INSTALLED)
 
 crash-test: $(INSTALLED)
 	$(BIN)/python tests/crash.py $(OPTIONS)
+
+bench-build: $(INSTALLED)
+	$(BIN)/python bench/build.py $(OPTIONS)
 
 bench-incremental: $(INSTALLED)
 	$(BIN)/python bench/incremental.py $(OPTIONS)
