@@ -100,18 +100,18 @@ class Work:
         ]
 
     def verdict(self) -> str:
-        wanted = {
-            self.target.seconds: self.seconds(),
-            self.target.of_loop: median(self.of_loop) if self.of_loop else None,
-            self.target.models: self.step_seconds().get("models"),
-            self.target.gigabytes: self.largest_bytes() / 1e9,
-        }
-        wanted.pop(None, None)
+        compared = (
+            (self.target.seconds, self.seconds()),
+            (self.target.of_loop, median(self.of_loop) if self.of_loop else None),
+            (self.target.models, self.step_seconds().get("models")),
+            (self.target.gigabytes, self.largest_bytes() / 1e9),
+        )
+        wanted = [(most, took) for most, took in compared if most is not None]
         if not wanted:
             return ""
-        if None in wanted.values():
+        if any(took is None for _, took in wanted):
             return "not all is measured"
-        told = verdict(all(took <= most for most, took in wanted.items()))
+        told = verdict(all(took <= most for most, took in wanted))
         if self.target.goal is not None:
             told += f", goal {verdict(self.seconds() <= self.target.goal)}"
         return told
@@ -142,12 +142,13 @@ class Bench:
         self.peers: list[Peer] = []
         self._home = folder / "home"
         self._home.mkdir()
-        self._warmed_up: set[tuple[str, ...]] = set()
+        self._warmed_up: dict[tuple[str, ...], int] = {}
 
     def demo(self, name: str, options: tuple[str, ...], target: Target) -> None:
         """The studies inside pydicom: in each round once with an empty home, and once more."""
+        files = self._warm_up(*options)
+        name = f"{files:,} files of the demo, {name}"
         first, later = Work(f"{name}, first use"), Work(name, target)
-        self._warm_up(*options)
         usual = self._home
         for _ in range(self.rounds):
             with self._new_folder() as self._home:
@@ -218,29 +219,29 @@ class Bench:
         kept = self.cohorts / name
         if not kept.is_dir():
             tell(f"writing {name}")
-            unfinished = Path(tempfile.mkdtemp(dir=self.cohorts), name)
-            self._run(*program, unfinished, *words)
-            unfinished.rename(kept)
-            unfinished.parent.rmdir()
+            with self._new_folder() as folder:
+                self._run(*program, folder / name, *words)
+                (folder / name).rename(kept)
             os.sync()  # else it is done while something is measured
         return kept
 
-    def _warm_up(self, *options: str) -> None:
-        """Let a demo bring into page cache and home what every later run finds there."""
+    def _warm_up(self, *options: str) -> int:
+        """Let a demo bring into page cache and home what later runs find; returns its files."""
         if options not in self._warmed_up:
-            self._build(Work("warming up"), "demo", *options)
-            self._warmed_up.add(options)
+            self._warmed_up[options] = self._build(Work("warming up"), "demo", *options)
+        return self._warmed_up[options]
 
     def _build(
         self, work: Work, command: str, *words: str | Path, warehouse: Path | None = None
-    ) -> None:
-        """Make a new warehouse, and note what it took and how many files it has."""
+    ) -> int:
+        """Make a new warehouse, note what it took, and return how many files it has."""
         with self._new_folder() as folder:
             made = warehouse or folder / "warehouse"
             work.uses.append(self._run(*DICOMHOUSE, command, *words, "--warehouse", made))
             record: dict[str, Any] = json.loads((made / "current" / "run.json").read_text())
         work.steps.append(record["seconds"])
         tell(f"{work.name}: {work.uses[-1].seconds:.1f} s")
+        return int(sum(record["files"].values()))
 
     def _read(self, peer: Peer, source: Path) -> None:
         if peer.missing:
@@ -285,7 +286,7 @@ def pydicom_loop() -> Peer:
     )
 
 
-def program(peer: Program) -> Peer:
+def installed(program: Program) -> Peer:
     """A peer from PyPI, installed into an environment of its own, apart from dicomhouse's."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     place = cache / f"dicomhouse-bench-{platform.python_version()}"
@@ -293,7 +294,7 @@ def program(peer: Program) -> Peer:
     install = (
         [sys.executable, "-m", "venv", place],
         [place / "bin" / "pip", "install", "--quiet", "--disable-pip-version-check",
-         "--constraint", constraints, peer.requirement],
+         "--constraint", constraints, program.requirement],
     )  # fmt: skip
     missing = ""
     try:
@@ -303,10 +304,10 @@ def program(peer: Program) -> Peer:
         missing = "could not be installed"
 
     def command(source: Path, output: Path) -> tuple[str | Path, ...]:
-        words = (word.format(folder=source, output=output) for word in peer.command[1:])
-        return (place / "bin" / peer.command[0], *words)
+        words = (word.format(folder=source, output=output) for word in program.command[1:])
+        return (place / "bin" / program.command[0], *words)
 
-    return Peer(Work(peer.requirement.replace("==", " ")), peer.makes, command, missing)
+    return Peer(Work(program.requirement.replace("==", " ")), program.makes, command, missing)
 
 
 def flow_options() -> tuple[str, ...]:
@@ -354,16 +355,16 @@ def main() -> int:
 
 def measure(bench: Bench, works: tuple[str, ...], images: int | None) -> None:
     if "demo" in works:
-        bench.demo("the demo, `--direct`", ("--direct",), Target(seconds=4, goal=3))
+        bench.demo("`--direct`", ("--direct",), Target(seconds=4, goal=3))
     if "ct" in works:
-        peers = [pydicom_loop(), *(program(peer) for peer in PROGRAMS)]
+        peers = [pydicom_loop(), *map(installed, PROGRAMS)]
         bench.cohort("CT files", bench.series(40), Target(of_loop=0.8), None, peers)
     if "osic" in works:
         target, unchanged = Target(seconds=10, of_loop=0.25), Target(seconds=0.6)
         source = bench.series(176, "--headers-only")
         bench.cohort("header-only files", source, target, unchanged, [pydicom_loop()])
     if "flow" in works:
-        bench.demo("the demo, through the flow", flow_options(), Target(seconds=11))
+        bench.demo("through the flow", flow_options(), Target(seconds=11))
     if images:
         target, unchanged = Target(), Target()
         if images == MILLION:
