@@ -68,12 +68,9 @@ def run(
             last = words.read().decode(errors="replace")[-_WORDS:]
             program = " ".join(map(str, command))
             raise Failed(f"{program}\nended with {child.returncode}. Its last words:\n{last}")
-    return Use(
-        seconds,
-        used.ru_utime + used.ru_stime,
-        max(peak_bytes(used), watch.largest_bytes),
-        watch.together_bytes or None,
-    )
+    largest = max(peak_bytes(used), watch.largest_bytes)
+    together = max(largest, watch.together_bytes) if watch.together_bytes else None
+    return Use(seconds, used.ru_utime + used.ru_stime, largest, together)
 
 
 def peak_bytes(used: resource.struct_rusage) -> int:
