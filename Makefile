@@ -4,17 +4,24 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
+# Looked up when it is used: the SQL that is another than on main, since all of it takes minutes.
+CHANGED_SQL = $(shell { git diff --name-only --diff-filter=d \
+	"$$(git merge-base HEAD main || echo HEAD)" -- '*.sql'; \
+	git ls-files --others --exclude-standard -- '*.sql'; } 2>/dev/null)
+
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint serve schedule-test crash-test fuzz
-.PHONY: bench-reader bench-memory bench-models bench-incremental clean
+.PHONY: help demo check test lint lint-python serve schedule-test crash-test fuzz
+.PHONY: bench-build bench-reader bench-memory bench-models bench-incremental clean
 
 help:
 	@echo "make demo           build a warehouse from the studies that ship inside pydicom"
+	@echo "make check          within a minute: lint, types, import contracts, changed SQL, tests without a build"
 	@echo "make test           lint, types, import contracts, SQL lint, all tests"
 	@echo "make serve          a local Prefect server and the nightly build of SOURCES into WAREHOUSE"
 	@echo "make schedule-test  let a short schedule fire and look at the warehouse it built"
 	@echo "make crash-test     kill builds at 60 moments and at every step; compare with clean builds"
 	@echo "make fuzz           20,000 broken headers through both readers; OPTIONS='--seed 7'"
+	@echo "make bench-build    seconds and memory of whole builds beside pydicom's: OPTIONS='--images 1000000'"
 	@echo "make bench-reader   files a second: the reader, to Parquet, pydicom, and its peers on PyPI"
 	@echo "make bench-memory   what a worker's memory grows to: 20,000 files, and hostile ones"
 	@echo "make bench-models   seconds and memory of the models: OPTIONS='--images 1000000'"
@@ -35,12 +42,18 @@ demo: $(INSTALLED)
 test: $(INSTALLED) lint
 	$(BIN)/pytest
 
-lint: $(INSTALLED)
+check: lint-python
+	$(if $(CHANGED_SQL),$(BIN)/sqlfluff lint --processes 2 $(CHANGED_SQL))
+	$(BIN)/pytest -m 'not slow'
+
+lint: lint-python
+	$(BIN)/sqlfluff lint --processes 2 sql dbt
+
+lint-python: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/sqlfluff lint --processes 2 sql dbt
 
 serve: $(INSTALLED)
 	@test -n "$(SOURCES)" || { echo "say what to build: make serve SOURCES=/data/dicom WAREHOUSE=warehouse"; exit 2; }
@@ -51,6 +64,9 @@ schedule-test: $(INSTALLED)
 
 crash-test: $(INSTALLED)
 	$(BIN)/python tests/crash.py $(OPTIONS)
+
+bench-build: $(INSTALLED)
+	$(BIN)/python bench/build.py $(OPTIONS)
 
 bench-incremental: $(INSTALLED)
 	$(BIN)/python bench/incremental.py $(OPTIONS)

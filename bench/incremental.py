@@ -20,6 +20,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import cohorts
+from tables import verdict
+
 from dicomhouse.testing import build_cohort
 
 PADDING = b"\xfc\xff\xfc\xffOB\x00\x00\x02\x00\x00\x00\x00\x00"
@@ -42,7 +45,7 @@ def main() -> None:
         build_cohort(bench.source, patients=chosen.patients, slices=chosen.slices, pixels=False)
         bench.full_builds()
         bench.no_change()
-        files = sorted(path for path in bench.source.rglob("*") if path.is_file())
+        files = cohorts.files(bench.source)
         count = len(files) // 100
         starts = range(0, chosen.rounds * count, count)
         bench.changes([files[start : start + count] for start in starts], bound=0.1)
@@ -114,10 +117,6 @@ def change(path: Path) -> None:
 
 def seconds(record: dict[str, Any], steps: tuple[str, ...]) -> float:
     return float(sum(record["seconds"].get(name, 0) for name in steps))
-
-
-def verdict(kept: bool) -> str:
-    return "kept" if kept else "MISSED"
 
 
 def look(folder: str | Path) -> None:

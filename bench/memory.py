@@ -16,6 +16,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from children import peak_bytes
+
 SETS = ("osic", "hospital", "hostile", "osic and hostile")
 
 
@@ -48,9 +50,7 @@ def extract(folder: Path, files: int) -> dict[str, Any]:
         begun = time.process_time()
         summary = extract_batch(Batch("part", "bench", "run", entries), Path(lake))
         seconds = time.process_time() - begun
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (
-        1 if sys.platform == "darwin" else 1024
-    )
+    peak = peak_bytes(resource.getrusage(resource.RUSAGE_SELF))
     return {
         "files": len(paths),
         "statuses": dict(summary.statuses),

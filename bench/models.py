@@ -16,42 +16,37 @@ from concurrent.futures import ProcessPoolExecutor
 from io import FileIO
 from itertools import repeat
 from pathlib import Path
-from random import Random
+
+from cohorts import files, part_sizes, write_osic_part
 
 from dicomhouse.dicom.elements import Headers
 from dicomhouse.dicom.walk import Walker
 from dicomhouse.lake.orders import FileFacts
 from dicomhouse.lake.parts import PartSummary, write_columns_parts, write_part
-from dicomhouse.testing import build_cohort
 from dicomhouse.warehouse import database, models
 from dicomhouse.warehouse.plan import Compilation, NodeResult
 
 SOURCE = "osic"
-PART_IMAGES = 10_000
 
 
 def write_lake(lake: Path, images: int, jobs: int) -> list[PartSummary]:
     """Parts of about 10,000 images each, in series of 30 to 350 like those of OSIC."""
-    parts = range(max(1, round(images / PART_IMAGES)))
-    size = round(images / len(parts))
+    sizes = list(part_sizes(images))
     with ProcessPoolExecutor(jobs) as pool:
-        summaries = list(pool.map(_write_part, repeat(lake), parts, repeat(size)))
+        summaries = list(pool.map(_write_part, repeat(lake), range(len(sizes)), sizes))
     columns = set().union(*(summary.image_columns for summary in summaries))
     write_columns_parts(lake, [SOURCE], columns)
     return summaries
 
 
 def _write_part(lake: Path, number: int, images: int) -> PartSummary:
-    slices = min(images, Random(number).randrange(30, 350))
     headers = Headers()
     walker = Walker(headers)
     facts = []
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder, "cohort")
-        build_cohort(
-            root, patients=round(images / slices), slices=slices, seed=number, pixels=False
-        )
-        for path in sorted(file for file in root.rglob("*") if file.is_file()):
+        write_osic_part(root, number, images)
+        for path in files(root):
             with FileIO(path) as stream:
                 walker.read(stream)
             name = path.relative_to(root).as_posix()

@@ -8,19 +8,24 @@ A peer or a set that is not there is named.
 from __future__ import annotations
 
 import argparse
-import contextlib
-import importlib
 import os
 import tempfile
 import time
-import warnings
 from collections.abc import Callable, Sequence
 from io import FileIO
 from pathlib import Path
 from typing import Any
 
-import polars as pl
-import pydicom
+import cohorts
+from peers import (
+    READERS,
+    be_quiet,
+    dicomsdl_loop,
+    fw_file_loop,
+    is_here,
+    notebook_loop,
+    pydicom_loop,
+)
 
 from dicomhouse.dicom.elements import Headers
 from dicomhouse.dicom.walk import Walker
@@ -33,7 +38,6 @@ from dicomhouse.testing import build_cohort
 BATCH = 10_000
 SETS = {"osic": (7500, 100), "hospital": (3000, 300)}
 """By profile, how many images are made, and how many a patient has."""
-PEERS = {"dicomsdl": "dicomsdl", "fw-file-rs": "fw_file_rs.dcm"}
 
 
 def read(paths: Sequence[str]) -> tuple[Headers, Walker]:
@@ -60,52 +64,6 @@ def to_parquet(paths: Sequence[str]) -> float:
     return n_bytes / max(1, images)
 
 
-def pydicom_loop(paths: Sequence[str]) -> None:
-    """What a careful script does: every element's value of every file, nested ones too."""
-    for path in paths:
-        with contextlib.suppress(pydicom.errors.InvalidDicomError):
-            dataset = pydicom.dcmread(path, stop_before_pixels=True)
-            for element in (*dataset.file_meta, *dataset.iterall()):
-                element.value  # noqa: B018
-
-
-def notebook_loop(paths: Sequence[str]) -> None:
-    """What notebooks do: read the whole file, and make a row of a data frame of its top level."""
-    rows = []
-    for path in paths:
-        with contextlib.suppress(pydicom.errors.InvalidDicomError):
-            dataset = pydicom.dcmread(path)
-            rows.append({e.keyword: str(e.value) for e in dataset if e.keyword != "PixelData"})
-    pl.DataFrame(rows, infer_schema_length=None)
-
-
-def dicomsdl_loop(paths: Sequence[str]) -> None:
-    """Every element's value, nested ones too, group 2 and private ones as far as it has them."""
-    dicomsdl = importlib.import_module("dicomsdl")
-    dicomsdl.set_loglevel(dicomsdl.LogLevel.DISABLE)
-
-    def values(dataset: Any) -> None:
-        for element in dataset:
-            if element.vr() == dicomsdl.VR.SQ:
-                items = element.toSequence()
-                for number in range(len(items)):
-                    values(items.getDataSet(number))
-            else:
-                element.value()
-
-    for path in paths:
-        with contextlib.suppress(Exception):
-            values(dicomsdl.open(path, load_until=0x7FE00000))
-
-
-def fw_file_loop(paths: Sequence[str]) -> None:
-    """Every element, nested ones too, as dictionaries."""
-    dcm = importlib.import_module("fw_file_rs.dcm")
-    for path in paths:
-        with contextlib.suppress(Exception):
-            dcm.parse_header_full(dcm.read_until_pixels(path))
-
-
 def best(
     repeats: int, run: Callable[[], object], clock: Callable[[], float] = time.process_time
 ) -> float:
@@ -115,14 +73,6 @@ def best(
         run()
         times.append(clock() - start)
     return min(times)
-
-
-def is_here(module: str) -> bool:
-    try:
-        importlib.import_module(module)
-    except ImportError:
-        return False
-    return True
 
 
 def measure(name: str, paths: Sequence[str], repeats: int, slow: int) -> None:
@@ -146,7 +96,7 @@ def measure(name: str, paths: Sequence[str], repeats: int, slow: int) -> None:
     )
     base = 0.0
     for way, (run, files) in ways.items():
-        if way in PEERS and not is_here(PEERS[way]):
+        if way in READERS and not is_here(READERS[way]):
             print(f"  {way:16} not installed: pip install '.[bench]'")
             continue
         seconds = best(repeats, lambda run=run, files=files: run(files)) / len(files)
@@ -190,8 +140,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--slow", type=int, default=500, help="files of the slower ways")
     options = parser.parse_args()
-    warnings.simplefilter("ignore")
-    pydicom.config.logger.setLevel("CRITICAL")
+    be_quiet()
     cores = os.sched_getaffinity(0) if hasattr(os, "sched_setaffinity") else set()
     shared = os.environ.get("DICOMHOUSE_SHARED_DATA")
     real = options.folder or ([Path(shared, "lidc_small"), Path(shared)] if shared else [])
@@ -202,13 +151,13 @@ def main() -> None:
                 root = Path(folder) / profile
                 patients = max(1, images // of_patient)
                 build_cohort(root, patients=patients, slices=100, profile=profile)
-                made[profile] = _files(root)
+                made[profile] = [str(path) for path in cohorts.files(root)]
         if cores:
             os.sched_setaffinity(0, sorted(cores)[-1:])
         for name, paths in made.items():
             measure(name, paths, options.repeats, options.slow)
         for root in real:
-            if paths := _files(root):
+            if paths := [str(path) for path in cohorts.files(root)]:
                 measure(root.name, paths, options.repeats, options.slow)
             else:
                 print(f"{root.name}: not measured, there is no file in it")
@@ -220,10 +169,6 @@ def main() -> None:
             print("two workers: not measured, there is one core")
         elif "osic" in made:
             measure_workers(made["osic"], options.repeats)
-
-
-def _files(root: Path) -> list[str]:
-    return sorted(str(path) for path in root.rglob("*") if path.is_file())
 
 
 if __name__ == "__main__":

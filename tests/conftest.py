@@ -9,8 +9,53 @@ from pathlib import Path
 
 import pydicom
 import pytest
+from hypothesis import HealthCheck, settings
 
 PYDICOM_DATA = Path(pydicom.__file__).parent / "data"
+EVERYTHING = "test_"
+SLOW = {
+    "test_bounds": ("test_a_worker_stays_below",),
+    "test_build": EVERYTHING,
+    "test_checks": EVERYTHING,
+    "test_cohort": EVERYTHING,
+    "test_conformance": EVERYTHING,
+    "test_dcm2niix": EVERYTHING,
+    "test_diff": ("warehouse",),
+    "test_entities": EVERYTHING,
+    "test_expected": EVERYTHING,
+    "test_faults": EVERYTHING,
+    "test_flow": EVERYTHING,
+    "test_geometry": EVERYTHING,
+    "test_history": EVERYTHING,
+    "test_hostile": ("test_odd_names", "test_no_log", "test_what_is_shown"),
+    "test_increment": ("test_any_sequence", "test_hundred_small_runs"),
+    "test_pixels": ("tmp_path",),
+    "test_readme": ("demo",),
+    "test_report": EVERYTHING,
+    "test_sequences": EVERYTHING,
+    "test_tag": ("folder",),
+    "test_tags": ("folder", "test_bench_of_models"),
+    "test_walker": (
+        "test_broken_files",
+        "test_files_of_other_packages",
+        "test_made_up_datasets",
+        "test_shared_studies",
+    ),
+    "test_wheel": EVERYTHING,
+}
+"""By module, the beginnings of the names of tests, or of fixtures that tests ask for, which build a
+warehouse or take seconds. They are marked `slow`, and `make check` leaves them out."""
+
+# How long an example takes says more of the machine than of the code.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        names = (item.name, *getattr(item, "fixturenames", ()))
+        if any(name.startswith(SLOW.get(item.path.stem, ())) for name in names):
+            item.add_marker(pytest.mark.slow)
 
 
 def shared_folder() -> Path | None:
