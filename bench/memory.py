@@ -39,16 +39,13 @@ def build(folder: Path, name: str, files: int, many: int) -> None:
 def extract(folder: Path, files: int) -> dict[str, Any]:
     """Read a set as one batch. Returns what came out and what it took."""
     from dicomhouse.lake.extract import extract_batch
-    from dicomhouse.lake.orders import Batch, Entry, FileFacts
+    from dicomhouse.lake.orders import Batch
 
     paths = sorted(path for path in folder.rglob("*") if path.is_file())[:files]
-    entries = [
-        Entry(FileFacts(path.relative_to(folder).as_posix(), 1, 1), str(path), None)
-        for path in paths
-    ]
+    folders = [(path.parent.relative_to(folder).as_posix(), path.name) for path in paths]
     with tempfile.TemporaryDirectory() as lake:
         begun = time.process_time()
-        summary = extract_batch(Batch("part", "bench", "run", entries), Path(lake))
+        summary = extract_batch(Batch("part", "bench", "run", str(folder), folders), Path(lake))
         seconds = time.process_time() - begun
     peak = peak_bytes(resource.getrusage(resource.RUSAGE_SELF))
     return {

@@ -30,7 +30,7 @@ from peers import (
 from dicomhouse.dicom.elements import Headers
 from dicomhouse.dicom.walk import Walker
 from dicomhouse.lake.extract import extract_batch
-from dicomhouse.lake.orders import Batch, Entry, FileFacts
+from dicomhouse.lake.orders import Batch, FileFacts
 from dicomhouse.lake.parts import write_part
 from dicomhouse.processes import light_pool
 from dicomhouse.testing import build_cohort
@@ -107,12 +107,12 @@ def measure(name: str, paths: Sequence[str], repeats: int, slow: int) -> None:
 def measure_workers(paths: Sequence[str], repeats: int) -> None:
     """Print how much faster two worker processes are than one, on the same batches."""
     size = -(-len(paths) // 8)
-    entries = [Entry(FileFacts(path.lstrip("/"), 0, 0), path, None) for path in paths]
+    folders = [os.path.split(path.lstrip("/")) for path in paths]
     times: dict[int, float] = {}
     with tempfile.TemporaryDirectory() as folder:
         work = [
-            Batch(f"part-{at}", "bench", "run", entries[at : at + size])
-            for at in range(0, len(entries), size)
+            Batch(f"part-{at}", "bench", "run", "", folders[at : at + size])
+            for at in range(0, len(folders), size)
         ]
         for jobs in (1, 2):
             with light_pool(jobs) as pool:

@@ -13,11 +13,10 @@ from prefect.states import Completed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from dicomhouse import pipeline
-from dicomhouse.increment import Work
 from dicomhouse.lake import jobs
 from dicomhouse.lake.records import PartRecord
 from dicomhouse.output import printable
-from dicomhouse.pipeline import Run
+from dicomhouse.pipeline import Run, Work
 from dicomhouse.settings import Settings
 
 
@@ -117,15 +116,11 @@ def build(
             record = pipeline.unchanged(run)
             told = f"nothing changed since generation {record['generation']}"
             return Completed(message=told, data=record)
-        made: list[PartRecord] = []
-        with (
-            run.step("extract"),
-            pipeline.workers(run, len(run.work.first), run.work.n_read) as pool,
-        ):
-            for stage in (run.work.first, run.work.then):
-                for future in [carry_out.submit(pool, work, run.extractor) for work in stage]:
-                    made.append(future.result())
-                    pipeline.carried_out(run, made)
+        made = pipeline.make_parts(
+            run,
+            lambda pool, work: carry_out.submit(pool, work, run.extractor),
+            lambda part: part.result(),
+        )
         finish_lake(run, made)
         register(run)
         transform(run)

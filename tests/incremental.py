@@ -13,6 +13,7 @@ import pytest
 
 from dicomhouse import pipeline
 from dicomhouse.lake.generations import current, prune, publish
+from dicomhouse.scan import Scan
 from dicomhouse.settings import Settings
 
 
@@ -38,14 +39,18 @@ class NoCompilation:
 
 @contextmanager
 def without_models() -> Iterator[None]:
-    """Let runs start no process: neither workers nor one that compiles the models."""
+    """Let runs start no process: no workers, none that looks ahead or compiles the models."""
 
     @contextmanager
     def here(run: pipeline.Run, lists: int, n_read: int) -> Iterator[Executor]:
         yield Here()
 
+    def in_time(*words: Any, apart: bool) -> Scan:
+        return Scan(*words)
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pipeline, "workers", here)
+        patch.setattr(pipeline, "Scan", in_time)
         patch.setattr(pipeline, "Compilation", NoCompilation)
         yield
 

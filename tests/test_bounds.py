@@ -20,7 +20,7 @@ from dicomhouse.dicom.walk import Walker
 from dicomhouse.errors import UsageError
 from dicomhouse.lake import extract
 from dicomhouse.lake.extract import extract_batch
-from dicomhouse.lake.orders import Batch, Entry, FileFacts
+from dicomhouse.lake.orders import Batch
 from dicomhouse.settings import Settings, default_bounds
 from dicomhouse.testing import build_cohort, write_image
 from dicomhouse.testing.hostile import hostile_files
@@ -129,8 +129,8 @@ def test_bounds_come_from_the_environment_and_reach_the_worker(tmp_path: Path) -
     assert default_bounds({}) == Bounds() == Settings(("a",), tmp_path).bounds
     assert Settings(("a",), tmp_path, bounds=bounds).as_json()["bounds"]["max_elements"] == 5
     write_image(tmp_path / "1")
-    entry = Entry(FileFacts("1", 1, 1), str(tmp_path / "1"), None)
-    batch = Batch.load(Batch("part", "s", "run", [entry], bounds).save(tmp_path))
+    batch = Batch("part", "s", "run", str(tmp_path), [("", "1")], bounds=bounds)
+    batch = Batch.load(batch.save(tmp_path))
     assert extract_batch(batch, tmp_path / "lake").statuses == {"unreadable": 1}
 
 
@@ -146,15 +146,12 @@ def test_batch_written_in_pieces_holds_the_same(
     build_cohort(tmp_path / "in", patients=2, slices=8, profile="hospital")
     (tmp_path / "in" / "notes.txt").write_text("no DICOM")
     paths = sorted(path for path in (tmp_path / "in").rglob("*") if path.is_file())
-    entries = [
-        Entry(FileFacts(path.relative_to(tmp_path).as_posix(), 1, 1), str(path), None)
-        for path in paths
-    ]
+    folders = [(str(path.parent.relative_to(tmp_path)), path.name) for path in paths]
     lakes = []
     for most in (extract._MOST_ROWS, 1000):
         monkeypatch.setattr(extract, "_MOST_ROWS", most)
         folder = tmp_path / str(most)
-        summary = extract_batch(Batch("p", "s", "run", entries), folder / "lake")
+        summary = extract_batch(Batch("p", "s", "run", str(tmp_path), folders), folder / "lake")
         assert (summary.files, summary.images) == (len(paths), len(paths) - 1)
         lakes.append(folder / "lake")
     for table in ("files", "images", "elements"):

@@ -10,14 +10,20 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from dicomhouse.dicom.bounds import Bounds
+from dicomhouse.filesystem import Files, open_file
 from dicomhouse.lake import extract
 from dicomhouse.lake.extract import extract_batch
-from dicomhouse.lake.orders import Batch, Entry, FileFacts
+from dicomhouse.lake.orders import Batch
 from dicomhouse.testing import write_image
 
 
 class BadDisk(io.BytesIO):
     """A file whose first kilobyte can be read, and no byte behind it."""
+
+    def __init__(self, file: FileIO) -> None:
+        super().__init__(file.read())
+        self.fileno = file.fileno
 
     def read(self, size: int | None = -1) -> bytes:
         if self.tell() + (1 << 20 if size is None or size < 0 else size) > 1024:
@@ -31,28 +37,31 @@ def test_vanished_refused_and_unread_files_are_rows_and_the_rest_goes_on(
     for name in ("good", "locked", "bad_disk"):
         write_image(tmp_path / name)
     problem = "file_unreadable: Too many levels of symbolic links"
-    names = {"good": None, "gone": None, "locked": None, "bad_disk": None, "loop": problem}
-    entries = [
-        Entry(FileFacts(name, 1, 1), str(tmp_path / name), told) for name, told in names.items()
-    ]
-    batch = Batch.load(Batch("part-1", "s", "run", entries).save(tmp_path))
+    names = ("bad_disk", "gone", "good", "held", "locked", "loop")
+    times = " ".join("7" * len(names))
+    found = Files("", "/".join(names), times, times, {"loop": problem})
+    batch = Batch.of("part-1", "s", "run", str(tmp_path), [found], Bounds())
+    batch = Batch.load(batch.save(tmp_path))
 
     def faulty_file(os_path: str) -> Any:
         if os_path.endswith("locked"):
             raise PermissionError(13, "Permission denied")
-        opened = FileIO(os_path)
-        return BadDisk(opened.read()) if os_path.endswith("bad_disk") else opened
+        if os_path.endswith("held"):  # by a lease of another program's
+            raise BlockingIOError(11, "Resource temporarily unavailable")
+        opened, status = open_file(os_path)
+        return BadDisk(opened) if os_path.endswith("bad_disk") else opened, status
 
-    monkeypatch.setattr(extract, "FileIO", faulty_file)
+    monkeypatch.setattr(extract, "open_file", faulty_file)
     summary = extract_batch(batch, tmp_path / "lake")
     monkeypatch.undo()
-    assert summary.statuses == {"ok": 1, "unreadable": 4}
+    assert summary.statuses == {"ok": 1, "unreadable": 5}
     (part,) = (tmp_path / "lake" / "files").rglob("*.parquet")
     reasons = {row["path"]: row["reason"] for row in pq.ParquetFile(part).read().to_pylist()}
     assert reasons == {
         "good": None,
         "gone": "file_unreadable: No such file or directory",
         "locked": "file_unreadable: Permission denied",
+        "held": "file_unreadable: Resource temporarily unavailable",
         "bad_disk": "file_unreadable: Input/output error",
         "loop": problem,
     }

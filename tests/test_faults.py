@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from io import FileIO
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from test_build import assert_equal_warehouses
 
 from dicomhouse import pipeline
 from dicomhouse.errors import SourceLost, StorageError
+from dicomhouse.filesystem import open_file
 from dicomhouse.lake import extract, generations, records
 from dicomhouse.lake.generations import Generation, at_work, building, current, leftovers
 from dicomhouse.lake.orders import Batch
@@ -273,12 +273,12 @@ def test_odd_names_and_deep_folders_are_rows(tmp_path: Path) -> None:
 
 @pytest.fixture
 def refused(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    def opened(path: str) -> FileIO:
+    def opened(path: str) -> Any:
         if "p3" in path:
             raise PermissionError(errno.EACCES, "Permission denied")
-        return FileIO(path)
+        return open_file(path)
 
-    monkeypatch.setattr(extract, "FileIO", opened)
+    monkeypatch.setattr(extract, "open_file", opened)
     yield
     monkeypatch.undo()
 
@@ -301,8 +301,8 @@ def test_source_that_cannot_be_listed_is_told_and_stays(
     build(source)
     real = os.scandir
 
-    def refused(folder: str) -> Any:
-        if folder == str(source):
+    def refused(folder: int | Path) -> Any:
+        if isinstance(folder, int):  # only a listing opens folders
             raise OSError(errno.EIO, "Input/output error")
         return real(folder)
 

@@ -23,6 +23,7 @@ import dicomhouse
 from dicomhouse import pipeline, versions
 from dicomhouse.dicom.bounds import Bounds
 from dicomhouse.errors import SourceLost, StorageError, UsageError, WarehouseTooNew
+from dicomhouse.filesystem import open_file
 from dicomhouse.lake import extract
 from dicomhouse.lake.generations import current
 from dicomhouse.lake.orders import Batch
@@ -284,12 +285,12 @@ def test_source_unmounted_while_it_is_read_loses_nothing(
 def test_unread_files_are_tried_again_on_request(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def faulty(path: str) -> FileIO:
+    def faulty(path: str) -> Any:
         if path.endswith("4"):
             raise OSError(5, "Input/output error")
-        return FileIO(path)
+        return open_file(path)
 
-    monkeypatch.setattr(extract, "FileIO", faulty)
+    monkeypatch.setattr(extract, "open_file", faulty)
     build(root, "s")
     monkeypatch.undo()
     assert "nothing changed" in build(root, "s")[-1]
@@ -302,18 +303,20 @@ def test_file_that_goes_or_changes_while_it_is_read_is_looked_at_again(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Written(FileIO):
-        def close(self) -> None:
-            if str(self.name).endswith("4") and not self.closed:
-                with Path(str(self.name)).open("ab") as file:
-                    file.write(b"more")
-            super().close()
+        """A file that somebody else writes to as it is read."""
 
-    def moving(path: str) -> FileIO:
+        def read(self, size: int | None = -1) -> bytes:
+            with Path(str(self.name)).open("ab") as file:
+                file.write(b"more")
+            return super().read(size)
+
+    def moving(path: str) -> Any:
         if path.endswith("1"):
             Path(path).unlink()
-        return Written(path)
+        stream, status = open_file(path)
+        return Written(path) if path.endswith("4") else stream, status
 
-    monkeypatch.setattr(extract, "FileIO", moving)
+    monkeypatch.setattr(extract, "open_file", moving)
     build(root, "s")
     monkeypatch.undo()
     rows = "".join(lake_rows(root / "w")["files"])

@@ -10,13 +10,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dicomhouse.errors import UsageError
-from dicomhouse.filesystem import os_path, printable
-from dicomhouse.increment import batches
-from dicomhouse.scan import Source, scan, sources_of
+from dicomhouse.filesystem import Files, below, os_path, printable
+from dicomhouse.lake.plan import batches, n_files
+from dicomhouse.scan import Scan, Source, sources_of
+
+
+def files(*sources: Source, apart: bool = False) -> list[list[Files]]:
+    """What is found in each source, folder by folder."""
+    scan = Scan(sources, apart=apart)
+    try:
+        return [list(scan.files(source)) for source in sources]
+    finally:
+        scan.close()
 
 
 def paths(folder: Path) -> list[str]:
-    return [found.path for found in scan(Source("s", folder))]
+    (found,) = files(Source("s", folder))
+    return [path for one in found for path in paths_of(one)]
+
+
+def paths_of(found: Files) -> list[str]:
+    return [below(found.folder, name) for name in found.names.split("/")]
 
 
 def test_source_takes_a_name_or_its_folders(tmp_path: Path) -> None:
@@ -59,7 +73,7 @@ def test_source_within_a_source_is_left_to_itself(tmp_path: Path) -> None:
     for path in ("1", "inner/2"):
         (tmp_path / path).touch()
     sources = sources_of([str(tmp_path), f"inner={tmp_path / 'inner'}"])
-    assert [[f.path for f in scan(s, sources)] for s in sources] == [["1"], ["2"]]
+    assert [[one.names for one in found] for found in files(*sources)] == [["1"], ["2"]]
 
 
 def test_link_loops_end_and_linked_files_count(tmp_path: Path) -> None:
@@ -74,29 +88,33 @@ def test_link_loops_end_and_linked_files_count(tmp_path: Path) -> None:
 def test_broken_link_and_odd_entries_are_findings(tmp_path: Path) -> None:
     (tmp_path / "broken").symlink_to(tmp_path / "nowhere")
     os.mkfifo(tmp_path / "pipe")
-    problems = {found.path: found.problem for found in scan(Source("s", tmp_path))}
-    assert (problems["broken"] or "").startswith("file_unreadable")
-    assert (problems["pipe"] or "").startswith("not_a_file")
+    (tmp_path / "file").write_text("123")
+    ((found,),) = files(Source("s", tmp_path))
+    assert found.names == "broken/file/pipe"
+    assert found.sizes == "- 3 0"
+    assert found.problems.keys() == {"broken", "pipe"}
+    assert found.problems["broken"].startswith("file_unreadable")
+    assert found.problems["pipe"].startswith("not_a_file")
 
 
 def test_name_that_is_no_text_is_kept_as_escapes(tmp_path: Path) -> None:
     raw = os.fsencode(tmp_path) + b"/\xff\xfe'\n.dcm"
     with open(raw, "wb"):  # noqa: PTH123
         pass
-    (found,) = scan(Source("s", tmp_path))
-    assert found.path == "\\xff\\xfe'\n.dcm"
-    assert os.fsencode(found.os_path) == raw
+    (path,) = paths(tmp_path)
+    assert path == "\\xff\\xfe'\n.dcm"
+    assert os.fsencode(tmp_path) + b"/" + os.fsencode(os_path(path)) == raw
 
 
 def test_batches_end_with_folders_and_lose_nothing(tmp_path: Path) -> None:
-    for folder, files in (("a", 3), ("b", 3), ("c", 11), ("d", 1)):
+    for folder, n in (("a", 3), ("b", 3), ("c", 11), ("d", 1)):
         (tmp_path / folder).mkdir()
-        for i in range(files):
+        for i in range(n):
             (tmp_path / folder / f"{i:02}").touch()
-    found = list(scan(Source("s", tmp_path)))
-    made = list(batches(found, 4))
-    assert [len(batch) for batch in made] == [6, 8, 4]
-    assert [e.facts.path for batch in made for e in batch] == [f.path for f in found]
+    (found,) = files(Source("s", tmp_path))
+    made = [batch for _, batch in batches([("s", one) for one in found], 4, jobs=1)]
+    assert list(map(n_files, made)) == [6, 4, 4, 4]
+    assert [p for batch in made for one in batch for p in paths_of(one)] == paths(tmp_path)
 
 
 @given(st.binary(min_size=1).filter(lambda name: b"\0" not in name and b"/" not in name))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from io import FileIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dicomhouse.errors import UsageError
+from dicomhouse.filesystem import open_file
 from dicomhouse.reader import Warehouse
 from dicomhouse.resources import resource
 from dicomhouse.warehouse import database
@@ -54,7 +54,7 @@ def file_elements(path: Path) -> pa.Table:
 
     headers = Headers()
     try:
-        with FileIO(path) as stream:
+        with open_file(path)[0] as stream:
             Walker(headers).read(stream)
             (header,) = headers.files
             pixels = pixel_digest(stream) if header.pixel_bytes else None

@@ -2,15 +2,79 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
+from collections.abc import Iterator, Mapping, Sequence
+from io import FileIO
+from itertools import compress, pairwise
 from pathlib import Path
+from stat import S_ISREG
+from typing import NamedTuple
 
 _FIRST_MICROSECOND = -62_135_596_800_000_000
 _LAST_MICROSECOND = 253_402_300_799_999_999
 """Of the years 1 to 9999, since 1970."""
 
 _ESCAPE = re.compile(rb"\\(\\|x[0-9a-f]{2})")
+
+
+UNKNOWN = "-"
+"""Stands for a size or a time that a file system did not say, or that no table holds."""
+
+
+class Files(NamedTuple):
+    """Files of one folder, in columns: each is one text, so that a million of them cost little."""
+
+    folder: str
+    """Below the source, with slashes, as `printable` gives it; empty for the source itself."""
+    names: str
+    """As `printable` gives them, in their order; joined by slashes, which no name can hold."""
+    sizes: str
+    """Bytes, joined by blanks."""
+    times: str
+    """When they were modified, in microseconds since 1970; joined by blanks."""
+    problems: Mapping[str, str]
+    """By name, why a file could not even be looked at, or is none."""
+
+    @property
+    def n_files(self) -> int:
+        return self.names.count("/") + 1
+
+    def rows(self) -> Iterator[tuple[str, str, str]]:
+        """Name, size and time of each."""
+        return zip(*self._columns(), strict=True)
+
+    def only(self, chosen: Sequence[bool]) -> Files:
+        """Those of its files that are chosen: a truth value each."""
+        return self._with(*(list(compress(column, chosen)) for column in self._columns()))
+
+    def without(self, others: Files | None) -> Files | None:
+        """Those of its files that are not among some of the same folder."""
+        if others is None:
+            return self
+        if others.n_files == self.n_files:
+            return None
+        names = frozenset(others.names.split("/"))
+        return self.only([name not in names for name in self.names.split("/")])
+
+    def pieces(self, ends: Sequence[int]) -> Iterator[Files]:
+        """Its files in pieces; `ends` are the numbers of files up to the end of each."""
+        names, sizes, times = self._columns()
+        for start, end in pairwise((0, *ends)):
+            yield self._with(names[start:end], sizes[start:end], times[start:end])
+
+    def _columns(self) -> tuple[list[str], list[str], list[str]]:
+        return self.names.split("/"), self.sizes.split(" "), self.times.split(" ")
+
+    def _with(self, names: list[str], sizes: list[str], times: list[str]) -> Files:
+        problems = {name: self.problems[name] for name in self.problems.keys() & set(names)}
+        return Files(self.folder, "/".join(names), " ".join(sizes), " ".join(times), problems)
+
+
+def below(folder: str, name: str) -> str:
+    """The path of what is in a folder; that of a source itself is empty."""
+    return f"{folder}/{name}" if folder else name
 
 
 def is_there(path: Path) -> bool:
@@ -49,3 +113,20 @@ def microseconds(nanoseconds: int | None) -> int | None:
         return None
     time = nanoseconds // 1000
     return time if _FIRST_MICROSECOND <= time <= _LAST_MICROSECOND else None
+
+
+def open_file(path: str | Path) -> tuple[FileIO, os.stat_result]:
+    """Open a file for reading, unbuffered, and tell what the file system says of just that file.
+
+    Whatever was put in its place meanwhile, this does not wait: a pipe is opened without waiting
+    for whoever writes to it, and found out.
+
+    Raises:
+        OSError: it cannot be opened; ENOENT also where something else than a file stands there.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    status = os.fstat(descriptor)
+    if S_ISREG(status.st_mode):
+        return FileIO(descriptor), status
+    os.close(descriptor)
+    raise OSError(errno.ENOENT, "no file any more")

@@ -6,22 +6,20 @@ outcome becomes links and saved work lists.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
-from itertools import compress, count, groupby
-from operator import ne
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 from dicomhouse.errors import SourceLost, StorageError, UsageError
-from dicomhouse.lake import keys
-from dicomhouse.lake.generations import Generation, create
-from dicomhouse.lake.orders import Batch, Entry, FileFacts, Input, Rewrite
-from dicomhouse.lake.plan import Choice, Files, Part, choose, merges
-from dicomhouse.lake.records import Manifest, PartRecord, adopt, manifest, records
-from dicomhouse.scan import Found, Source, sources_of
+from dicomhouse.filesystem import Files
+from dicomhouse.lake import keys, layout
+from dicomhouse.lake.generations import Generation
+from dicomhouse.lake.orders import Batch, Input, Rewrite
+from dicomhouse.lake.plan import Part, Use, batches, merges, n_files
+from dicomhouse.lake.records import PartRecord, adopt, records
+from dicomhouse.scan import Source, sources_of
 from dicomhouse.settings import Settings
 
 
@@ -31,24 +29,21 @@ class Stored:
 
     record: PartRecord
     generation: Generation
-    manifest: Manifest
-    is_usable: bool
-    """Whether its rows may stand in the next lake."""
+    part: Part
 
 
-@dataclass
-class Work:
-    """What is to be done, as saved work lists, and what is there already."""
+@dataclass(frozen=True)
+class Layout:
+    """What becomes of the parts that are there."""
 
     kept: list[PartRecord]
-    first: list[Path] = field(default_factory=list)
-    """Batches to read and parts to write anew, in any order."""
-    then: list[Path] = field(default_factory=list)
-    """Parts to merge once these are there."""
-    merged: frozenset[str] = frozenset()
+    """Those that stand in the new lake as they are."""
+    first: list[Path]
+    """Saved lists of parts to write anew, in any order."""
+    then: list[Path]
+    """Of parts to merge once the files are read."""
+    merged: frozenset[str]
     """Parts of the new lake that the last merges replace."""
-    n_read: int = 0
-    """Files to read."""
 
 
 def sources(settings: Settings, before: Mapping[str, Any], extractor: str) -> list[Source]:
@@ -119,173 +114,123 @@ def stored(
     Raises:
         StorageError: the rows of `files` of a published part that is needed cannot be read.
     """
+    from dicomhouse.warehouse.database import files_of_parts
+
     theirs = [] if published is None else list(records(published.parts))
-    found: list[Stored] = []
+    there: list[tuple[PartRecord, Generation]] = []
     names = {record.name for record in theirs}
     for leftover in leftovers:
         own = [record for record in records(leftover.parts) if record.name not in names]
-        for record in sorted(own, key=lambda record: -record.files):
-            if usable(record, leftover):
-                with suppress(StorageError):
-                    found.append(Stored(record, leftover, manifest(leftover.lake, record), True))
+        there += [
+            (record, leftover)
+            for record in sorted(own, key=lambda record: -record.files)
+            if usable(record, leftover)
+        ]
         names |= {record.name for record in own}
     if published is not None:
-        for record in theirs:
-            is_usable = usable(record, published)
-            with suppress(*([] if is_usable else [StorageError])):
-                files = manifest(published.lake, record)
-                found.append(Stored(record, published, files, is_usable))
+        there += [(record, published) for record in theirs]
+    paths = [
+        layout.source_folder(generation.lake, "files", record.source) / f"{record.name}.parquet"
+        for record, generation in there
+    ]
+    files = files_of_parts(paths)
+    found = []
+    for (record, generation), path in zip(there, paths, strict=True):
+        is_usable, is_published = usable(record, generation), generation == published
+        if path in files:
+            part = Part(record.name, record.source, *files[path], is_usable, is_published)
+            found.append(Stored(record, generation, part))
+        elif is_usable and is_published:
+            raise StorageError(f"cannot read {path}. Build again with --full-refresh.")
     return found
 
 
-def published_files(parts: Iterable[Stored], published: Generation | None) -> dict[str, Files]:
-    """By source, the files of the published generation."""
-    files: dict[str, dict[str, Any]] = {}
-    for part in parts:
-        if part.generation == published:
-            files.setdefault(part.record.source, {}).update(part.manifest.files)
-    return dict(files)
+class Lists:
+    """The work lists of a run, saved one by one; each asks for a part of a name of its own."""
 
+    def __init__(
+        self, target: Generation, run_id: str, settings: Settings, sources: Sequence[Source]
+    ) -> None:
+        self.target = target
+        self.read: dict[str, dict[str, int]] = {}
+        """By source, the parts of files that are read, and how many files each has."""
+        self._run_id = run_id
+        self._settings = settings
+        self.sources = {source.name: source.folder for source in sources}
+        """Those that are looked through."""
+        self._number = count()
 
-def chosen(
-    parts: Sequence[Stored], present: Mapping[str, Files], again: Mapping[str, Collection[str]]
-) -> Choice:
-    """Where the rows of each present file come from."""
-    return choose(
-        [
-            Part(part.record.name, part.record.source, part.manifest.files)
-            for part in parts
-            if part.is_usable
-        ],
-        present,
-        again,
-    )
+    @property
+    def n_read(self) -> int:
+        """Files to read, as far as they are known."""
+        return sum(sum(parts.values()) for parts in self.read.values())
 
+    def to_read(self, wanted: Iterable[tuple[str, Files]]) -> Iterator[Path]:
+        """Lists of files to read, each as soon as its batch is full.
 
-def not_read(parts: Iterable[Stored], present: Mapping[str, Files]) -> dict[str, set[str]]:
-    """By source, the present files that were not read in full, where a second look may help."""
-    found: dict[str, set[str]] = {}
-    for part in parts:
-        files = present.get(part.record.source, {})
-        for path in part.manifest.not_read:
-            if path in files and files[path][2] is None:
-                found.setdefault(part.record.source, set()).add(path)
-    return found
+        Args:
+            wanted: source and files, folder by folder, one source after the other.
+        """
+        size, jobs = self._settings.batch_files, self._settings.jobs
+        for source, files in batches(wanted, size, jobs):
+            name = self._name()
+            batch = Batch.of(
+                name, source, self._run_id, str(self.sources[source]), files, self._settings.bounds
+            )
+            self.read.setdefault(source, {})[name] = n_files(files)
+            yield batch.save(self.target.work / "extract")
 
+    def to_rewrite(self, source: str, inputs: Sequence[Input]) -> Path:
+        """A list of parts that become one."""
+        return Rewrite(self._name(), source, inputs).save(self.target.work / "rewrite")
 
-def drift(known: Mapping[str, Files], present: Mapping[str, Files]) -> Counter[str]:
-    """How many files are `new`, `changed` and `gone` since the published generation."""
-    counts: Counter[str] = Counter()
-    for source in known.keys() | present.keys():
-        then, now = known.get(source, {}), present.get(source, {})
-        differing = list(compress(now, map(ne, now.values(), map(then.get, now))))
-        new = sum(path not in then for path in differing)
-        counts["new"] += new
-        counts["changed"] += len(differing) - new
-        counts["gone"] += len(then) - (len(now) - new)
-    return counts
+    def _name(self) -> str:
+        return f"part-{self._run_id}-{next(self._number):05d}"
 
 
 def lay_out(
-    choice: Choice,
-    parts: Sequence[Stored],
-    found: Mapping[str, Sequence[Found]],
-    target: Generation,
-    run_id: str,
-    settings: Settings,
-) -> Work:
-    """Link what is kept into the new generation, and save the lists of what is to be done."""
+    lists: Lists, uses: Sequence[Use], parts: Sequence[Stored], settings: Settings
+) -> Layout:
+    """Link what is kept into the new generation, and save the lists of parts to write anew.
+
+    Args:
+        lists: those of the run, once all files to read are in them.
+        uses: the parts that are there of which rows are wanted.
+        parts: all that are there.
+        settings: the run's.
+    """
+    target = lists.target
     by_name = {part.record.name: part for part in parts}
-    number = count()
-    uses = {use.name: use for use in choice.uses}
-    read: dict[str, dict[str, int]] = {}
-    work = Work([])
-    for source, files in found.items():
-        wanted = choice.read[source]
-        for chunk in batches((file for file in files if file.path in wanted), settings.batch_files):
-            name = f"part-{run_id}-{next(number):05d}"
-            batch = Batch(name, source, run_id, chunk, settings.bounds)
-            work.first.append(batch.save(target.work / "extract"))
-            work.n_read += len(chunk)
-            read.setdefault(source, {})[name] = len(chunk)
-    groups: list[tuple[str, list[str]]] = []
-    for source in found:
-        sizes = {use.name: use.n_files for use in choice.uses if use.source == source}
-        groups += [
-            (source, group)
-            for group in merges(sizes | read.get(source, {}), settings.batch_files // 2)
-        ]
+    used = {use.name: use for use in uses}
+    sizes = {source: dict(lists.read.get(source, {})) for source in lists.sources}
+    for use in uses:
+        if use.source in sizes:
+            sizes[use.source][use.name] = use.n_files
+    groups = [
+        (source, group)
+        for source, of_source in sizes.items()
+        for group in merges(of_source, settings.batch_files // 2)
+    ]
     in_groups = {name for _, group in groups for name in group}
-    groups += [(u.source, [u.name]) for u in choice.uses if u.dropped and u.name not in in_groups]
+    groups += [(u.source, [u.name]) for u in uses if u.dropped and u.name not in in_groups]
+    first: list[Path] = []
+    then: list[Path] = []
+    merged: set[str] = set()
     for source, group in groups:
         inputs = []
         for name in group:
-            if name in uses:
-                dropped = [keys.file_id(source, path) for path in sorted(uses[name].dropped)]
+            if name in used:
+                dropped = [keys.file_id(source, path) for path in sorted(used[name].dropped)]
                 inputs.append(Input(str(by_name[name].generation.folder), name, dropped))
             else:
                 inputs.append(Input(str(target.folder), name, []))
-                work.merged |= {name}
-        order = Rewrite(f"part-{run_id}-{next(number):05d}", source, inputs)
-        stage = work.first if all(name in uses for name in group) else work.then
-        stage.append(order.save(target.work / "rewrite"))
-    for use in choice.uses:
+                merged.add(name)
+        stage = first if all(name in used for name in group) else then
+        stage.append(lists.to_rewrite(source, inputs))
+    kept = []
+    for use in uses:
         if not use.dropped and use.name not in in_groups:
             part = by_name[use.name]
             adopt(part.record, part.generation.folder, target.folder)
-            work.kept.append(part.record)
-    return work
-
-
-def lay_out_again(
-    choice: Choice,
-    parts: Sequence[Stored],
-    found: Mapping[str, Sequence[Found]],
-    target: Generation,
-    run_id: str,
-    settings: Settings,
-) -> tuple[list[Path], list[Path]]:
-    """Save lists to read once more, into the scratch folder, what parts have rows of.
-
-    Returns:
-        The lists, and the parts' files to compare with.
-    """
-    create(target.scratch)
-    number = count()
-    lists = []
-    for source, files in found.items():
-        known = (file for file in files if file.path not in choice.read[source])
-        for chunk in batches(known, settings.batch_files):
-            batch = Batch(
-                f"part-{run_id}-{next(number):05d}", source, run_id, chunk, settings.bounds
-            )
-            lists.append(batch.save(target.scratch.work / "extract"))
-    used = {use.name for use in choice.uses}
-    before = [
-        part.generation.lake / path
-        for part in parts
-        if part.record.name in used and part.record.source in found
-        for path in part.record.paths
-    ]
-    return lists, before
-
-
-def batches(found: Iterable[Found], size: int) -> Iterator[list[Entry]]:
-    """Files in batches of neighbouring folders.
-
-    A batch ends with the folder that brings it to `size`; a folder that would bring it beyond
-    twice that is split.
-    """
-    batch: list[Entry] = []
-    for _, folder in groupby(found, key=lambda file: file.path.rpartition("/")[0]):
-        for file in folder:
-            facts = FileFacts(file.path, file.size_bytes, file.modified_ns)
-            batch.append(Entry(facts, file.os_path, file.problem))
-            if len(batch) >= 2 * size:
-                yield batch
-                batch = []
-        if len(batch) >= size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
+            kept.append(part.record)
+    return Layout(kept, first, then, frozenset(merged))

@@ -7,38 +7,37 @@ from __future__ import annotations
 
 import csv
 import errno
-import gc
 import math
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 from uuid import uuid4
 
 from dicomhouse import increment, versions
 from dicomhouse.errors import ExtractionFailed, SourceLost, StorageError, UsageError
-from dicomhouse.filesystem import printable
-from dicomhouse.increment import Stored, Work
+from dicomhouse.filesystem import Files, below, printable
+from dicomhouse.increment import Lists, Stored
 from dicomhouse.lake import generations
 from dicomhouse.lake.generations import Generation
 from dicomhouse.lake.jobs import carry_out
 from dicomhouse.lake.layout import COLUMNS_PART
-from dicomhouse.lake.plan import Choice, Files
+from dicomhouse.lake.plan import Choice
 from dicomhouse.lake.records import PartRecord, remove, total
 from dicomhouse.processes import light_pool
-from dicomhouse.scan import Found, Source, identity, scan_all, sources_of, still_there
+from dicomhouse.scan import Scan, Source, sources_of, still_there
 from dicomhouse.settings import Settings
-from dicomhouse.warehouse import database, models
-from dicomhouse.warehouse.pixels import digest_repeated, other_pixels
 from dicomhouse.warehouse.plan import Compilation, NodeResult
 
 Say = Callable[[str], None]
@@ -48,6 +47,25 @@ _FEW_FILES = 1_000
 _FEW_ELEMENTS = 5_000_000
 """Up to these, to plan the models' queries takes longer than to carry them out."""
 _DRIFT = ("new", "changed", "gone")
+
+
+@dataclass
+class Work:
+    """What a run has to do. While the first lists are carried out, more become known."""
+
+    first: Iterator[Path] = field(default_factory=lambda: iter(()))
+    """Saved lists of files to read and of parts to write anew, in any order."""
+    then: list[Path] = field(default_factory=list)
+    """Of parts to merge once these are there."""
+    kept: list[PartRecord] = field(default_factory=list)
+    """Parts that stand in the new lake as they are."""
+    merged: frozenset[str] = frozenset()
+    """Parts of the new lake that the last merges replace."""
+    n_lists: int = 0
+    n_read: int = 0
+    """Lists, and files to read, as far as they are known."""
+    is_whole: bool = False
+    """Whether all is known."""
 
 
 @dataclass
@@ -62,7 +80,10 @@ class Run:
     run_id: str
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     seconds: dict[str, float] = field(default_factory=dict)
-    places: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """By step, how long the run was at it and at nothing else: together, all of its time."""
+    looking: Scan | None = None
+    """At the sources' files."""
+    places: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     """By source, which folder it is: an unmounted one is another."""
     reasons: list[str] = field(default_factory=list)
     """Why there is something to do."""
@@ -70,11 +91,13 @@ class Run:
     """Files `new`, `changed` and `gone` since the published generation."""
     other_contents: Mapping[str, Collection[str]] = field(default_factory=dict)
     """By source, files that changed though size and time are the same."""
-    work: Work = field(default_factory=lambda: Work([]))
+    work: Work = field(default_factory=Work)
     parts: list[PartRecord] = field(default_factory=list)
     """All of the new lake."""
     compilation: Compilation | None = None
     """Of the models."""
+    _in_steps: float = 0.0
+    """Seconds of the steps within the present one."""
 
     @property
     def extractor(self) -> str:
@@ -88,10 +111,16 @@ class Run:
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
-        """Time a step under its name."""
-        begun = time.perf_counter()
+        """Time a step, or some more of it, under its name.
+
+        What passes in a step within it counts for that one alone.
+        """
+        begun, around = time.perf_counter(), self._in_steps
+        self._in_steps = 0.0
         yield
-        self.seconds[name] = round(time.perf_counter() - begun, 3)
+        took = time.perf_counter() - begun
+        self.seconds[name] = self.seconds.get(name, 0.0) + took - self._in_steps
+        self._in_steps = around + took
 
 
 @contextmanager
@@ -122,6 +151,8 @@ def begin(settings: Settings, say: Say) -> Iterator[Run]:
                 "then build again; the published warehouse is unchanged, what was read is kept."
             ) from error
         finally:
+            if run.looking is not None:
+                run.looking.close()
             if run.compilation is not None:
                 run.compilation.close()
 
@@ -173,85 +204,152 @@ def _known_tolerances() -> set[str]:
 
 
 def prepare(run: Run) -> Work | None:
-    """Scan the sources and lay out what is to be done; None when nothing changed.
+    """Find out what is to be done, or the beginning of it; None when nothing changed.
 
     Raises:
         UsageError: no source holds a single file.
         SourceLost: a source is gone, or suddenly empty.
         StorageError: the published lake cannot be read, or the new one not written.
     """
-    gc.disable()  # it would look through a million paths over and over, and free none of them
-    try:
-        return _prepare(run)
-    finally:
-        gc.enable()
-
-
-def _prepare(run: Run) -> Work | None:
-    found = scan(run)
+    elsewhere = list(_other_sources(run))
+    warehouse = run.settings.warehouse.resolve()
+    run.looking = Scan(run.sources, elsewhere, [warehouse], apart=run.settings.jobs > 1)
+    run.places = run.looking.places
     with run.step("plan"):
         leftovers = generations.leftovers(run.settings.warehouse, but=run.generation)
         parts = increment.stored(run.published, leftovers, _usable(run))
-        known = increment.published_files(parts, run.published)
-        present = _present(run, found, known)
-        again = increment.not_read(parts, present) if run.settings.retry else {}
-        tried_again = sum(map(len, again.values()))
-        run.drift = increment.drift(known, present)
+        choice = _choice(run, parts)
+    found: Iterable[tuple[str, Files]] = scan(run, choice)
     if run.settings.verify:
-        choice = increment.chosen(parts, present, again)
-        run.other_contents = other_contents(run, found, choice, parts)
-        for source, paths in run.other_contents.items():
-            again[source] = again.get(source, set()) | paths
-    run.reasons = _reasons(run, tried_again)
-    run.drift["changed"] += sum(map(len, run.other_contents.values()))
-    if not run.reasons:
+        with run.step("scan"):
+            found = list(found)
+        run.other_contents = other_contents(run, found, parts, choice)
+        choice = _choice(run, parts)
+    run.work = Work()
+    first = _lists(run, found, parts, choice)
+    begun = []
+    for work in first:
+        begun.append(work)
+        if run.work.n_read > _FEW_FILES:
+            break
+    if run.work.is_whole and not run.reasons:
         _clean_up(run)
         return None
-    with run.step("lay out"):
-        # Where dbt has to compile the models, it does so while the files are read.
-        run.compilation = Compilation(run.generation.work, run.say)
-        choice = increment.chosen(parts, present, again)
-        run.work = increment.lay_out(choice, parts, found, run.generation, run.run_id, run.settings)
-    run.say(f"build: {'; '.join(run.reasons)}")
-    run.say(f"plan: {len(run.work.kept)} parts kept, {run.work.n_read:,} files to read")
+    # Where dbt has to compile the models, it does so while the files are read.
+    run.compilation = Compilation(run.generation.work, run.say)
+    run.work.first = chain(begun, first)
     return run.work
 
 
+def _choice(run: Run, parts: Sequence[Stored]) -> Choice:
+    """Begin to choose where the rows of each file come from: of all that is not looked for."""
+    choice = Choice([part.part for part in parts], run.other_contents, run.settings.retry)
+    for name in _not_looked_through(run, parts):
+        inner = _other_sources_in(run, name)
+        for files in choice.published(name):
+            if not f"{files.folder}/".startswith(inner):
+                choice.wanted(name, files)
+    return choice
+
+
+def _not_looked_through(run: Run, parts: Sequence[Stored]) -> set[str]:
+    """The sources whose files the new lake has as the published one has them."""
+    known = {part.record.source for part in parts if part.part.is_published}
+    return known - {source.name for source in run.sources} - set(run.settings.forget)
+
+
+def _lists(
+    run: Run, found: Iterable[tuple[str, Files]], parts: Sequence[Stored], choice: Choice
+) -> Iterator[Path]:
+    """Work lists, each as soon as it is known; the last of them when all files are found."""
+    lists = Lists(run.generation, run.run_id, run.settings, run.sources)
+    to_read = lists.to_read(
+        (source, files)
+        for source, there in found
+        if (files := choice.wanted(source, there)) is not None
+    )
+    assert run.looking is not None
+    work = run.work
+    while True:
+        with run.step("scan"):
+            path = next(to_read, None)
+        if path is None:
+            break
+        work.n_read = lists.n_read
+        work.n_lists += 1
+        yield path
+    run.looking.close()
+    run.drift = choice.drift
+    run.reasons = _reasons(run, choice.tried_again)
+    run.drift["changed"] += sum(map(len, run.other_contents.values()))
+    work.is_whole = True
+    if not run.reasons:
+        return
+    with run.step("lay out"):
+        layout = increment.lay_out(lists, choice.uses(), parts, run.settings)
+    work.kept, work.then, work.merged = layout.kept, layout.then, layout.merged
+    work.n_lists += len(layout.first) + len(layout.then)
+    run.say(f"build: {'; '.join(run.reasons)}")
+    run.say(f"plan: {len(work.kept)} parts kept, {work.n_read:,} files to read")
+    yield from layout.first
+
+
 def other_contents(
-    run: Run, found: Mapping[str, Sequence[Found]], choice: Choice, parts: Sequence[Stored]
+    run: Run, found: Sequence[tuple[str, Files]], parts: Sequence[Stored], choice: Choice
 ) -> dict[str, set[str]]:
     """By source, the files that hold something else than the parts say, though they look the same.
 
     Each is read once more into a lake of its own, which is compared and removed.
     """
     from dicomhouse.lake.parts import write_columns_parts
+    from dicomhouse.warehouse import database
 
     with run.step("verify"):
-        lists, before = increment.lay_out_again(choice, parts, found, run.generation, run.run_id,
-                                                run.settings)  # fmt: skip
-        n_read = sum(use.n_files for use in choice.uses)
-        run.say(f"verify: {n_read:,} files are read again")
+        known = []
+        for source, files in found:
+            if (rest := files.without(choice.wanted(source, files))) is not None:
+                known.append((source, rest))
         scratch = run.generation.scratch
-        with workers(run, len(lists), n_read) as pool:
+        generations.create(scratch)
+        again = Lists(scratch, run.run_id, run.settings, run.sources)
+        lists = list(again.to_read(known))
+        run.say(f"verify: {again.n_read:,} files are read again")
+        with workers(run, len(lists), again.n_read) as pool:
             for future in [pool.submit(carry_out, path, run.extractor) for path in lists]:
                 checked(future.result)
         # Where no file has an element there is no file of the table but for this.
-        write_columns_parts(scratch.lake, list(found), set())
+        write_columns_parts(scratch.lake, [source.name for source in run.sources], set())
         now = list(scratch.lake.rglob("*.parquet"))
         columns = [path for path in now if path.name == COLUMNS_PART]
+        before = _files_in_use(choice, parts, again.sources)
         differing = database.differing([*before, *columns], now)
         generations.discard(scratch)
         differing += _other_pixels(run)
-    looked_at = {name: {f.path for f in files} - choice.read[name] for name, files in found.items()}
+    looked_at = {
+        (source, below(files.folder, name))
+        for source, files in known
+        for name in files.names.split("/")
+    }
     others: dict[str, set[str]] = {}
-    for source, path in differing:
-        if path in looked_at.get(source, ()):
-            others.setdefault(source, set()).add(path)
+    for source, path in looked_at.intersection(differing):
+        others.setdefault(source, set()).add(path)
     return others
+
+
+def _files_in_use(
+    choice: Choice, parts: Sequence[Stored], sources: Collection[str]
+) -> Iterator[Path]:
+    """The lake's files of the parts that have rows of some sources' files."""
+    used = {use.name for use in choice.uses()}
+    for part in parts:
+        if part.record.name in used and part.record.source in sources:
+            yield from (part.generation.lake / path for path in part.record.paths)
 
 
 def _other_pixels(run: Run) -> list[tuple[str, str]]:
     """Source and path of the repeated instances whose pixels are not the published ones."""
+    from dicomhouse.warehouse.pixels import other_pixels
+
     previous = _digests_before(run)
     if previous is None:
         return []
@@ -267,16 +365,33 @@ def _digests_before(run: Run) -> Path | None:
     return database if database.exists() else None
 
 
-def scan(run: Run) -> dict[str, list[Found]]:
-    """By source, the files there are: neither the warehouse's own, nor those of other sources."""
-    found = {}
-    elsewhere = [*run.sources, *_other_sources(run), Source("", run.settings.warehouse.resolve())]
-    with run.step("scan"):
-        for source in run.sources:
-            run.places[source.name] = identity(source)
-            found[source.name] = scan_all(source, elsewhere)
-            run.say(f"scan: {len(found[source.name]):,} files in {source.name}")
-    return found
+def scan(run: Run, choice: Choice) -> Iterator[tuple[str, Files]]:
+    """Source and files, folder by folder: neither the warehouse's own, nor other sources' files.
+
+    Raises:
+        UsageError: there is not a single one.
+        SourceLost: a source is gone, or holds none any more.
+    """
+    assert run.looking is not None
+    in_all = 0
+    for source in run.sources:
+        n = 0
+        for files in run.looking.files(source):
+            n += files.n_files
+            yield source.name, files
+        run.say(f"scan: {n:,} files in {source.name}")
+        in_all += n
+        known = 0 if n else sum(files.n_files for files in choice.published(source.name))
+        if known and not run.settings.allow_empty:
+            raise SourceLost(
+                f"source {source.name}: no file below {source.folder}, where there were "
+                f"{known:,}. Is it mounted? If it is empty by intent: --allow-empty, or "
+                f"--forget {source.name}."
+            )
+    others = _depends_on(run)["sources"].keys() - {source.name for source in run.sources}
+    if not in_all and not others and not run.settings.allow_empty:
+        folders = ", ".join(str(source.folder) for source in run.sources)
+        raise UsageError(f"no files below {folders}. Is it the right folder, and is it mounted?")
 
 
 def _other_sources(run: Run) -> Iterator[Source]:
@@ -287,44 +402,14 @@ def _other_sources(run: Run) -> Iterator[Source]:
             yield Source(name, folder)
 
 
-def _present(
-    run: Run, found: Mapping[str, Sequence[Found]], known: Mapping[str, Files]
-) -> dict[str, Files]:
-    """By source, the files that the new lake has: what was found, and what was not looked for."""
-    for source in run.sources:
-        files = found[source.name]
-        if len(files) == 1 and files[0].os_path == str(source.folder):  # it could not be listed
-            raise SourceLost(
-                f"source {source.name}: cannot look into {source.folder}: {files[0].problem}. "
-                "Give the right to read it; the published warehouse is unchanged."
-            )
-        if not files and known.get(source.name) and not run.settings.allow_empty:
-            raise SourceLost(
-                f"source {source.name}: no file below {source.folder}, where there were "
-                f"{len(known[source.name]):,}. Is it mounted? If it is empty by intent: "
-                f"--allow-empty, or --forget {source.name}."
-            )
-    kept = {
-        name: _left_to_it(run, name, known[name])
-        for name in known.keys() - found.keys() - set(run.settings.forget)
-    }
-    if not any(found.values()) and not kept and not run.settings.allow_empty:
-        folders = ", ".join(str(source.folder) for source in run.sources)
-        raise UsageError(f"no files below {folders}. Is it the right folder, and is it mounted?")
-    return {name: {f.path: f.fingerprint for f in files} for name, files in found.items()} | kept
-
-
-def _left_to_it(run: Run, name: str, files: Files) -> Files:
-    """The files of a source that is not looked through, without those that another now has."""
+def _other_sources_in(run: Run, name: str) -> tuple[str, ...]:
+    """The folders below a source, with a slash each, that another source now has."""
     folder = Path(_depends_on(run)["sources"][name])
-    inner = tuple(
+    return tuple(
         printable(f"{source.folder.relative_to(folder)}/")
         for source in run.sources
         if folder in source.folder.parents
     )
-    if not inner:
-        return files
-    return {path: facts for path, facts in files.items() if not path.startswith(inner)}
 
 
 def _usable(run: Run) -> Callable[[PartRecord, Generation], bool]:
@@ -417,6 +502,9 @@ def register(run: Run) -> None:
     Raises:
         ModelsFailed: the dbt project cannot be compiled.
     """
+    from dicomhouse.warehouse import database
+    from dicomhouse.warehouse.pixels import digest_repeated
+
     assert run.compilation is not None
     with run.step("wait for dbt"):
         template = run.compilation.template()
@@ -443,6 +531,8 @@ def transform(run: Run) -> list[NodeResult]:
     Raises:
         ModelsFailed: naming what failed; the published generation stays.
     """
+    from dicomhouse.warehouse import models
+
     assert run.compilation is not None
     with run.step("models"):
         is_small = sum(part.elements for part in run.parts) <= _FEW_ELEMENTS
@@ -455,6 +545,7 @@ def transform(run: Run) -> list[NodeResult]:
 def report(run: Run) -> None:
     """Write the generation's HTML report."""
     from dicomhouse.report import render
+    from dicomhouse.warehouse import database
 
     with run.step("report"):
         connection = database.connect(run.generation.database, run.generation.lake)
@@ -466,6 +557,8 @@ def report(run: Run) -> None:
 
 def publish(run: Run) -> dict[str, Any]:
     """Make the generation current and return its record (`run.json`)."""
+    from dicomhouse.warehouse import database
+
     told = record(run)
     database.finish(run.generation.database, told)
     generations.publish(run.settings.warehouse, run.generation, told)
@@ -488,15 +581,8 @@ def record(run: Run) -> dict[str, Any]:
         "settings": run.settings.as_json(),
         **total(run.parts),
         "parts": len(run.parts),
-        "seconds": run.seconds,
+        "seconds": {step: round(seconds, 3) for step, seconds in run.seconds.items()},
     }
-
-
-def carried_out(run: Run, made: Sequence[PartRecord]) -> None:
-    """Say how far the work is."""
-    lists = len(run.work.first) + len(run.work.then)
-    read = sum(part.files for part in made if not part.rewritten)
-    run.say(f"extract: {len(made)} of {lists} batches, {read:,} files")
 
 
 def build_direct(settings: Settings, say: Say) -> dict[str, Any]:
@@ -512,15 +598,48 @@ def build_direct(settings: Settings, say: Say) -> dict[str, Any]:
 
 
 def make_lake(run: Run) -> None:
-    """Carry out the saved work lists, in worker processes."""
+    """Carry out the work lists, in worker processes, and finish the lake."""
+
+    def begin(pool: Executor, work: Path) -> Future[PartRecord]:
+        return pool.submit(carry_out, work, run.extractor)
+
+    finish_lake(run, make_parts(run, begin, lambda begun: checked(begun.result)))
+
+
+def make_parts(
+    run: Run, begin: Callable[[Executor, Path], Any], end: Callable[[Any], PartRecord]
+) -> list[PartRecord]:
+    """Have the work lists carried out, each as soon as it is known.
+
+    Args:
+        run: a run that was prepared.
+        begin: what hands a list to the workers; returns its future.
+        end: what gives the record of a future that is done.
+    """
+    work = run.work
     made: list[PartRecord] = []
-    with run.step("extract"), workers(run, len(run.work.first), run.work.n_read) as pool:
-        for stage in (run.work.first, run.work.then):
-            futures = [pool.submit(carry_out, path, run.extractor) for path in stage]
-            for future in futures:
-                made.append(checked(future.result))
-                carried_out(run, made)
-    finish_lake(run, made)
+    done: SimpleQueue[Any] = SimpleQueue()
+    n_begun = 0
+
+    def take() -> None:
+        made.append(end(done.get()))
+        read = sum(part.files for part in made if not part.rewritten)
+        told = f"{len(made)} of {work.n_lists}" if work.is_whole else f"{len(made)}"
+        run.say(f"extract: {told} batches, {read:,} files")
+
+    lists = work.n_lists if work.is_whole else run.settings.jobs
+    with run.step("extract"), workers(run, lists, work.n_read) as pool:
+        for stage in ("first", "then"):
+            for path in getattr(work, stage):
+                begin(pool, path).add_done_callback(done.put)
+                n_begun += 1
+                while not done.empty():
+                    take()
+            import dicomhouse.lake.parts  # noqa: F401 -- needed next; the workers are busy
+
+            while len(made) < n_begun:
+                take()
+    return made
 
 
 @contextmanager

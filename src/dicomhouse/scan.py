@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from operator import attrgetter
 from pathlib import Path
-from stat import S_ISREG
-from typing import NamedTuple
 from urllib.parse import quote
 
 from dicomhouse.errors import SourceLost, UsageError
-from dicomhouse.filesystem import is_there, microseconds, printable
+from dicomhouse.filesystem import UNKNOWN, Files, is_there, printable
+from dicomhouse.listing import Listing, Listings
 
 _LONGEST_NAME = 200
 """A source's name is part of a folder's, where every odd byte takes three characters."""
@@ -47,22 +46,6 @@ class Source:
         return cls(name, folder)
 
 
-class Found(NamedTuple):
-    """One entry below a source; `problem` where it could not even be looked at."""
-
-    path: str
-    """Below the source, with slashes, as text; bytes that are no UTF-8 as backslash escapes."""
-    os_path: str
-    size_bytes: int | None
-    modified_ns: int | None
-    problem: str | None = None
-
-    @property
-    def fingerprint(self) -> tuple[int | None, int | None, str | None]:
-        """What tells that a file changed: size, microseconds, and the problem."""
-        return self.size_bytes, microseconds(self.modified_ns), self.problem
-
-
 def sources_of(texts: list[str]) -> list[Source]:
     """The sources named on a command line.
 
@@ -79,18 +62,6 @@ def sources_of(texts: list[str]) -> list[Source]:
             )
         seen[source.name] = source.folder
     return sources
-
-
-def scan_all(source: Source, others: Collection[Source] = ()) -> list[Found]:
-    """Every file below a source, as `scan` gives them.
-
-    Raises:
-        SourceLost: the folder is gone, or became another one, while it was looked through.
-    """
-    before = identity(source)
-    found = list(scan(source, others))
-    still_there(source, before)
-    return found
 
 
 def identity(source: Source) -> tuple[int, int]:
@@ -111,65 +82,107 @@ def identity(source: Source) -> tuple[int, int]:
 def still_there(source: Source, before: tuple[int, int]) -> None:
     """Raise SourceLost where a source's folder is not the one it was."""
     if identity(source) != before:
-        raise SourceLost(
-            f"source {source.name}: {source.folder} was replaced or unmounted meanwhile. "
-            "Build again when it is there; the published warehouse is unchanged."
+        raise _replaced(source)
+
+
+def _replaced(source: Source) -> SourceLost:
+    return SourceLost(
+        f"source {source.name}: {source.folder} was replaced or unmounted meanwhile. "
+        "Build again when it is there; the published warehouse is unchanged."
+    )
+
+
+class Scan:
+    """The files below some sources, most of them looked up by the time they are asked for."""
+
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        elsewhere: Sequence[Source] = (),
+        own: Sequence[Path] = (),
+        apart: bool = False,
+    ) -> None:
+        """Begin to look.
+
+        Args:
+            sources: what is to be looked through.
+            elsewhere: sources that are not, in which nothing is looked for either.
+            own: folders that are passed over, as are symbolic links into them.
+            apart: whether a process of its own may look ahead.
+
+        Raises:
+            SourceLost: the folder of a source is gone.
+        """
+        self.places = {source.name: identity(source) for source in sources}
+        """By source, which folder it is: an unmounted one is another."""
+        self._roots = set(self.places.values())
+        others = [*(source.folder for source in elsewhere), *own]
+        for folder in others:
+            with suppress(OSError):
+                self._roots.add(_identity(folder))
+        folders = [str(source.folder) for source in sources]
+        self._listings = Listings(
+            folders, {*folders, *map(str, others)}, list(map(str, own)), apart
         )
 
+    def files(self, source: Source) -> Iterator[Files]:
+        """The files below a source, folder by folder in the order of their names.
 
-def scan(source: Source, others: Collection[Source] = ()) -> Iterator[Found]:
-    """Every file below a source, folder by folder in the order of their names.
+        A folder that is a source of its own is left to that source. Symbolic links are followed
+        once: a folder that was entered already (by its device and inode) is passed over, which
+        ends loops. A folder or link that cannot be read is an entry of its own, with its problem.
 
-    A folder that is a source of its own among `others` is left to that source. The one among them
-    without a name is the warehouse: links into it are passed over.
-
-    Symbolic links are followed once: a folder that was entered already (by its device and inode)
-    is passed over, which ends loops. A folder or link that cannot be read is an entry of its own,
-    with its problem.
-    """
-    entered = {_identity(other.folder) for other in others if other != source}
-    own = [other.folder for other in others if not other.name]
-    pending = [(str(source.folder), "")]
-    while pending:
-        folder, below = pending.pop()
-        try:
-            identity = _identity(folder)
-            if identity in entered:
+        Raises:
+            SourceLost: the folder is gone, cannot be listed, or became another one meanwhile.
+        """
+        place = self.places[source.name]
+        entered: set[tuple[int, int]] = set()
+        pending = [iter([(str(source.folder), "", False)])]
+        while pending:
+            folder, below, is_link = next(pending[-1], ("", "", False))
+            if not folder:
+                pending.pop()
                 continue
-            entered.add(identity)
-            with os.scandir(folder) as entries:
-                children = sorted(entries, key=attrgetter("name"))
-        except OSError as error:
-            yield Found(printable(below) or ".", folder, None, None, _problem("folder", error))
-            continue
-        subfolders = []
-        for child in children:
-            path = f"{below}/{child.name}" if below else child.name
-            try:
-                if child.is_symlink() and _leads_into(child.path, own):
-                    continue
-                if child.is_dir():
-                    subfolders.append((child.path, path))
-                    continue
-                status = child.stat()
-            except OSError as error:
-                yield Found(printable(path), child.path, None, None, _problem("file", error))
+            if is_link:
+                with suppress(OSError):  # its listing says why
+                    if _identity(folder) in entered:
+                        continue
+            listing = self._listings.of(folder)
+            if listing.problem is not None:
+                yield _unreadable(source, printable(below), listing.problem)
                 continue
-            is_file = S_ISREG(status.st_mode)
-            problem = None if is_file else "not_a_file: neither a file nor a folder"
-            yield Found(printable(path), child.path, status.st_size, status.st_mtime_ns, problem)
-        pending.extend(reversed(subfolders))
+            if listing.identity in entered or (below and listing.identity in self._roots):
+                continue
+            if not below and listing.identity != place:
+                raise _replaced(source)
+            entered.add(listing.identity)
+            if listing.names:
+                yield listing.files(printable(below))
+            pending.append(_folders(folder, below, listing))
+        still_there(source, place)
+
+    def close(self) -> None:
+        """Give up what was not asked for."""
+        self._listings.close()
+
+
+def _folders(folder: str, below: str, listing: Listing) -> Iterator[tuple[str, str, bool]]:
+    """Path, path below the source, and whether it is a link, of each folder in one."""
+    links = frozenset(listing.links)
+    for name in listing.folders:
+        yield f"{folder}/{name}", f"{below}/{name}" if below else name, name in links
+
+
+def _unreadable(source: Source, folder: str, problem: str) -> Files:
+    if not folder:
+        raise SourceLost(
+            f"source {source.name}: cannot look into {source.folder}: {problem}. "
+            "Give the right to read it; the published warehouse is unchanged."
+        )
+    parent, _, name = folder.rpartition("/")
+    return Files(parent, name, UNKNOWN, UNKNOWN, {name: problem})
 
 
 def _identity(folder: str | Path) -> tuple[int, int]:
     status = os.stat(folder)  # noqa: PTH116
     return status.st_dev, status.st_ino
-
-
-def _leads_into(link: str, folders: Collection[Path]) -> bool:
-    target = Path(os.path.realpath(link))
-    return any(target.is_relative_to(folder) for folder in folders)
-
-
-def _problem(kind: str, error: OSError) -> str:
-    return f"{kind}_unreadable: {error.strerror or type(error).__name__}"

@@ -6,11 +6,12 @@ It imports nothing heavy, since every run needs it.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from dicomhouse.dicom.bounds import Bounds
+from dicomhouse.filesystem import UNKNOWN, Files, below, os_path
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,38 +37,57 @@ class FileFacts:
 
 
 @dataclass(frozen=True)
-class Entry:
-    """One file of a batch."""
-
-    facts: FileFacts
-    os_path: str
-    problem: str | None
-    """Why it could not even be looked at."""
-
-
-@dataclass(frozen=True)
 class Batch:
     """Files of one source that make one part."""
 
     name: str
     source: str
     run_id: str
-    entries: Sequence[Entry]
+    root: str
+    """The source's folder, as the file system has it."""
+    folders: Sequence[tuple[str, str]]
+    """Path below the source and names, joined by slashes, of the files of each folder."""
+    problems: Mapping[str, tuple[str, int | None, int | None]] = field(default_factory=dict)
+    """By path below the source, of what could not even be looked at, or is no file: why, its size,
+    and its modification time in nanoseconds."""
     bounds: Bounds = field(default_factory=Bounds)
+
+    @classmethod
+    def of(
+        cls, name: str, source: str, run_id: str, root: str, files: Iterable[Files], bounds: Bounds
+    ) -> Batch:
+        """Make one of the files that were found in some folders."""
+        found = list(files)
+        problems: dict[str, tuple[str, int | None, int | None]] = {}
+        for one in found:
+            for file, size, time in one.rows() if one.problems else ():
+                if file in one.problems:
+                    told = one.problems[file], _number(size), _number(time, 1_000)
+                    problems[below(one.folder, file)] = told
+        folders = [(one.folder, one.names) for one in found]
+        return cls(name, source, run_id, root, folders, problems, bounds)
+
+    def files(self) -> Iterator[tuple[str, str]]:
+        """Path below the source and the file system's own of each file."""
+        for folder, names in self.folders:
+            for name in names.split("/"):
+                path = below(folder, name)
+                yield path, f"{self.root}/{os_path(path)}"
 
     def save(self, folder: Path) -> Path:
         path = folder / f"{self.name}.json"
-        path.write_text(json.dumps(asdict(self)))  # lone surrogates of odd names are escaped
+        plain = {**vars(self), "bounds": asdict(self.bounds)}
+        path.write_text(json.dumps(plain))  # lone surrogates of odd names are escaped
         return path
 
     @classmethod
     def load(cls, path: Path) -> Batch:
         plain = json.loads(path.read_text())
-        entries = [
-            Entry(FileFacts(**entry["facts"]), entry["os_path"], entry["problem"])
-            for entry in plain.pop("entries")
-        ]
-        return cls(entries=entries, bounds=Bounds(**plain.pop("bounds")), **plain)
+        return cls(bounds=Bounds(**plain.pop("bounds")), **plain)
+
+
+def _number(text: str, unit: int = 1) -> int | None:
+    return None if text == UNKNOWN else int(text) * unit
 
 
 @dataclass(frozen=True)

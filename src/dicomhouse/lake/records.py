@@ -12,18 +12,8 @@ import shutil
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
-from itertools import repeat
 from pathlib import Path
 from typing import Any
-
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from dicomhouse.errors import StorageError
-from dicomhouse.lake import layout
-from dicomhouse.lake.plan import Fingerprint
-
-_NOT_READ = ("unreadable", "truncated")
 
 
 @dataclass(frozen=True)
@@ -70,55 +60,6 @@ def records(parts: Path) -> Iterator[PartRecord]:
         plain: dict[str, Any] = json.loads(path.read_text())
         if plain.keys() == known:
             yield PartRecord(**plain)
-
-
-@dataclass(frozen=True)
-class Manifest:
-    """The files of a part, as they were when their rows were read."""
-
-    files: dict[str, Fingerprint]
-    not_read: frozenset[str]
-    """Paths of those that were not read in full."""
-
-
-def manifest(lake: Path, record: PartRecord) -> Manifest:
-    """Read a part's rows of `files`.
-
-    Raises:
-        StorageError: the file is gone or broken.
-    """
-    path = layout.source_folder(lake, "files", record.source) / f"{record.name}.parquet"
-    try:
-        table = pq.ParquetFile(path).read(["path", "size_bytes", "modified_at", "status", "reason"])
-    except (OSError, ValueError) as error:
-        raise StorageError(
-            f"cannot read {path}: {type(error).__name__}. Build again with --full-refresh."
-        ) from error
-    paths = table["path"].to_pylist()
-    sizes, times = _integers(table["size_bytes"]), _integers(table["modified_at"])
-    files: dict[str, Fingerprint] = dict(zip(paths, zip(sizes, times, repeat(None)), strict=True))
-    not_read = set()
-    for path, status, reason in zip(
-        paths, table["status"].to_pylist(), table["reason"].to_pylist(), strict=True
-    ):
-        if reason is None:  # it was read in full
-            continue
-        size, time, _ = files[path]
-        if size is None or reason.startswith("not_a_file"):
-            files[path] = size, time, reason
-        if status in _NOT_READ:
-            not_read.add(path)
-    return Manifest(files, frozenset(not_read))
-
-
-def _integers(column: pa.ChunkedArray) -> list[int | None]:
-    """The numbers of a column, times as microseconds; by the short way where all are there."""
-    plain: list[int | None] = (
-        column.cast("int64").to_pylist()
-        if column.null_count
-        else column.to_numpy().astype("int64").tolist()
-    )
-    return plain
 
 
 def adopt(record: PartRecord, generation: Path, target: Path) -> None:

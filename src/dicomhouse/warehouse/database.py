@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from dicomhouse.errors import ModelsFailed, QueryError, StorageError
+from dicomhouse.filesystem import Files
 from dicomhouse.resources import resource
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ _READS = {
     duckdb.StatementType.EXPLAIN,
     duckdb.StatementType.RELATION,
 }
+FilesOfPart = tuple[list[Files], dict[str, list[str]]]
+"""Its files, and by folder the names of those that were not read in full."""
 _ANALYZE = re.compile(r"\banalyze\b", re.IGNORECASE)
 
 
@@ -189,6 +192,38 @@ def differing(before: Sequence[Path], now: Sequence[Path]) -> list[tuple[str, st
                 connection.execute(f"set variable {table}_{when} = ?", [own])
         script = resource("sql", "differing.sql").read_text()
         return [(source, path) for source, path in connection.execute(script).fetchall()]
+
+
+def files_of_parts(paths: Sequence[Path]) -> dict[Path, FilesOfPart]:
+    """What parts say of their files. Parts that cannot be read are left out.
+
+    Args:
+        paths: what the parts have in the table `files`.
+    """
+    if not paths:
+        return {}
+    try:
+        return _files_of_parts(paths)
+    except duckdb.Error:
+        found: dict[Path, FilesOfPart] = {}
+        for path in paths:
+            with suppress(duckdb.Error):
+                found |= _files_of_parts([path])
+        return found
+
+
+def _files_of_parts(paths: Sequence[Path]) -> dict[Path, FilesOfPart]:
+    with duckdb.connect(config=_SETTINGS) as connection:
+        connection.execute("set variable files = ?", [[escape(str(path)) for path in paths]])
+        rows = connection.execute(resource("sql", "files_of_parts.sql").read_text()).fetchall()
+    by_part: dict[str, FilesOfPart] = {str(path): ([], {}) for path in paths}
+    for part, folder, names, sizes, times, problems, not_read in rows:
+        files, unread = by_part[part]
+        reasons = {problem["name"]: problem["reason"] for problem in problems or ()}
+        files.append(Files(folder, names, sizes, times, reasons))
+        if not_read:
+            unread[folder] = not_read
+    return {path: by_part[str(path)] for path in paths}
 
 
 def finish(database: Path, record: Mapping[str, Any]) -> None:

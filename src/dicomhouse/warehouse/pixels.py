@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from io import BufferedReader
 from pathlib import Path
 
 import duckdb
 import pyarrow as pa
 
-from dicomhouse.filesystem import os_path
+from dicomhouse.filesystem import open_file, os_path
 from dicomhouse.resources import resource
 from dicomhouse.warehouse.database import attach, writing
 
@@ -84,7 +85,7 @@ def _digest(path: Path | None) -> str | None:
     if path is None:  # its source is not of this run
         return None
     try:
-        with path.open("rb") as stream:
+        with BufferedReader(open_file(path)[0]) as stream:
             return pixel_digest(stream)
     except OSError:
         return None
