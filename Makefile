@@ -40,11 +40,11 @@ demo: $(INSTALLED)
 	$(BIN)/dicomhouse demo
 
 test: $(INSTALLED) lint
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --dist loadfile
 
 check: lint-python
 	$(if $(CHANGED_SQL),$(BIN)/sqlfluff lint --processes 2 $(CHANGED_SQL))
-	$(BIN)/pytest -m 'not slow'
+	$(BIN)/pytest -n auto --dist loadfile -m 'not slow'
 
 lint: lint-python
 	$(BIN)/sqlfluff lint --processes 2 sql dbt

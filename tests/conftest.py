@@ -5,11 +5,17 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pydicom
 import pytest
 from hypothesis import HealthCheck, settings
+
+import dicomhouse
+from dicomhouse.pipeline import build_direct
+from dicomhouse.reader import Warehouse
+from dicomhouse.settings import Settings
 
 PYDICOM_DATA = Path(pydicom.__file__).parent / "data"
 EVERYTHING = "test_"
@@ -30,6 +36,7 @@ SLOW = {
     "test_hostile": ("test_odd_names", "test_no_log", "test_what_is_shown"),
     "test_increment": ("test_any_sequence", "test_hundred_small_runs"),
     "test_pixels": ("tmp_path",),
+    "test_plan": EVERYTHING,
     "test_readme": ("demo",),
     "test_report": EVERYTHING,
     "test_sequences": EVERYTHING,
@@ -71,6 +78,25 @@ def shared_data() -> Path:
     if folder is None:
         pytest.skip("no shared studies: set DICOMHOUSE_SHARED_DATA to their folder")
     return folder
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The warehouse of the demo, for tests that only read."""
+    folder = tmp_path_factory.mktemp("demo") / "warehouse"
+    done = run_cli("demo", "--direct", "--warehouse", str(folder))
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture(scope="session")
+def studies(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
+    """A warehouse of all the shared studies, each folder a source, for tests that only read."""
+    folder = tmp_path_factory.mktemp("shared") / "warehouse"
+    sources = tuple(str(path) for path in sorted(shared_data.iterdir()) if path.is_dir())
+    build_direct(Settings(sources, folder), lambda line: None)
+    with dicomhouse.open(folder) as warehouse:
+        yield warehouse
 
 
 @pytest.fixture

@@ -28,14 +28,6 @@ from dicomhouse.testing import build_cohort, write_image
 from dicomhouse.warehouse import database
 
 
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("demo") / "warehouse"
-    done = run_cli("demo", "--direct", "--warehouse", str(folder))
-    assert done.returncode == 0, done.stderr
-    return folder
-
-
 @pytest.fixture
 def warehouse(demo: Path) -> Iterator[Warehouse]:
     with dicomhouse.open(demo) as opened:

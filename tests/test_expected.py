@@ -3,25 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-import dicomhouse
-from dicomhouse.pipeline import build_direct
 from dicomhouse.reader import Warehouse
-from dicomhouse.settings import Settings
-
-
-@pytest.fixture(scope="module")
-def studies(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
-    folder = tmp_path_factory.mktemp("shared") / "warehouse"
-    sources = tuple(str(path) for path in sorted(shared_data.iterdir()) if path.is_dir())
-    build_direct(Settings(sources, folder), lambda line: None)
-    with dicomhouse.open(folder) as warehouse:
-        yield warehouse
 
 
 @pytest.fixture(scope="module")

@@ -20,14 +20,6 @@ ROOT = Path(__file__).parents[1]
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", (ROOT / "README.md").read_text(), re.M | re.S)
 
 
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("readme")
-    done = run_cli("demo", "--direct", "--warehouse", str(folder / "warehouse"))
-    assert done.returncode == 0, done.stderr
-    return folder
-
-
 def examples(language: str, beginning: str) -> list[tuple[str, str]]:
     """Blocks of a language with the output block that follows each."""
     return [
@@ -40,7 +32,7 @@ def examples(language: str, beginning: str) -> list[tuple[str, str]]:
 def test_sql_example_prints_what_the_readme_says(
     demo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(demo)
+    monkeypatch.chdir(demo.parent)
     ((command, output),) = examples("sh", "dicomhouse sql")
     done = run_cli(*shlex.split(command)[1:])
     assert done.stdout == output
@@ -49,7 +41,7 @@ def test_sql_example_prints_what_the_readme_says(
 def test_tag_example_prints_what_the_readme_says(
     demo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(demo)
+    monkeypatch.chdir(demo.parent)
     ((command, output),) = examples("sh", "dicomhouse tag")
     done = run_cli(*shlex.split(command)[1:])
     assert done.stdout == output
@@ -58,7 +50,7 @@ def test_tag_example_prints_what_the_readme_says(
 def test_polars_example_prints_what_the_readme_says(
     demo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(demo)
+    monkeypatch.chdir(demo.parent)
     ((code, output),) = examples("python", "import")
     printed = io.StringIO()
     with redirect_stdout(printed):
