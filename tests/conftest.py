@@ -20,7 +20,7 @@ from dicomhouse.settings import Settings
 PYDICOM_DATA = Path(pydicom.__file__).parent / "data"
 EVERYTHING = "test_"
 SLOW = {
-    "test_bounds": ("test_a_worker_stays_below",),
+    "test_bounds": ("test_a_worker_stays_below", "test_hostile_files_end"),
     "test_build": EVERYTHING,
     "test_checks": EVERYTHING,
     "test_cohort": EVERYTHING,
@@ -37,9 +37,11 @@ SLOW = {
     "test_increment": ("test_any_sequence", "test_hundred_small_runs"),
     "test_pixels": ("tmp_path",),
     "test_plan": EVERYTHING,
+    "test_processes": EVERYTHING,
     "test_readme": ("demo",),
     "test_report": EVERYTHING,
     "test_sequences": EVERYTHING,
+    "test_standard": ("test_writing_twice",),
     "test_tag": ("folder",),
     "test_tags": ("folder", "test_bench_of_models"),
     "test_walker": (
