@@ -4,7 +4,7 @@ with
 
 sop_classes as (
     select distinct SOPClassUID as sop_class_uid
-    from {{ ref('stg_images') }}
+    from {{ ref('images') }}
 ),
 
 statements as (

@@ -12,7 +12,7 @@ images as (
         images.file_id,
         images.path,
         sop_classes.iod
-    from {{ ref('stg_images') }} as images
+    from {{ ref('images') }} as images
     inner join {{ source('standard', 'sop_classes') }} as sop_classes
         on images.SOPClassUID = sop_classes.sop_class_uid
 ),

@@ -24,7 +24,7 @@ with
 
 images as (
     select images.*
-    from {{ ref('stg_images') }} as images
+    from {{ ref('images') }} as images
     inner join {{ ref('int_series_images') }} as series_images
         on images.file_id = series_images.file_id
     where not series_images.is_set_aside
@@ -54,7 +54,7 @@ volumes as (
             and not series_images.is_non_volume
         ) as is_volume,
         bool_and(images.Modality = 'PT') as is_pt
-    from {{ ref('stg_images') }} as images
+    from {{ ref('images') }} as images
     inner join {{ ref('int_series_images') }} as series_images
         on images.file_id = series_images.file_id
     where not series_images.is_set_aside

@@ -9,7 +9,7 @@ images as (
         folder,
         file_id,
         path
-    from {{ ref('stg_images') }}
+    from {{ ref('images') }}
 ),
 
 series_images as (

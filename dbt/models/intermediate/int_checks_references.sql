@@ -9,7 +9,7 @@ images as (
         Modality,
         file_id,
         path
-    from {{ ref('stg_images') }}
+    from {{ ref('images') }}
 ),
 
 elements as (

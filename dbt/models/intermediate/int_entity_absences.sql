@@ -26,7 +26,7 @@ images as (
         SOPClassUID as sop_class_uid,
         file_id,
         path as file
-    from {{ ref('stg_images') }}
+    from {{ ref('images') }}
 ),
 
 listed as (

@@ -18,7 +18,7 @@ now_files as (
         files.reason,
         images.series_key
     from {{ ref('stg_files') }} as files
-    left join {{ ref('stg_images') }} as images
+    left join {{ ref('images') }} as images
         on files.file_id = images.file_id
 ),
 

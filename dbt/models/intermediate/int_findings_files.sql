@@ -5,7 +5,7 @@ files as (
 ),
 
 images as (
-    select * from {{ ref('stg_images') }}
+    select * from {{ ref('images') }}
 ),
 
 -- An invalid UID has a rule of its own.

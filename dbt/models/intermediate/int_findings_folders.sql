@@ -11,7 +11,7 @@ images as (
         series_key,
         PatientID,
         path
-    from {{ ref('stg_images') }}
+    from {{ ref('images') }}
     where patient_folder <> ''
 ),
 

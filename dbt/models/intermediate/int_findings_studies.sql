@@ -1,7 +1,7 @@
 with
 
 images as (
-    select * from {{ ref('stg_images') }}
+    select * from {{ ref('images') }}
 ),
 
 parents as (

@@ -7,7 +7,7 @@
 with
 
 images as (
-    select * from {{ ref('stg_images') }}
+    select * from {{ ref('images') }}
 ),
 
 frames_of_reference as (

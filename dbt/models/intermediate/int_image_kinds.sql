@@ -40,7 +40,7 @@ images as (
         )
         or (images.Rows is not null and not planes.has_geometry) as is_non_volume,
         planes.has_plane
-    from {{ ref('stg_images') }} as images
+    from {{ ref('images') }} as images
     inner join planes on images.file_id = planes.file_id
     left join repeats on images.file_id = repeats.file_id
 )

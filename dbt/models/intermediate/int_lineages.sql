@@ -10,7 +10,7 @@ lineages as (
         study_key,
         series_key,
         count(*) as images
-    from {{ ref('stg_images') }}
+    from {{ ref('images') }}
     group by source, Modality, patient_key, study_key, series_key
 )
 

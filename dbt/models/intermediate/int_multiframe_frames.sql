@@ -22,7 +22,7 @@ images as (
         ImagePositionPatient,
         ImageOrientationPatient,
         SpacingBetweenSlices
-    from {{ ref('stg_images') }}
+    from {{ ref('images') }}
 ),
 
 elements as (

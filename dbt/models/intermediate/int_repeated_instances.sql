@@ -9,7 +9,7 @@ images as (
         path,
         size_bytes,
         TransferSyntaxUID
-    from {{ ref('stg_images') }}
+    from {{ ref('images') }}
     where SOPInstanceUID is not null
 ),
 

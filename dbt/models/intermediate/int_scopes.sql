@@ -4,7 +4,7 @@ modalities as (
     select distinct
         source,
         Modality
-    from {{ ref('stg_images') }}
+    from {{ ref('images') }}
 ),
 
 counted as (

@@ -5,7 +5,7 @@ images as (
         source,
         series_key,
         SOPClassUID
-    from {{ ref('stg_images') }}
+    from {{ ref('images') }}
 ),
 
 sop_classes as (

@@ -9,7 +9,7 @@ mixed_files as (
     select
         images.file_id,
         coalesce(sop_classes.iod, '') as iod
-    from {{ ref('stg_images') }} as images
+    from {{ ref('images') }} as images
     left join {{ source('standard', 'sop_classes') }} as sop_classes
         on images.SOPClassUID = sop_classes.sop_class_uid
     where exists (

@@ -14,7 +14,7 @@ iod_images as (
         scopes.scope,
         sop_classes.iod,
         count(*) as images
-    from {{ ref('stg_images') }} as images
+    from {{ ref('images') }} as images
     inner join scopes
         on
             images.source = scopes.source

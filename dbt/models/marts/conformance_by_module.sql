@@ -10,7 +10,7 @@ manufacturers as (
         source,
         series_key,
         string_agg(distinct Manufacturer, ' | ' order by Manufacturer) as Manufacturer
-    from {{ ref('stg_images') }}
+    from {{ ref('images') }}
     group by source, series_key
 )
 

@@ -54,7 +54,7 @@ classes as (
         count(*) as images,
         min(FrameOfReferenceUID) as frame_min,
         max(FrameOfReferenceUID) as frame_max
-    from {{ ref('stg_images') }}
+    from {{ ref('images') }}
     group by source, patient_key, study_key, series_key, SOPClassUID
 ),
 

@@ -10,7 +10,7 @@ images as (
         patient_key,
         study_key,
         series_key
-    from {{ ref('stg_images') }}
+    from {{ ref('images') }}
 ),
 
 series as (

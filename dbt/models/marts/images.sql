@@ -1,2 +1,2 @@
 -- The columns beyond the named ones depend on what the files hold.
-select * from {{ ref('stg_images') }}
+select * from {{ source('lake', 'images') }}

@@ -7,7 +7,7 @@ images as (
         series_key,
         upper(trim(PatientIdentityRemoved)) as PatientIdentityRemoved,
         array_to_string(DeidentificationMethod, '\') as DeidentificationMethod
-    from {{ ref('stg_images') }}
+    from {{ ref('images') }}
 ),
 
 path_values as (

@@ -9,7 +9,7 @@ series as (
     select distinct
         source,
         series_key
-    from {{ ref('stg_images') }}
+    from {{ ref('images') }}
 ),
 
 checks as (

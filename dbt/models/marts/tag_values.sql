@@ -11,7 +11,7 @@ source_images as (
     select
         source,
         count(*) as images
-    from {{ ref('stg_images') }}
+    from {{ ref('images') }}
     group by source
 ),
 

@@ -1,2 +1,0 @@
--- The columns beyond the named ones depend on what the files hold.
-select * from {{ source('lake', 'images') }}
