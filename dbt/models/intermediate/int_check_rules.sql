@@ -1,14 +1,14 @@
 with
 
-rules as (
+rules as not materialized (
     select * from {{ ref('check_rules') }}
 ),
 
-limits as (
+limits as not materialized (
     select * from {{ ref('check_limits') }}
 ),
 
-tolerances as (
+tolerances as not materialized (
     select * from {{ source('run', 'tolerances') }}
 )
 

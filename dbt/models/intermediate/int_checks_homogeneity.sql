@@ -61,6 +61,18 @@ volumes as (
     group by images.source, images.series_key
 ),
 
+alike as (
+    select
+        source,
+        series_key,
+        {% for attribute in rule_attributes.values() | sum(start=[]) %}
+        {{ attribute }},
+        {% endfor %}
+        count(*) as images
+    from images
+    group by all
+),
+
 frame_values as (
     select distinct * from (
         {{ by_attribute('frames', ['source', 'series_key', 'path'], frame_attributes) }}
@@ -68,9 +80,16 @@ frame_values as (
 ),
 
 attribute_values as (
-    {{ by_attribute('images', ['source', 'series_key'], rule_attributes) }}
+    {{ by_attribute('alike', ['source', 'series_key', 'images'], rule_attributes) }}
     union all
-    select * exclude (path) from frame_values
+    select
+        source,
+        series_key,
+        1 as images,
+        rule,
+        attribute,
+        value
+    from frame_values
 ),
 
 counted as (
@@ -80,9 +99,9 @@ counted as (
         rule,
         attribute,
         value,
-        count(*) as images,
+        sum(images)::bigint as images,
         row_number() over (
-            partition by source, series_key, attribute order by count(*) desc, value
+            partition by source, series_key, attribute order by sum(images) desc, value
         ) as rank
     from attribute_values
     where value is not null

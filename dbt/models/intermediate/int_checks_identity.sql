@@ -1,6 +1,6 @@
 with
 
-images as (
+images as not materialized (
     select
         source,
         series_key,
@@ -12,11 +12,11 @@ images as (
     from {{ ref('images') }}
 ),
 
-series_images as (
+series_images as not materialized (
     select * from {{ ref('int_series_images') }}
 ),
 
-repeated as (
+repeated as not materialized (
     select * from {{ ref('int_repeated_instances') }}
 ),
 

@@ -5,7 +5,7 @@ kinds as (
     where not is_left_out
 ),
 
-localizers as (
+localizers as not materialized (
     select * from {{ ref('int_localizers') }}
 ),
 

@@ -1,6 +1,6 @@
 with
 
-images as (
+images as not materialized (
     select
         source,
         series_key,

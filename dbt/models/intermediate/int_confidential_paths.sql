@@ -1,10 +1,10 @@
 with
 
-paths as (
+paths as not materialized (
     select * from {{ ref('int_paths') }}
 ),
 
-profile as (
+profile as not materialized (
     select * from {{ ref('confidentiality_profile') }}
 ),
 

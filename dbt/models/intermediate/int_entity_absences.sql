@@ -16,7 +16,7 @@ absences as (
     ) <= 5
 ),
 
-images as (
+images as not materialized (
     select
         source,
         patient_key,

@@ -4,7 +4,7 @@ first_run as (
     select count(*) = 0 as is_first from {{ source('history', 'runs') }}
 ),
 
-then_files as (
+then_files as not materialized (
     select * from {{ source('history', 'files') }}
 ),
 
@@ -17,12 +17,12 @@ now_files as (
         files.status,
         files.reason,
         images.series_key
-    from {{ ref('stg_files') }} as files
+    from {{ ref('files') }} as files
     left join {{ ref('images') }} as images
         on files.file_id = images.file_id
 ),
 
-other_contents as (
+other_contents as not materialized (
     select * from {{ source('run', 'other_contents') }}
 )
 

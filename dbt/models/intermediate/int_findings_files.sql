@@ -1,10 +1,10 @@
 with
 
-files as (
-    select * from {{ ref('stg_files') }}
+files as not materialized (
+    select * from {{ ref('files') }}
 ),
 
-images as (
+images as not materialized (
     select * from {{ ref('images') }}
 ),
 
@@ -14,9 +14,10 @@ invalid_elements as (
         file_id,
         path,
         problem,
-        case problem_class when 'value' then 'element_invalid' else 'element_form' end as rule
-    from {{ ref('stg_elements') }}
-    where problem is not null and problem <> 'uid_invalid'
+        case problem_class when 'value' then 'element_invalid' else 'element_form' end as rule,
+        elements
+    from {{ ref('int_element_problems') }}
+    where problem <> 'uid_invalid'
 ),
 
 invalid_files as (
@@ -24,7 +25,7 @@ invalid_files as (
         file_id,
         rule,
         path,
-        count(*) as elements
+        sum(elements) as elements
     from invalid_elements
     group by file_id, rule, path
 ),

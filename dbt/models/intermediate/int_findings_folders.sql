@@ -2,7 +2,7 @@
 
 with
 
-images as (
+images as not materialized (
     select
         source,
         patient_folder,

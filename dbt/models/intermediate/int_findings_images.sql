@@ -1,11 +1,11 @@
 with
 
-images as (
+images as not materialized (
     select * from {{ ref('images') }}
 ),
 
-files as (
-    select * from {{ ref('stg_files') }}
+files as not materialized (
+    select * from {{ ref('files') }}
 ),
 
 -- Nearly every instance stands once.
@@ -19,11 +19,12 @@ repeated as (
     having count(*) > 1
 ),
 
-invalid_uids as (
+invalid_uids as not materialized (
     select
         file_id,
-        path
-    from {{ ref('stg_elements') }}
+        path,
+        elements
+    from {{ ref('int_element_problems') }}
     where problem = 'uid_invalid'
 )
 
@@ -54,7 +55,7 @@ select
     {{ only_value('images.study_key') }} as study_key,
     {{ only_value('images.series_key') }} as series_key,
     null as severity,
-    count(*)::double as measured,
+    sum(invalid_uids.elements)::double as measured,
     count(distinct files.path) as n_offenders,
     list_sort(list(distinct files.path))[1:20] as offenders,
     'No valid UID: '

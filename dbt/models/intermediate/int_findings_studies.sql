@@ -1,6 +1,6 @@
 with
 
-images as (
+images as not materialized (
     select * from {{ ref('images') }}
 ),
 
@@ -13,7 +13,7 @@ parents as (
     group by source, study_key
 ),
 
-attributes as (
+attributes as not materialized (
     select * from {{ ref('int_entity_findings') }}
     where entity = 'study' and is_failed
 )

@@ -6,7 +6,7 @@
 
 with
 
-images as (
+images as not materialized (
     select * from {{ ref('images') }}
 ),
 
@@ -76,7 +76,7 @@ role_uids as (
     {% endfor %}
 ),
 
-attributes as (
+attributes as not materialized (
     select * from {{ ref('int_entity_findings') }}
     where entity = 'frame_of_reference' and is_failed
 )

@@ -1,6 +1,6 @@
 with
 
-frames as (
+frames as not materialized (
     select * from {{ ref('frames') }}
 ),
 

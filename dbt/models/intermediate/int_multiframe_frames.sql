@@ -14,7 +14,7 @@
 
 with
 
-images as (
+images as not materialized (
     select
         file_id,
         NumberOfFrames,

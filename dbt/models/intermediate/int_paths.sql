@@ -1,7 +1,7 @@
 -- A path has one VR and tag nearly always; elsewhere the one of most images stands for it.
 with
 
-path_values as (
+path_values as not materialized (
     select * from {{ ref('int_series_path_values') }}
 ),
 
@@ -16,7 +16,7 @@ forms as (
     group by source, path, tag, vr
 ),
 
-attributes as (
+attributes as not materialized (
     select
         tag,
         keyword

@@ -1,6 +1,6 @@
 with
 
-path_values as (
+path_values as not materialized (
     select * from {{ ref('int_series_path_values') }}
     where not is_empty
 ),
@@ -22,6 +22,7 @@ components as (
     cross join unnest(string_split_regex(path_values.value, '[\\^=]')) as component (text)
 ),
 
+-- Each is looked for by its longest word.
 sought as (
     select
         source,
@@ -34,43 +35,90 @@ sought as (
     where length(replace(words, ' ', '')) >= shortest
 ),
 
-texts as (
+-- A component of a UID is often a small number: only longer ones mean something.
+texts as not materialized (
     select
         source,
         patient_key,
         path,
-        vr,
         value_key,
-        case
-            when vr = 'UI' then concat(' ', replace(value, '.', ' '), ' ')
-            else {{ searchable('value') }}
-        end as words
+        case when vr = 'UI' then value else upper(value) end as text,
+        case when vr = 'UI' then 6 else 3 end as shortest,
+        vr = 'UI' as is_uid
     from path_values
     where vr in ('AE', 'CS', 'LO', 'LT', 'PN', 'SH', 'ST', 'UC', 'UI', 'UN', 'UR', 'UT')
 ),
 
--- A component of a UID is often a small number: only longer ones mean something.
-text_words as (
+few as (
+    select
+        source,
+        patient_key
+    from sought
+    group by source, patient_key
+    having count(*) <= 20
+),
+
+-- Texts of a patient with few words to look for are searched for each of them ...
+hits as (
     select
         texts.*,
-        parts.word
+        sought.identifier,
+        sought.words as sought_words
     from texts
-    cross join unnest(string_split(texts.words, ' ')) as parts (word)
-    where length(parts.word) >= case when texts.vr = 'UI' then 6 else 3 end
+    inner join few using (source, patient_key)
+    inner join sought using (source, patient_key)
+    where
+        texts.path <> sought.identifier
+        and sought.longest >= texts.shortest
+        and contains(texts.text, sought.word)
+),
+
+-- ... and those of the others are taken apart, so that words meet words.
+apart as (
+    select
+        texts.*,
+        {{ words_of('texts.text', 'texts.is_uid') }} as words
+    from texts
+    anti join few using (source, patient_key)
+),
+
+text_words as (
+    select
+        apart.*,
+        parts.word
+    from apart
+    cross join unnest(string_split(apart.words, ' ')) as parts (word)
+    where length(parts.word) >= apart.shortest
+),
+
+matches as (
+    select
+        source,
+        path,
+        value_key,
+        identifier,
+        sought_words,
+        {{ words_of('text', 'is_uid') }} as words
+    from hits
+    union all
+    select
+        text_words.source,
+        text_words.path,
+        text_words.value_key,
+        sought.identifier,
+        sought.words as sought_words,
+        text_words.words
+    from text_words
+    inner join sought using (source, patient_key, word)
+    where text_words.path <> sought.identifier
 )
 
 select
-    text_words.source,
-    text_words.path,
-    text_words.value_key,
-    list_sort(list(distinct sought.identifier)) as identifiers,
-    bool_or(sought.words = text_words.words) as is_whole
-from text_words
-inner join sought
-    on
-        text_words.source = sought.source
-        and text_words.patient_key = sought.patient_key
-        and text_words.word = sought.word
-        and text_words.path <> sought.identifier
-where contains(text_words.words, sought.words)
-group by text_words.source, text_words.path, text_words.value_key
+    source,
+    path,
+    value_key,
+    list_sort(list(distinct identifier)) as identifiers,
+    bool_or(sought_words = words) as is_whole
+from matches
+where contains(words, sought_words)
+group by source, path, value_key

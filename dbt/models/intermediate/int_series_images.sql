@@ -1,10 +1,10 @@
 with
 
-images as (
+images as not materialized (
     select * from {{ ref('images') }}
 ),
 
-kinds as (
+kinds as not materialized (
     select * from {{ ref('int_image_kinds') }}
 ),
 

@@ -1,6 +1,6 @@
 with
 
-images as (
+images as not materialized (
     select
         source,
         series_key,
@@ -8,7 +8,7 @@ images as (
     from {{ ref('images') }}
 ),
 
-sop_classes as (
+sop_classes as not materialized (
     select * from {{ source('standard', 'sop_classes') }}
 )
 

@@ -1,6 +1,6 @@
 with
 
-localizers as (
+localizers as not materialized (
     select
         file_id,
         frame

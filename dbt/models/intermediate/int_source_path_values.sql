@@ -1,17 +1,23 @@
+-- Values are counted by Modality; only of a source with several are these added up once more.
 with
 
-lineages as (
+lineages as not materialized (
     select * from {{ ref('int_lineages') }}
 ),
 
-path_values as (
-    {{ in_scopes(ref('int_series_path_values'), ['*']) }}
+scopes as not materialized (
+    select * from {{ ref('int_scopes') }}
 ),
 
-counted as (
+several as (
+    select distinct source from scopes
+    where not is_modality
+),
+
+by_modality as (
     select
         source,
-        scope,
+        Modality,
         path,
         value_key,
         is_empty,
@@ -21,22 +27,43 @@ counted as (
         min(number_mean) as number_mean,
         sum(images)::bigint as images,
         count(*) as lineages
-    from path_values
-    group by source, scope, path, value_key, is_empty
+    from {{ ref('int_series_path_values') }}
+    group by source, Modality, path, value_key, is_empty
+),
+
+counted as (
+    select
+        source,
+        case
+            when source in (select several.source from several) then coalesce(Modality, '(none)')
+            else '(all)'
+        end as scope,
+        * exclude (source, Modality)
+    from by_modality
+
+    union all
+
+    select
+        source,
+        '(all)' as scope,
+        path,
+        value_key,
+        is_empty,
+        min(value) as value,
+        min(number_min) as number_min,
+        max(number_max) as number_max,
+        min(number_mean) as number_mean,
+        sum(images)::bigint as images,
+        sum(lineages)::bigint as lineages
+    from by_modality
+    where source in (select several.source from several)
+    group by source, path, value_key, is_empty
 ),
 
 -- A lineage that shares neither patient nor series counts for one of each: the others are few.
-sharing as (
-    select
-        path_values.source,
-        path_values.scope,
-        path_values.path,
-        path_values.value_key,
-        path_values.is_empty,
-        count(*) as lineages,
-        count(distinct path_values.series_key) as series,
-        count(distinct path_values.patient_key) as patients
-    from path_values
+shared_values as (
+    select path_values.*
+    from {{ ref('int_series_path_values') }} as path_values
     inner join lineages
         on
             path_values.source = lineages.source
@@ -45,9 +72,20 @@ sharing as (
             and path_values.study_key = lineages.study_key
             and path_values.series_key = lineages.series_key
     where lineages.shares
-    group by
-        path_values.source, path_values.scope, path_values.path, path_values.value_key,
-        path_values.is_empty
+),
+
+sharing as (
+    select
+        source,
+        scope,
+        path,
+        value_key,
+        is_empty,
+        count(*) as lineages,
+        count(distinct series_key) as series,
+        count(distinct patient_key) as patients
+    from ({{ in_scopes('shared_values', ['*']) }})
+    group by source, scope, path, value_key, is_empty
 )
 
 select

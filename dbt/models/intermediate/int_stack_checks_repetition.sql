@@ -1,10 +1,10 @@
 with
 
-geometry as (
+geometry as not materialized (
     select * from {{ ref('series_geometry') }}
 ),
 
-positions as (
+positions as not materialized (
     select * from {{ ref('int_stack_positions') }}
 ),
 

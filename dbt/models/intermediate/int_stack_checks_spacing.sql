@@ -1,6 +1,6 @@
 with
 
-geometry as (
+geometry as not materialized (
     select * from {{ ref('series_geometry') }}
 ),
 

@@ -1,6 +1,6 @@
 with
 
-slices as (
+slices as not materialized (
     select * from {{ ref('int_slices') }}
 ),
 

@@ -1,10 +1,10 @@
 with
 
-attributes as (
+attributes as not materialized (
     select * from {{ ref('int_iod_attributes') }}
 ),
 
-scopes as (
+scopes as not materialized (
     select * from {{ ref('int_scopes') }}
 ),
 
@@ -24,7 +24,7 @@ iod_images as (
     group by images.source, scopes.scope, sop_classes.iod
 ),
 
-paths as (
+paths as not materialized (
     select
         source,
         path,

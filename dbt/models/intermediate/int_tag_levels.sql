@@ -2,7 +2,7 @@
 
 with
 
-entity_paths as (
+entity_paths as not materialized (
     select * from {{ ref('int_entity_paths') }}
 ),
 

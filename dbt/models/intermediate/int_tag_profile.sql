@@ -1,24 +1,24 @@
 with
 
-scope_paths as (
+scope_paths as not materialized (
     select * from {{ ref('int_entity_paths') }}
     where level = 'source'
 ),
 
-path_values as (
+path_values as not materialized (
     select * from {{ ref('int_source_path_values') }}
     where not is_empty
 ),
 
-levels as (
+levels as not materialized (
     select * from {{ ref('int_tag_levels') }}
 ),
 
-paths as (
+paths as not materialized (
     select * from {{ ref('int_paths') }}
 ),
 
-standard_paths as (
+standard_paths as not materialized (
     select * from {{ ref('int_standard_paths') }}
 ),
 

@@ -1,14 +1,14 @@
 with
 
-series_iods as (
+series_iods as not materialized (
     select * from {{ ref('int_series_iods') }}
 ),
 
-attributes as (
+attributes as not materialized (
     select * from {{ ref('int_iod_attributes') }}
 ),
 
-found as (
+found as not materialized (
     select * from {{ ref('int_series_paths') }}
 ),
 

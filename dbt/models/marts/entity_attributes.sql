@@ -1,14 +1,14 @@
 with
 
-entities as (
+entities as not materialized (
     select * from {{ ref('int_attribute_entities') }}
 ),
 
-files as (
+files as not materialized (
     select
         file_id,
         path
-    from {{ ref('stg_files') }}
+    from {{ ref('files') }}
 ),
 
 -- Most values belong to images alone: they are left out before anything is made of them.
@@ -80,6 +80,7 @@ listed as (
         sum(classes.images)::bigint as images
     from classes
     inner join entities on classes.sop_class_uid = entities.sop_class_uid
+    where entities.path in (select split_part(entity_paths.path, '.', 1) from entity_paths)
     group by
         classes.source, classes.patient_key, classes.study_key, classes.series_key, entities.path
     having count(distinct entities.entity) = 1

@@ -12,4 +12,4 @@ select
     SOPInstanceUID,
     TransferSyntaxUID,
     run_id
-from {{ ref('stg_files') }}
+from {{ source('lake', 'files') }}

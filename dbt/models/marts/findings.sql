@@ -1,10 +1,10 @@
 with
 
-rules as (
+rules as not materialized (
     select * from {{ ref('int_check_rules') }}
 ),
 
-images as (
+images as not materialized (
     select
         source,
         patient_key,

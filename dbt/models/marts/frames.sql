@@ -1,10 +1,10 @@
 with
 
-images as (
+images as not materialized (
     select * from {{ ref('images') }}
 ),
 
-multiframe as (
+multiframe as not materialized (
     select * from {{ ref('int_multiframe_frames') }}
 ),
 

@@ -5,11 +5,11 @@ varying as (
     where scope = '(all)' and level = 'series' and state = 'varies'
 ),
 
-path_values as (
+path_values as not materialized (
     select * from {{ ref('int_series_path_values') }}
 ),
 
-paths as (
+paths as not materialized (
     select * from {{ ref('int_paths') }}
 ),
 

@@ -5,7 +5,7 @@ entity_paths as (
     where scope = '(all)' and level = 'patient'
 ),
 
-paths as (
+paths as not materialized (
     select * from {{ ref('int_paths') }}
 )
 

@@ -1,6 +1,6 @@
 with
 
-images as (
+images as not materialized (
     select * from {{ ref('images') }}
 ),
 

@@ -6,16 +6,16 @@ path_values as (
 ),
 
 -- The items of a sequence have rows of their own.
-paths as (
+paths as not materialized (
     select * from {{ ref('int_paths') }}
     where vr <> 'SQ'
 ),
 
-confidential as (
+confidential as not materialized (
     select * from {{ ref('int_confidential_paths') }}
 ),
 
-repeated as (
+repeated as not materialized (
     select * from {{ ref('int_repeated_identifiers') }}
 )
 

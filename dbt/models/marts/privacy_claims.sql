@@ -10,16 +10,16 @@ images as (
     from {{ ref('images') }}
 ),
 
-path_values as (
+path_values as not materialized (
     select * from {{ ref('int_series_path_values') }}
     where not is_empty
 ),
 
-confidential as (
+confidential as not materialized (
     select * from {{ ref('int_confidential_paths') }}
 ),
 
-repeated as (
+repeated as not materialized (
     select * from {{ ref('int_repeated_identifiers') }}
 ),
 
@@ -46,19 +46,38 @@ claims as (
     group by all
 ),
 
-series_paths as (
-    select
+repeating as (
+    select distinct
         path_values.source,
         path_values.series_key,
-        path_values.path,
-        bool_or(repeated.path is not null) as is_repeating
+        path_values.path
     from path_values
-    left join repeated
+    inner join repeated
         on
             path_values.source = repeated.source
             and path_values.path = repeated.path
             and path_values.value_key = repeated.value_key
-    group by path_values.source, path_values.series_key, path_values.path
+),
+
+held as (
+    select distinct
+        source,
+        series_key,
+        path
+    from {{ ref('int_lineage_paths') }}
+    where present > 0
+),
+
+series_paths as (
+    select
+        held.*,
+        repeating.path is not null as is_repeating
+    from held
+    left join repeating
+        on
+            held.source = repeating.source
+            and held.series_key = repeating.series_key
+            and held.path = repeating.path
 ),
 
 found as (

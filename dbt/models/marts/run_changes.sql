@@ -1,6 +1,6 @@
 with
 
-this_run as (
+this_run as not materialized (
     select * from {{ source('history', 'this_run') }}
 ),
 
@@ -8,7 +8,7 @@ first_run as (
     select count(*) = 0 as is_first from {{ source('history', 'runs') }}
 ),
 
-file_changes as (
+file_changes as not materialized (
     select * from {{ ref('int_file_changes') }}
 ),
 
@@ -22,7 +22,7 @@ then_series as (
     group by source, series_key
 ),
 
-now_series as (
+now_series as not materialized (
     select
         source,
         series_key,
@@ -42,11 +42,11 @@ touched_series as (
     from file_changes
 ),
 
-then_tags as (
+then_tags as not materialized (
     select * from {{ source('history', 'tag_levels') }}
 ),
 
-now_tags as (
+now_tags as not materialized (
     select
         source,
         path,

@@ -1,10 +1,10 @@
 with
 
-images as (
+images as not materialized (
     select * from {{ ref('images') }}
 ),
 
-geometry as (
+geometry as not materialized (
     select * from {{ ref('series_geometry') }}
 ),
 

@@ -1,6 +1,6 @@
 with
 
-rules as (
+rules as not materialized (
     select * from {{ ref('int_check_rules') }}
     where level = 'series'
 ),

@@ -1,14 +1,14 @@
 with
 
-positions as (
+positions as not materialized (
     select * from {{ ref('int_stack_positions') }}
 ),
 
-slices as (
+slices as not materialized (
     select * from {{ ref('int_slices') }}
 ),
 
-spacings as (
+spacings as not materialized (
     select * from {{ ref('int_stack_spacings') }}
 ),
 

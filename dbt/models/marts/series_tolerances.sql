@@ -1,6 +1,6 @@
 with
 
-spacings as (
+spacings as not materialized (
     select * from {{ ref('int_stack_spacings') }}
 ),
 

@@ -4,7 +4,7 @@
 
 with
 
-levels as (
+levels as not materialized (
     select * from {{ ref('tag_levels') }}
 ),
 
@@ -13,16 +13,16 @@ entity_paths as (
     where scope = '(all)' and state = 'varies' and images >= 2
 ),
 
-path_values as (
+path_values as not materialized (
     select * from {{ ref('int_series_path_values') }}
     where not is_empty
 ),
 
-files as (
+files as not materialized (
     select
         file_id,
         path
-    from {{ ref('stg_files') }}
+    from {{ ref('files') }}
 ),
 
 contradicting as (

@@ -10,7 +10,7 @@ standard_paths as (
     where scope = '(all)'
 ),
 
-paths as (
+paths as not materialized (
     select * from {{ ref('int_paths') }}
 )
 

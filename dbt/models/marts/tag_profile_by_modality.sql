@@ -1,10 +1,10 @@
 with
 
-profiles as (
+profiles as not materialized (
     select * from {{ ref('int_tag_profile') }}
 ),
 
-scopes as (
+scopes as not materialized (
     select * from {{ ref('int_scopes') }}
     where is_modality
 )
