@@ -1,3 +1,4 @@
+-- Counted for each lineage once, before they are added up in five ways.
 select
     source,
     Modality,
