@@ -35,7 +35,12 @@ class Past:
 
 
 pasts = st.builds(
-    Past, st.sampled_from(SOURCES), trees.filter(bool), st.sets(paths), st.booleans(), st.just(False)
+    Past,
+    st.sampled_from(SOURCES),
+    trees.filter(bool),
+    st.sets(paths),
+    st.booleans(),
+    st.just(False),
 )
 
 
@@ -79,7 +84,7 @@ def part(number: int, past: Past) -> Part:
 
 @given(
     lakes(),
-    st.fixed_dictionaries({source: trees for source in SOURCES}),
+    st.fixed_dictionaries(dict.fromkeys(SOURCES, trees)),
     st.fixed_dictionaries({source: st.sets(paths) for source in SOURCES}),
     st.booleans(),
     st.randoms(),
