@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from io import FileIO
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from dicomhouse.dicom.bounds import Bounds
+from dicomhouse.diff import file_elements
+from dicomhouse.errors import UsageError
 from dicomhouse.filesystem import Files, open_file
 from dicomhouse.lake import extract
 from dicomhouse.lake.extract import extract_batch
 from dicomhouse.lake.orders import Batch
 from dicomhouse.testing import write_image
+from dicomhouse.warehouse import pixels
 
 
 class BadDisk(io.BytesIO):
@@ -65,3 +69,24 @@ def test_vanished_refused_and_unread_files_are_rows_and_the_rest_goes_on(
         "bad_disk": "file_unreadable: Input/output error",
         "loop": problem,
     }
+
+
+def test_pipe_is_opened_without_waiting_and_found_out(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    for name in ("pipe", "folder"):
+        with pytest.raises(OSError, match="no file any more"):
+            open_file(tmp_path / name)
+    with pytest.raises(UsageError, match="no file any more"):
+        file_elements(tmp_path / "pipe")
+    assert pixels._digest(tmp_path / "pipe") is None
+
+
+def test_file_is_told_as_it_was_opened_whatever_stands_there_now(tmp_path: Path) -> None:
+    write_image(tmp_path / "1")
+    size = (tmp_path / "1").stat().st_size
+    stream, status = open_file(tmp_path / "1")
+    (tmp_path / "2").write_bytes(b"another")
+    (tmp_path / "2").replace(tmp_path / "1")
+    with stream:
+        assert (len(stream.read()), status.st_size) == (size, size)

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dicomhouse.errors import UsageError
+from dicomhouse import listing
+from dicomhouse.errors import SourceLost, UsageError
 from dicomhouse.filesystem import Files, below, os_path, printable
 from dicomhouse.lake.plan import batches, n_files
 from dicomhouse.scan import Scan, Source, sources_of
+
+
+MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
+"""A file system that keeps more times than others do."""
 
 
 def files(*sources: Source, apart: bool = False) -> list[list[Files]]:
@@ -125,3 +131,93 @@ def test_name_that_is_stored_leads_back_to_its_file(name: bytes) -> None:
 def test_name_beyond_any_file_system_is_wrong_usage() -> None:
     with pytest.raises(UsageError, match="no such folder"):
         Source.parse("x" * 300)
+
+
+def build_tree(root: Path) -> list[Source]:
+    """Two sources, one within the other, with all that a tree may hold but links to folders."""
+    names = ("1", "b/2", "b/1", "b/c/d/1", "b/c/é\n'", "own/hidden", "z/inner/1", "z/inner/2/3")
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(name)
+    (root / "empty").mkdir()
+    (root / "b" / "broken").symlink_to("nowhere")
+    (root / "b" / "linked").symlink_to(root / "1")
+    odd = os.fsencode(root) + b"/\xff"
+    os.mkdir(odd)  # noqa: PTH102
+    for name in (b"\\", b"\xfe", b"z"):
+        with open(odd + b"/" + name, "wb"):  # noqa: PTH123
+            pass
+    return [Source("outer", root), Source("inner", root / "z" / "inner")]
+
+
+@pytest.mark.parametrize("end", ["awaited", "met", "killed"])
+def test_process_that_looks_ahead_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    sources = build_tree(tmp_path)
+    own = [tmp_path / "own"]
+    there = [list(Scan(sources, own=own).files(source)) for source in sources]
+    assert [sum(one.n_files for one in found) for found in there] == [10, 2]
+    scan = Scan(sources, own=own, apart=True)
+    listings = scan._listings
+    assert listings._process is not None
+    if end == "killed":
+        listings._process.kill()
+    if end != "met":
+        listings._thread.join()
+    with monkeypatch.context() as patched:
+        if end == "awaited":
+            patched.setattr(listing, "look", None)
+        assert [list(scan.files(source)) for source in sources] == there
+    scan.close()
+
+
+def test_links_are_followed_by_who_looks_through_not_ahead(tmp_path: Path) -> None:
+    sources = build_tree(tmp_path)
+    (tmp_path / "a link").symlink_to(tmp_path / "b")
+    (tmp_path / "b" / "loop").symlink_to(tmp_path)
+    there = files(*sources)
+    assert "a link/c/d" in [one.folder for one in there[0]]
+    assert "b" not in [one.folder for one in there[0]]
+    scan = Scan(sources, apart=True)
+    scan._listings._thread.join()
+    assert [list(scan.files(source)) for source in sources] == there
+    scan.close()
+
+
+def test_many_sources_are_looked_at_once_each(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sources = [Source(str(number), tmp_path / str(number)) for number in range(100)]
+    for source in sources:
+        source.folder.mkdir()
+    calls: list[str] = []
+    real = os.stat
+    monkeypatch.setattr(os, "stat", lambda path, **named: calls.append(path) or real(path, **named))
+    files(*sources)
+    monkeypatch.undo()
+    assert len(calls) <= 3 * len(sources)
+
+
+def test_source_that_became_another_folder_is_told(tmp_path: Path) -> None:
+    (tmp_path / "s").mkdir()
+    source = Source("s", tmp_path / "s")
+    scan = Scan([source])
+    source.folder.rename(tmp_path / "elsewhere")
+    source.folder.mkdir()
+    with pytest.raises(SourceLost, match="replaced or unmounted"):
+        list(scan.files(source))
+    source.folder.rmdir()
+    with pytest.raises(SourceLost, match="Is it mounted"):
+        Scan([source])
+
+
+def test_time_beyond_the_tables_is_unknown() -> None:
+    with TemporaryDirectory(dir=MEMORY) as name:
+        for number, time in enumerate((2**44 * 10**9, 1_700_000_000_123_456_789)):
+            (Path(name) / str(number)).touch()
+            os.utime(Path(name) / str(number), ns=(0, time))
+        if (Path(name) / "0").stat().st_mtime_ns < 2**64:
+            pytest.skip("this file system keeps no such times")
+        ((found,),) = files(Source("s", Path(name)))
+    assert found.times == "- 1700000000123456"

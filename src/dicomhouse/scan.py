@@ -121,9 +121,8 @@ class Scan:
             with suppress(OSError):
                 self._roots.add(_identity(folder))
         folders = [str(source.folder) for source in sources]
-        self._listings = Listings(
-            folders, {*folders, *map(str, others)}, list(map(str, own)), apart
-        )
+        self._elsewhere = {*folders, *map(str, others)}
+        self._listings = Listings(folders, self._elsewhere, list(map(str, own)), apart)
 
     def files(self, source: Source) -> Iterator[Files]:
         """The files below a source, folder by folder in the order of their names.
@@ -142,6 +141,8 @@ class Scan:
             folder, below, is_link = next(pending[-1], ("", "", False))
             if not folder:
                 pending.pop()
+                continue
+            if below and folder in self._elsewhere:
                 continue
             if is_link:
                 with suppress(OSError):  # its listing says why
