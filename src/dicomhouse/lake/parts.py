@@ -23,6 +23,7 @@ from dicomhouse.dicom.elements import Element, Headers
 from dicomhouse.dicom.typed import column_value, sequence_json
 from dicomhouse.filesystem import microseconds
 from dicomhouse.lake import keys, layout
+from dicomhouse.lake.coded import Codes, dictionary
 from dicomhouse.lake.orders import FileFacts
 from dicomhouse.lake.schema import (
     ELEMENTS,
@@ -37,8 +38,6 @@ from dicomhouse.standard.dictionary import Attribute, attribute, attribute_of_ke
 
 # With Arrow's own allocator the first part that a process writes takes twice as long.
 pa.set_memory_pool(pa.system_memory_pool())
-
-Codes = NDArray[np.int32]
 
 ROW_GROUP_IMAGES = 65_536
 ROW_GROUP_ELEMENTS = 1 << 20
@@ -386,7 +385,7 @@ class _Batch:
         places = np.searchsorted(members, self.codes[rows]).astype(np.int32)
         if values.type == pa.string():
             places[rows < 0] = -1
-            return _dictionary(values, places)
+            return dictionary(values, places)
         return values.take(pa.array(places, mask=rows < 0))
 
     def _sequence_column(self, entry: Attribute, rows: Codes) -> pa.Array:
@@ -435,7 +434,7 @@ class _Batch:
         numbers, sizes = self.numbers[codes], self.sizes[codes]
 
         def of_kind(get: Callable[[Element], str | None]) -> pa.Array:
-            return _dictionary(pa.array(map(get, self.kinds), pa.string()), kinds)
+            return dictionary(pa.array(map(get, self.kinds), pa.string()), kinds)
 
         def number_of_kind(get: Callable[[Element], int], dtype: Any) -> pa.Array:
             return pa.array(np.array([get(kind) for kind in self.kinds], dtype)[kinds])
@@ -444,12 +443,12 @@ class _Batch:
         columns = {
             "file_id": pa.array(self.file_ids[file_of]),
             **{
-                f.name: _dictionary(pa.array([key[place] for key in self.keys], f.type), file_of)
+                f.name: dictionary(pa.array([key[place] for key in self.keys], f.type), file_of)
                 for place, f in enumerate(KEYS)
             },
             "position": pa.array(rows - self.starts[file_of]),
             "path": of_kind(lambda e: e.path),
-            "item": _dictionary(items, self.headers.item_codes[rows]),
+            "item": dictionary(items, self.headers.item_codes[rows]),
             "tag": of_kind(lambda e: f"{e.tag:08X}"),
             "keyword": of_kind(lambda e: e.keyword),
             "private_creator": of_kind(lambda e: e.private_creator),
@@ -457,34 +456,16 @@ class _Batch:
             "vr": of_kind(lambda e: e.vr),
             "vr_file": of_kind(lambda e: e.vr_file),
             "vm": number_of_kind(lambda e: e.vm, np.int32),
-            "value": _dictionary(self.values, codes),
+            "value": dictionary(self.values, codes),
             "number": pa.array(numbers, mask=np.isnan(numbers)),
             "n_bytes": pa.array(sizes, mask=sizes < 0),
-            "digest": _dictionary(self.digests, codes),
+            "digest": dictionary(self.digests, codes),
             "problem": of_kind(lambda e: e.problem),
             "problem_class": of_kind(lambda e: e.problem_class),
             "structural": number_of_kind(lambda e: e.structural, np.bool_),
         }
         fields = [f.with_type(columns[f.name].type) for f in ELEMENTS]
         return pa.table([columns[f.name] for f in ELEMENTS], schema=pa.schema(fields))
-
-
-def _dictionary(values: pa.StringArray, codes: Codes) -> pa.DictionaryArray:
-    """Texts chosen by code (none where it is below 0), as a dictionary of just those that occur.
-
-    A dictionary cannot hold a null, so the indices are masked instead.
-    """
-    is_used = np.zeros(len(values) + 1, dtype=np.bool_)  # the last one for no code at all
-    is_used[codes] = True
-    used = np.flatnonzero(is_used[:-1])
-    distinct = values.take(pa.array(used)).dictionary_encode()
-    places = np.full(len(values) + 1, -1, dtype=np.int32)
-    places[used] = distinct.indices.fill_null(-1).to_numpy()
-    indices = places[codes]
-    has_null = len(indices) and indices.min() < 0
-    return pa.DictionaryArray.from_arrays(
-        pa.array(indices, mask=indices < 0 if has_null else None), distinct.dictionary
-    )
 
 
 def _pixel_bytes(

@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from dicomhouse.lake import layout
+from dicomhouse.lake.coded import used
 from dicomhouse.lake.orders import Input, Rewrite
 from dicomhouse.lake.parts import (
     ROW_GROUP_ELEMENTS,
@@ -196,25 +197,9 @@ class _Rewritten:
     def _flush(self) -> None:
         table = pa.concat_tables(self._waiting, promote_options="default").unify_dictionaries()
         table = table.combine_chunks().cast(self._schema)
-        table = pa.table([_used(column) for column in table.columns], schema=self._schema)
+        table = pa.table([used(column) for column in table.columns], schema=self._schema)
         if self._file is None:
             self._file = self._new(schema=self._schema)
         for start in range(0, len(table), self._row_group):
             self._file.write(table.slice(start, self._row_group))
         self._waiting, self._rows = [], 0
-
-
-def _used(column: pa.ChunkedArray) -> pa.Array:
-    """A column of one chunk whose dictionary, if it has one, holds no value that is not used.
-
-    What is no longer in the lake must not stay in its files.
-    """
-    array = column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
-    if not pa.types.is_dictionary(array.type):
-        return array
-    codes = array.indices.drop_null().to_numpy()
-    used = np.flatnonzero(np.bincount(codes, minlength=len(array.dictionary)))
-    label = np.full(max(len(array.dictionary), 1), -1, dtype=np.int32)
-    label[used] = np.arange(len(used), dtype=np.int32)
-    indices = pa.array(label).take(array.indices)
-    return pa.DictionaryArray.from_arrays(indices, array.dictionary.take(pa.array(used)))
