@@ -15,6 +15,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from counting import counted, grouped
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from incremental import build_lake, lake_rows
@@ -105,6 +106,9 @@ def test_any_sequence_of_changes_gives_the_lake_of_one_clean_build(
             build_lake(Settings(sources, root / "w", **of))
         build_lake(Settings(sources, root / "clean", allow_empty=True))
         assert lake_rows(root / "w") == lake_rows(root / "clean")
+        generation = current(root / "w")
+        assert generation is not None
+        assert counted(generation.lake) == grouped(generation.lake)
 
 
 def write(path: Path, kind: str, second: int = 1_700_000_000) -> None:

@@ -57,16 +57,34 @@ def test_tables_have_the_columns_and_plain_types_of_the_contract(tmp_path: Path)
     assert not [f for f in read if pa.types.is_dictionary(f.type)]
 
 
+def test_only_what_is_each_files_own_is_written_without_a_dictionary(tmp_path: Path) -> None:
+    write(tmp_path, {"1": encode(ImageType=["ORIGINAL", "PRIMARY"], KVP="1")})
+    plain = {}
+    for part in tmp_path.rglob("*.parquet"):
+        group = pq.read_metadata(part).row_group(0)
+        columns = [group.column(number) for number in range(group.num_columns)]
+        plain[part.relative_to(tmp_path).parts[0]] = {
+            column.path_in_schema
+            for column in columns
+            if "RLE_DICTIONARY" not in column.encodings and column.physical_type != "BOOLEAN"
+        }
+    own = {"file_id", "path", "modified_at", "SOPInstanceUID"}
+    assert plain == {
+        "files": own, "images": own | {"MediaStorageSOPInstanceUID"},
+        "elements": set(), "_value_counts": {"content"},
+    }  # fmt: skip
+
+
 def test_partitions_are_source_and_modality(tmp_path: Path) -> None:
     write(tmp_path, {
         "1": encode(Modality="CT"), "2": encode(Modality="../x"), "3": encode(), "4": b"text",
     })  # fmt: skip
     folders = {str(p.parent.relative_to(tmp_path)) for p in tmp_path.rglob("*.parquet")}
     null = "Modality=__HIVE_DEFAULT_PARTITION__"
-    assert folders == {
-        "files/source=s", "images/source=s/Modality=CT", f"images/source=s/{null}",
-        "elements/source=s/Modality=CT", f"elements/source=s/{null}",
-    }  # fmt: skip
+    tables = ("images", "elements", "_value_counts")
+    assert folders == {"files/source=s"} | {
+        f"{table}/source=s/{modality}" for table in tables for modality in ("Modality=CT", null)
+    }
     assert partition_value("a/b") is None
     assert len(rows(tmp_path, "files")) == 4
     assert len(rows(tmp_path, "images")) == 3

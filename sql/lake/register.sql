@@ -28,3 +28,14 @@ from read_parquet(
     union_by_name = true,
     hive_types = { 'source': varchar, 'Modality': varchar }
 );
+
+-- What images say at each path, and how many of a series say it, counted part by part: of models
+-- alone, and no table of the lake.
+create or replace view lake.value_counts as
+select *
+from read_parquet(
+    '{lake_glob}/_value_counts/**/*.parquet',
+    hive_partitioning = true,
+    union_by_name = true,
+    hive_types = { 'source': varchar, 'Modality': varchar }
+);

@@ -7,6 +7,9 @@ from pathlib import Path
 from urllib.parse import quote
 
 TABLES = ("files", "elements", "images")
+VALUE_COUNTS = "_value_counts"
+"""What the models need of each part beside its rows (`schema.VALUE_COUNTS`): a folder like those of
+the tables that is none of them, and may change with any release."""
 NULL_PARTITION = "__HIVE_DEFAULT_PARTITION__"
 COLUMNS_PART = "0-columns.parquet"
 """An empty part with every column: globs always match, and the first file has the full schema."""
@@ -36,7 +39,7 @@ def partition_folder(lake: Path, table: str, source: str, modality: str | None) 
 def written(lake: Path, source: str, name: str) -> list[str]:
     """The files of a part below `lake`, as they are found there."""
     found = []
-    for table in TABLES:
+    for table in (*TABLES, VALUE_COUNTS):
         folder = source_folder(lake, table, source)
         found += [folder / f"{name}.parquet", *folder.glob(f"*/{name}.parquet")]
     return [str(path.relative_to(lake)) for path in found if path.exists()]

@@ -22,13 +22,15 @@ from pydicom.uid import UID
 from dicomhouse.dicom.elements import Element, Headers
 from dicomhouse.dicom.typed import column_value, sequence_json
 from dicomhouse.filesystem import microseconds
-from dicomhouse.lake import keys, layout
+from dicomhouse.lake import counts, keys, layout
+from dicomhouse.lake.coded import Coded, Codes
 from dicomhouse.lake.orders import FileFacts
 from dicomhouse.lake.schema import (
     ELEMENTS,
     FILES,
     IMAGE_LINEAGE,
     KEYS,
+    VALUE_COUNTS,
     image_column,
     image_type,
     named_by_models,
@@ -38,15 +40,30 @@ from dicomhouse.standard.dictionary import Attribute, attribute, attribute_of_ke
 # With Arrow's own allocator the first part that a process writes takes twice as long.
 pa.set_memory_pool(pa.system_memory_pool())
 
-Codes = NDArray[np.int32]
-
 ROW_GROUP_IMAGES = 65_536
 ROW_GROUP_ELEMENTS = 1 << 20
 _PAGE_BYTES = 16 << 20
 _WRITE_ROWS = 1 << 16
 _ZSTD_LEVEL = 1
-SORTED_BY = ["path", "tag", "keyword"]
-"""Columns of `elements` whose least and greatest values tell its row groups apart."""
+
+
+@dataclass(frozen=True)
+class Form:
+    """How the files of a table are written."""
+
+    statistics: Sequence[str] | None = None
+    """The columns whose least and greatest values are noted, as they tell row groups apart."""
+    hardly_repeated: Sequence[str] = ()
+    """Columns whose values mostly come once: a dictionary of them would only cost."""
+
+
+_OF_A_FILE = ("file_id", "path", "modified_at", "SOPInstanceUID", "MediaStorageSOPInstanceUID")
+FORMS = {
+    "files": Form(hardly_repeated=_OF_A_FILE),
+    "images": Form(hardly_repeated=_OF_A_FILE),
+    "elements": Form(statistics=("path", "tag", "keyword")),
+    layout.VALUE_COUNTS: Form(statistics=("path",), hardly_repeated=("content",)),
+}
 
 
 @dataclass
@@ -106,9 +123,14 @@ class Part:
         self._write("files", None, files_table)
         for modality, chosen in batch.modalities().items():
             rows = batch.rows_of(chosen)
+            codes, file_of = batch.codes.take(rows), batch.file_of.take(rows)
             for start in range(0, len(rows), ROW_GROUP_ELEMENTS):
-                table = batch.elements_table(rows[start : start + ROW_GROUP_ELEMENTS])
-                self._write("elements", modality, table, statistics=SORTED_BY)
+                some = slice(start, start + ROW_GROUP_ELEMENTS)
+                table = batch.elements_table(rows[some], codes[some], file_of[some])
+                self._write("elements", modality, table)
+            table = batch.value_counts(codes, file_of)
+            if len(table):
+                self._write(layout.VALUE_COUNTS, modality, table)
             images = np.flatnonzero(chosen & batch.is_image)
             if len(images):
                 table = batch.images_table(files_table, images)
@@ -124,13 +146,11 @@ class Part:
         self.summary.n_bytes = sum(writer.close() for writer in self._writers.values())
         return self.summary
 
-    def _write(
-        self, table: str, modality: str | None, rows: pa.Table, statistics: list[str] | bool = True
-    ) -> None:
+    def _write(self, table: str, modality: str | None, rows: pa.Table) -> None:
         folder = layout.partition_folder(self.lake, table, self.source, modality)
         writer = self._writers.get(folder)
         if writer is None:
-            writer = PartFile(folder, self.summary.name, rows.schema, statistics)
+            writer = PartFile(folder, self.summary.name, rows.schema, FORMS[table])
             self._writers[folder] = writer
         writer.write(rows)
 
@@ -144,12 +164,14 @@ def write_columns_parts(lake: Path, sources: Sequence[str], image_columns: set[s
         ("files", FILES),
         ("elements", ELEMENTS),
         ("images", image_schema(image_columns)),
+        (layout.VALUE_COUNTS, VALUE_COUNTS),
     ):
         partitions = sorted({part.parent for part in (lake / table).rglob("*.parquet")})
         folder = partitions[0] if partitions else layout.partition_folder(
             lake, table, min(sources), None
         )  # fmt: skip
-        writer = PartFile(folder, layout.COLUMNS_PART.removesuffix(".parquet"), schema)
+        name = layout.COLUMNS_PART.removesuffix(".parquet")
+        writer = PartFile(folder, name, schema, FORMS[table])
         writer.write(schema.empty_table())
         writer.close()
 
@@ -171,12 +193,10 @@ class PartFile:
         folder: the partition's, made where it is not there.
         name: the part's.
         schema: of its rows.
-        statistics: the columns whose least and greatest values are noted; all or none.
+        form: how they are written.
     """
 
-    def __init__(
-        self, folder: Path, name: str, schema: pa.Schema, statistics: list[str] | bool = True
-    ) -> None:
+    def __init__(self, folder: Path, name: str, schema: pa.Schema, form: Form) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._private = folder / f".{name}.{os.getpid()}.tmp"
         self._path = folder / f"{name}.parquet"
@@ -185,7 +205,10 @@ class PartFile:
             schema,
             compression="zstd",
             compression_level=_ZSTD_LEVEL,
-            write_statistics=statistics,
+            write_statistics=True if form.statistics is None else list(form.statistics),
+            use_dictionary=[
+                _leaf(field) for field in schema if field.name not in form.hardly_repeated
+            ],
             # Without Arrow's own schema the types are Parquet's plain ones for every reader.
             store_schema=False,
             # The same files follow each other at every path: zstd sees it where a page holds many.
@@ -205,6 +228,11 @@ class PartFile:
         size = self._private.stat().st_size
         self._private.rename(self._path)
         return size
+
+
+def _leaf(field: pa.Field) -> str:
+    """A column as Parquet names it."""
+    return f"{field.name}.list.element" if pa.types.is_list(field.type) else field.name
 
 
 class _Batch:
@@ -229,6 +257,8 @@ class _Batch:
         self._set_kinds()
         self._set_order()
         self._set_keys()
+        self.distinct = self._distinct()
+        self.holders = self._holders()
 
     def _set_kinds(self) -> None:
         """Tell the elements apart by all but their values: there are few such kinds."""
@@ -249,6 +279,29 @@ class _Batch:
         self.digests = pa.array(of.digest, pa.string())
         self.numbers = np.array(of.number, dtype=np.float64)  # None becomes NaN
         self.sizes = np.array([-1 if size is None else size for size in of.n_bytes], dtype=np.int64)
+
+    def _distinct(self) -> counts.Distinct:
+        def texts(get: Callable[[Element], str]) -> counts.Texts:
+            return counts.Texts.of([get(kind) for kind in self.kinds], self.kind_of)
+
+        return counts.Distinct(
+            path=texts(lambda e: e.path),
+            tag=texts(lambda e: f"{e.tag:08X}"),
+            vr=texts(lambda e: e.vr),
+            vm=np.array([kind.vm for kind in self.kinds], np.int32)[self.kind_of],
+            value=self.values,
+            number=self.numbers,
+            n_bytes=self.sizes,
+            digest=self.digests,
+            is_invalid=np.array([e.problem_class == "value" for e in self.kinds], np.bool_)[
+                self.kind_of
+            ],
+        )
+
+    def _holders(self) -> counts.Holders:
+        known: dict[tuple[str | None, ...], int] = {}
+        lineage = [known.setdefault(keys, len(known)) for keys in self.keys]
+        return counts.Holders(self.file_ids, np.array(lineage, np.int32), list(known))
 
     def _set_order(self) -> None:
         """Sort the rows by path, and find each file's top-level attributes on the way."""
@@ -386,7 +439,7 @@ class _Batch:
         places = np.searchsorted(members, self.codes[rows]).astype(np.int32)
         if values.type == pa.string():
             places[rows < 0] = -1
-            return _dictionary(values, places)
+            return Coded(places, len(values)).texts(values)
         return values.take(pa.array(places, mask=rows < 0))
 
     def _sequence_column(self, entry: Attribute, rows: Codes) -> pa.Array:
@@ -428,28 +481,29 @@ class _Batch:
         """The rows of the files of `chosen`: by path, then by file, then by position."""
         return self.order if chosen.all() else self.order[chosen[self.file_of[self.order]]]
 
-    def elements_table(self, rows: Codes) -> pa.Table:
-        """Some rows of `elements`."""
-        codes, file_of = self.codes[rows], self.file_of[rows]
-        kinds = self.kind_of[codes]
-        numbers, sizes = self.numbers[codes], self.sizes[codes]
+    def elements_table(self, rows: Codes, codes: Codes, file_of: Codes) -> pa.Table:
+        """Some rows of `elements`: their numbers, elements and files."""
+        kinds = Coded(self.kind_of.take(codes), len(self.kinds))
+        values = Coded(codes, len(self.elements))
+        files = Coded(file_of, len(self.files))
+        numbers, sizes = self.numbers.take(values.at), self.sizes.take(values.at)
 
         def of_kind(get: Callable[[Element], str | None]) -> pa.Array:
-            return _dictionary(pa.array(map(get, self.kinds), pa.string()), kinds)
+            return kinds.texts(pa.array(map(get, self.kinds), pa.string()))
 
         def number_of_kind(get: Callable[[Element], int], dtype: Any) -> pa.Array:
-            return pa.array(np.array([get(kind) for kind in self.kinds], dtype)[kinds])
+            return pa.array(np.array([get(kind) for kind in self.kinds], dtype).take(kinds.at))
 
         items = pa.array(self.headers.items, pa.string())
         columns = {
-            "file_id": pa.array(self.file_ids[file_of]),
+            "file_id": pa.array(self.file_ids.take(files.at)),
             **{
-                f.name: _dictionary(pa.array([key[place] for key in self.keys], f.type), file_of)
+                f.name: files.texts(pa.array([key[place] for key in self.keys], f.type))
                 for place, f in enumerate(KEYS)
             },
-            "position": pa.array(rows - self.starts[file_of]),
+            "position": pa.array(rows - self.starts.take(files.at)),
             "path": of_kind(lambda e: e.path),
-            "item": _dictionary(items, self.headers.item_codes[rows]),
+            "item": Coded(self.headers.item_codes.take(rows), len(items)).texts(items),
             "tag": of_kind(lambda e: f"{e.tag:08X}"),
             "keyword": of_kind(lambda e: e.keyword),
             "private_creator": of_kind(lambda e: e.private_creator),
@@ -457,10 +511,10 @@ class _Batch:
             "vr": of_kind(lambda e: e.vr),
             "vr_file": of_kind(lambda e: e.vr_file),
             "vm": number_of_kind(lambda e: e.vm, np.int32),
-            "value": _dictionary(self.values, codes),
+            "value": values.texts(self.values),
             "number": pa.array(numbers, mask=np.isnan(numbers)),
             "n_bytes": pa.array(sizes, mask=sizes < 0),
-            "digest": _dictionary(self.digests, codes),
+            "digest": values.texts(self.digests),
             "problem": of_kind(lambda e: e.problem),
             "problem_class": of_kind(lambda e: e.problem_class),
             "structural": number_of_kind(lambda e: e.structural, np.bool_),
@@ -468,23 +522,13 @@ class _Batch:
         fields = [f.with_type(columns[f.name].type) for f in ELEMENTS]
         return pa.table([columns[f.name] for f in ELEMENTS], schema=pa.schema(fields))
 
-
-def _dictionary(values: pa.StringArray, codes: Codes) -> pa.DictionaryArray:
-    """Texts chosen by code (none where it is below 0), as a dictionary of just those that occur.
-
-    A dictionary cannot hold a null, so the indices are masked instead.
-    """
-    is_used = np.zeros(len(values) + 1, dtype=np.bool_)  # the last one for no code at all
-    is_used[codes] = True
-    used = np.flatnonzero(is_used[:-1])
-    distinct = values.take(pa.array(used)).dictionary_encode()
-    places = np.full(len(values) + 1, -1, dtype=np.int32)
-    places[used] = distinct.indices.fill_null(-1).to_numpy()
-    indices = places[codes]
-    has_null = len(indices) and indices.min() < 0
-    return pa.DictionaryArray.from_arrays(
-        pa.array(indices, mask=indices < 0 if has_null else None), distinct.dictionary
-    )
+    def value_counts(self, codes: Codes, file_of: Codes) -> pa.Table:
+        """What the images among some rows say, in the order of `rows_of`, and how many say it."""
+        structural = np.array([kind.structural for kind in self.kinds], np.bool_)[self.kind_of]
+        said = ~structural.take(codes)
+        if not self.is_image.all():
+            said &= self.is_image.take(file_of)
+        return counts.value_counts(self.distinct, codes[said], file_of[said], self.holders)
 
 
 def _pixel_bytes(

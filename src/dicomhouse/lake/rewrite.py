@@ -1,7 +1,8 @@
 """Write a part from the rows of others: without some of their files, or several as one.
 
 No DICOM file is opened. `elements` streams through, path by path, so that equal values stand
-together as in what a batch wrote; of the other two tables one part is held at a time.
+together as in what a batch wrote, and its values are counted on the way; of the other two tables
+one part is held at a time.
 """
 
 from __future__ import annotations
@@ -18,12 +19,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from dicomhouse.lake import layout
+from dicomhouse.lake import counts, layout
+from dicomhouse.lake.coded import coded, used
 from dicomhouse.lake.orders import Input, Rewrite
 from dicomhouse.lake.parts import (
+    FORMS,
     ROW_GROUP_ELEMENTS,
     ROW_GROUP_IMAGES,
-    SORTED_BY,
     PartFile,
     image_schema,
 )
@@ -32,11 +34,6 @@ from dicomhouse.lake.schema import ELEMENTS, FILES, IMAGE_LINEAGE, image_column
 
 _ROWS_AT_ONCE = 1 << 17
 _TEXTS = [field.name for field in ELEMENTS if field.type == pa.string()]
-_CODED = pa.schema(
-    field.with_type(pa.dictionary(pa.int32(), pa.string())) if field.name in _TEXTS else field
-    for field in ELEMENTS
-)
-"""Of `elements`, with the dictionaries that its files are read and written with."""
 
 
 class _Rows:
@@ -91,7 +88,7 @@ def rewrite(work: Path, lake: Path, extractor: str) -> PartRecord:
 
     (folder,) = folders("files")
     files = pa.concat_tables([t for part in parts for t in part.batches(folder)])
-    out = _Rewritten(lake / folder, order.name, ROW_GROUP_ELEMENTS, FILES)
+    out = _Rewritten(lake, folder, order.name, ROW_GROUP_ELEMENTS, FILES)
     out.write(files)
     out.close()
     used: dict[str, set[str]] = {}
@@ -130,14 +127,20 @@ def _elements(parts: Sequence[_Rows], lake: Path, folder: str, name: str) -> tup
     else:
         runs = [part.by_path(folder) for part in parts]
         tables = (table for _, table in heapq.merge(*runs, key=lambda run: run[0]))
-    out = _Rewritten(lake / folder, name, ROW_GROUP_ELEMENTS, _CODED, SORTED_BY)
+    out = _Rewritten(lake, folder, name, ROW_GROUP_ELEMENTS, coded(ELEMENTS))
+    counts_folder = f"{layout.VALUE_COUNTS}/{folder.partition('/')[2]}"
+    out_counts = _Rewritten(lake, counts_folder, name, ROW_GROUP_ELEMENTS, counts.SCHEMA)
+    recount = counts.Recount(out_counts.write)
     for table in tables:
         rows += table.num_rows
         # Files without keys are no images: what they hold makes no column.
         top = pc.and_(pc.equal(table["depth"], 0), pc.is_valid(table["patient_key"]))
         tags.update(pc.unique(table["tag"].filter(top)).to_pylist())
         out.write(table)
+        recount.add(table)
     out.close()
+    recount.close()
+    out_counts.close()
     columns = (image_column(int(tag, 16)) for tag in tags)
     return rows, {column.keyword for column in columns if column is not None}
 
@@ -148,7 +151,7 @@ def _images(parts: Sequence[_Rows], lake: Path, folder: str, name: str, columns:
     names = [*IMAGE_LINEAGE.names, *sorted(columns - set(IMAGE_LINEAGE.names))]
     schema = pa.schema([typed.field(name) for name in names])
     rows = 0
-    out = _Rewritten(lake / folder, name, ROW_GROUP_IMAGES, schema)
+    out = _Rewritten(lake, folder, name, ROW_GROUP_IMAGES, schema)
     for part in parts:
         for table in part.batches(folder):
             rows += table.num_rows
@@ -167,14 +170,10 @@ class _Rewritten:
     """A part's file in one partition, written in full row groups; none where there are no rows."""
 
     def __init__(
-        self,
-        folder: Path,
-        name: str,
-        row_group: int,
-        schema: pa.Schema,
-        statistics: list[str] | bool = True,
+        self, lake: Path, folder: str, name: str, row_group: int, schema: pa.Schema
     ) -> None:
-        self._new = partial(PartFile, folder, name, statistics=statistics)
+        form = FORMS[folder.partition("/")[0]]
+        self._new = partial(PartFile, lake / folder, name, form=form)
         self._row_group = row_group
         self._schema = schema
         self._waiting: list[pa.Table] = []
@@ -196,25 +195,9 @@ class _Rewritten:
     def _flush(self) -> None:
         table = pa.concat_tables(self._waiting, promote_options="default").unify_dictionaries()
         table = table.combine_chunks().cast(self._schema)
-        table = pa.table([_used(column) for column in table.columns], schema=self._schema)
+        table = pa.table([used(column) for column in table.columns], schema=self._schema)
         if self._file is None:
             self._file = self._new(schema=self._schema)
         for start in range(0, len(table), self._row_group):
             self._file.write(table.slice(start, self._row_group))
         self._waiting, self._rows = [], 0
-
-
-def _used(column: pa.ChunkedArray) -> pa.Array:
-    """A column of one chunk whose dictionary, if it has one, holds no value that is not used.
-
-    What is no longer in the lake must not stay in its files.
-    """
-    array = column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
-    if not pa.types.is_dictionary(array.type):
-        return array
-    codes = array.indices.drop_null().to_numpy()
-    used = np.flatnonzero(np.bincount(codes, minlength=len(array.dictionary)))
-    label = np.full(max(len(array.dictionary), 1), -1, dtype=np.int32)
-    label[used] = np.arange(len(used), dtype=np.int32)
-    indices = pa.array(label).take(array.indices)
-    return pa.DictionaryArray.from_arrays(indices, array.dictionary.take(pa.array(used)))

@@ -62,6 +62,35 @@ ELEMENTS = pa.schema(
     ]
 )
 
+VALUE_COUNTS = pa.schema(
+    [
+        *KEYS,
+        pa.field("path", pa.string(), nullable=False),
+        pa.field("tag", pa.string(), nullable=False),
+        pa.field("vr", pa.string(), nullable=False),
+        pa.field("vm", pa.int32(), nullable=False),
+        pa.field("content", pa.string()),
+        pa.field("is_bulk", pa.bool_(), nullable=False),
+        pa.field("is_unread", pa.bool_(), nullable=False),
+        pa.field("is_invalid", pa.bool_(), nullable=False),
+        pa.field("has_empty", pa.bool_(), nullable=False),
+        pa.field("elements", pa.int32(), nullable=False),
+        pa.field("items", pa.int64(), nullable=False),
+        pa.field("number_min", pa.float64()),
+        pa.field("number_max", pa.float64()),
+        pa.field("number_mean", pa.float64()),
+        pa.field("images", pa.int64(), nullable=False),
+        pa.field("example_file_id", pa.int64(), nullable=False),
+    ]
+)
+"""Of what an image says at a path (`counts.value_counts`), how many images of its lineage say it.
+
+`content` is a text, a sequence's number of items, or bulk data's length and digest; null when
+empty. Of several `elements` these are joined by U+001F, `tag` and `vr` are the least, `vm` is the
+largest, and `number_max` and `number_mean` are given too. A row may come again, in the same part
+and in others.
+"""
+
 IMAGE_LINEAGE = pa.schema(
     [
         pa.field("file_id", pa.int64(), nullable=False),
