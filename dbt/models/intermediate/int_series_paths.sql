@@ -42,7 +42,57 @@ elements as not materialized (
         and not contains(elements.path, '(')
 ),
 
+repeating as (
+    select
+        replace(tag, 'x', '_') as tags,
+        keyword
+    from {{ source('standard', 'attributes') }}
+    where contains(tag, 'x')
+),
+
+-- Elements outside sequences are counted already, but by series alone.
+unmixed as (
+    select
+        path_values.source,
+        path_values.series_key,
+        null::varchar as iod,
+        path_values.path,
+        sum(path_values.images)::bigint as images,
+        0 as short_images,
+        coalesce(sum(path_values.images) filter (path_values.is_empty), 0)::bigint as empty_images,
+        sum(path_values.invalid_images)::bigint as invalid_images,
+        coalesce(
+            sum(path_values.images) filter (path_values.vr = 'SQ' and not path_values.is_empty), 0
+        )::bigint as images_with_items,
+        coalesce(
+            sum(path_values.images * try_cast(path_values.value_key as bigint))
+                filter (path_values.vr = 'SQ'),
+            0
+        ) as items
+    from {{ ref('int_series_path_values') }} as path_values
+    anti join (select * from series_iods where is_mixed) as mixed using (source, series_key)
+    where not contains(path_values.path, '(') and not contains(path_values.path, '.')
+    group by path_values.source, path_values.series_key, path_values.path
+),
+
+masked as (
+    select
+        paths.path,
+        repeating.keyword
+    from (
+        select distinct path from unmixed
+        where regexp_full_match(path, '[0-9A-F]{8}')
+    ) as paths
+    inner join repeating on paths.path like repeating.tags
+),
+
 top_level as (
+    select
+        unmixed.*,
+        masked.keyword
+    from unmixed
+    left join masked using (path)
+    union all by name
     select
         source,
         series_key,
@@ -56,7 +106,7 @@ top_level as (
         count(*) filter (items > 0) as images_with_items,
         sum(items) as items
     from elements
-    where depth = 0
+    where depth = 0 and iod is not null
     group by source, series_key, iod, path
 ),
 
