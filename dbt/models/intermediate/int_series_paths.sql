@@ -4,6 +4,11 @@ series_iods as (
     select * from {{ ref('int_series_iods') }}
 ),
 
+mixed_series as (
+    select * from series_iods
+    where is_mixed
+),
+
 -- Where images of one series are of several IODs, each counts with its own.
 mixed_files as (
     select
@@ -70,7 +75,7 @@ unmixed as (
             0
         ) as items
     from {{ ref('int_series_path_values') }} as path_values
-    anti join (select * from series_iods where is_mixed) as mixed using (source, series_key)
+    anti join mixed_series using (source, series_key)
     where not contains(path_values.path, '(') and not contains(path_values.path, '.')
     group by path_values.source, path_values.series_key, path_values.path
 ),
