@@ -71,7 +71,7 @@ unmixed as (
         )::bigint as images_with_items,
         coalesce(
             sum(path_values.images * try_cast(path_values.value_key as bigint))
-                filter (path_values.vr = 'SQ'),
+            filter (path_values.vr = 'SQ'),
             0
         ) as items
     from {{ ref('int_series_path_values') }} as path_values
