@@ -291,15 +291,13 @@ def installed(program: Program) -> Peer:
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     place = cache / f"dicomhouse-bench-{platform.python_version()}"
     constraints = BENCH.parent / "constraints.txt"
-    install = (
-        [sys.executable, "-m", "venv", place],
-        [place / "bin" / "pip", "install", "--quiet", "--disable-pip-version-check",
-         "--constraint", constraints, program.requirement],
-    )  # fmt: skip
+    pip = place / "bin" / "pip"
     missing = ""
     try:
-        for command in install if not place.is_dir() else install[1:]:
-            subprocess.run(command, check=True, stdout=sys.stderr)
+        if not pip.exists():
+            subprocess.run([sys.executable, "-m", "venv", place], check=True, stdout=sys.stderr)
+        words = ["--quiet", "--disable-pip-version-check", "--constraint", constraints]
+        subprocess.run([pip, "install", *words, program.requirement], check=True, stdout=sys.stderr)
     except (OSError, subprocess.CalledProcessError):
         missing = "could not be installed"
 
