@@ -30,7 +30,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@touch $@
 
 demo: $(INSTALLED)
-	$(BIN)/dicomhouse demo
+	$(BIN)/dicomhouse demo --flow
 
 test: $(INSTALLED) lint
 	$(BIN)/pytest

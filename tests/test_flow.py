@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 from uuid import uuid4
 
@@ -27,17 +29,38 @@ def test_flow_and_direct_build_the_same_warehouse(tmp_path: Path, prefect_home: 
     assert run_cli("build", str(tmp_path / "in"), "--warehouse", str(direct), "--direct"
                    ).returncode == 0  # fmt: skip
     mark = uuid4().hex
-    done = run_cli("build", str(tmp_path / "in"), "--warehouse", str(flow), DICOMHOUSE_MARK=mark)
+    away = {"HTTP_PROXY": "http://127.0.0.1:9", "ALL_PROXY": "http://127.0.0.1:9"}  # not for us
+    done = run_cli("build", str(tmp_path / "in"), "--warehouse", str(flow), "--flow",
+                   DICOMHOUSE_MARK=mark, **away)  # fmt: skip
     assert done.returncode == 0, done.stderr
+    assert done.stderr.startswith("a private Prefect server starts and makes its database, once")
     assert "extract part-" in done.stderr  # a batch is a task, its state is seen
     assert "images     15" in done.stdout
     assert marked_processes(mark) == []
     assert_equal_warehouses(direct, flow)
-    again = run_cli("build", "--warehouse", str(flow))
+    assert recorded(prefect_home) == {
+        "flow_run": ["COMPLETED"],
+        "task_run": ["COMPLETED"] * 7,
+        "artifact": ["dbt-results", "files-by-status"],
+    }
+    again = run_cli("build", "--warehouse", str(flow), "--flow")
     assert again.returncode == 0, again.stderr
+    assert again.stderr.startswith("a private Prefect server starts; --direct builds without one")
     assert "nothing changed since generation 1" in again.stderr
     assert "Finished in state Completed('nothing changed since generation 1')" in again.stderr
     assert [folder.name for folder in (flow / "generations").iterdir()] == ["000001"]
+
+
+def recorded(prefect_home: Path) -> dict[str, list[str]]:
+    """What the private server's database holds: the states of runs, and the artifacts' keys."""
+    asked = {"flow_run": "state_type", "task_run": "state_type", "artifact": "key"}
+    with closing(sqlite3.connect(prefect_home / "prefect.db")) as database:
+        return {
+            table: [
+                value for (value,) in database.execute(f"select {what} from {table} order by 1")
+            ]
+            for table, what in asked.items()
+        }
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -59,7 +82,7 @@ def test_stop_ends_a_build_in_three_seconds_and_leaves_no_process(
     mark = uuid4().hex
     build = subprocess.Popen(
         [sys.executable, "-m", "dicomhouse", "build", str(tmp_path / "in"),
-         "--warehouse", str(tmp_path / "w"), *([mode] if mode == "--direct" else [])],
+         "--warehouse", str(tmp_path / "w"), mode],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         env={**os.environ, "DICOMHOUSE_MARK": mark},
     )  # fmt: skip
@@ -97,6 +120,78 @@ def test_killed_build_leaves_no_process_and_the_next_one_is_fine(tmp_path: Path)
         assert time.monotonic() < deadline
         time.sleep(0.05)
     assert run_cli(*words).returncode == 0
+
+
+@pytest.mark.parametrize("words", [["--direct"], []])
+def test_build_without_a_server_imports_no_prefect(
+    tmp_path: Path, prefect_home: Path, words: list[str]
+) -> None:
+    build_cohort(tmp_path / "in", patients=1, slices=8)
+    done = run_cli("build", str(tmp_path / "in"), "--warehouse", str(tmp_path / "w"), *words,
+                   PYTHONPROFILEIMPORTTIME="1")  # fmt: skip
+    assert done.returncode == 0
+    imported = {line.split("|")[2].strip() for line in done.stderr.splitlines() if "|" in line}
+    assert "dicomhouse.pipeline" in imported
+    assert not {name for name in imported if name.partition(".")[0] in ("prefect", "uvicorn")}
+
+
+def test_server_that_cannot_start_is_told_by_its_own_words(
+    tmp_path: Path, prefect_home: Path
+) -> None:
+    build_cohort(tmp_path / "in", patients=1, slices=8)
+    nowhere = f"sqlite+aiosqlite:///{tmp_path}/nowhere/prefect.db"
+    done = run_cli("build", str(tmp_path / "in"), "--warehouse", str(tmp_path / "w"), "--flow",
+                   PREFECT_SERVER_DATABASE_CONNECTION_URL=nowhere)  # fmt: skip
+    assert done.returncode == 9
+    starts, told = done.stderr.splitlines()
+    assert starts.startswith("a private Prefect server starts")
+    assert told.startswith("dicomhouse: the private Prefect server did not start: ")
+    assert "unable to open database file" in told
+    assert told.endswith("Build with --direct, which needs none.")
+
+
+def test_server_that_ends_during_the_run_is_told(tmp_path: Path, prefect_home: Path) -> None:
+    build_cohort(tmp_path / "in", patients=1, slices=8)
+    mark = uuid4().hex
+    build = subprocess.Popen(
+        [sys.executable, "-m", "dicomhouse", "build", str(tmp_path / "in"), "--flow",
+         "--warehouse", str(tmp_path / "w")],
+        stderr=subprocess.PIPE, text=True, env={**os.environ, "DICOMHOUSE_MARK": mark},
+    )  # fmt: skip
+    assert build.stderr is not None
+    while "Beginning flow run" not in build.stderr.readline():
+        assert build.poll() is None
+    (server,) = (
+        process for process in marked_processes(mark)
+        if b"server.py" in Path(f"/proc/{process}/cmdline").read_bytes()
+    )  # fmt: skip
+    os.kill(server, signal.SIGKILL)
+    _, told = build.communicate()
+    assert build.returncode == 9
+    assert "the private Prefect server ended during the run" in told.splitlines()[-1]
+    assert "Traceback" not in told
+    assert marked_processes(mark) == []
+
+
+def test_private_server_ends_with_a_killed_parent(tmp_path: Path, prefect_home: Path) -> None:
+    mark = uuid4().hex
+    program = (
+        "from dicomhouse.orchestrator import PrivateServer\n"
+        "server = PrivateServer(); server.wait_until_ready(); print('ready', flush=True); input()"
+    )
+    parent = subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        env={**os.environ, "DICOMHOUSE_MARK": mark},
+    )  # fmt: skip
+    assert parent.stdout is not None
+    assert parent.stdout.readline() == "ready\n"
+    assert len(marked_processes(mark)) == 2
+    parent.kill()
+    parent.wait()
+    deadline = time.monotonic() + 5
+    while marked_processes(mark):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def test_short_schedule_fires_and_builds_the_warehouse(tmp_path: Path, prefect_home: Path) -> None:

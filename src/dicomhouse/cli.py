@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import argparse
+import atexit
 import errno
+import gc
 import json
 import logging
 import os
 import shutil
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from importlib import import_module
+from importlib.util import find_spec
 from io import TextIOWrapper
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any
 
-from dicomhouse import __version__
+from dicomhouse import __version__, orchestrator
 from dicomhouse.errors import (
     DicomhouseError,
     Interrupted,
     QueryError,
+    ServerFailed,
     StorageError,
     UsageError,
     WarehouseNotFound,
@@ -35,6 +41,10 @@ if TYPE_CHECKING:
     from dicomhouse.reader import Warehouse
 
 _SUPERVISED = "DICOMHOUSE_SUPERVISED"
+_IMPORTED_LATER = ("dicomhouse.lake.extract", "dicomhouse.lake.rewrite", "fastapi.encoders",
+                   "prefect.flow_engine", "prefect.task_engine",
+                   "prefect.utilities.visualization")  # fmt: skip
+"""By a flow's run, which has time for it while its private server starts."""
 _SEVERITIES = {"E": "error", "W": "warning", "I": "information"}
 _FINDING_COLUMNS = ("severity", "level", "rule", "source", "message", "n_offenders", "first_file")
 _FINDINGS_SHOWN = 20
@@ -125,9 +135,16 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     demo = command("demo", _demo, "Build a warehouse from the studies that ship inside pydicom.")
     for sub in (build, demo):
-        sub.add_argument(
-            "--direct", action="store_true", help="the same steps without the Prefect flow"
-        )
+        way = sub.add_mutually_exclusive_group()
+        way.add_argument(
+            "--flow", action="store_true",
+            help="run the Prefect flow; on a private server where none is configured by "
+            "PREFECT_API_URL or Prefect's profile (default: the flow where one is configured)",
+        )  # fmt: skip
+        way.add_argument(
+            "--direct", action="store_true",
+            help="run the same steps without Prefect (default: where no server is configured)",
+        )  # fmt: skip
         sub.add_argument(
             "--jobs", type=int, metavar="N", help="worker processes (default: one a core)"
         )
@@ -202,9 +219,9 @@ def _build(chosen: argparse.Namespace) -> int:
 
 
 def _demo(chosen: argparse.Namespace) -> int:
-    import pydicom
-
-    folder = Path(pydicom.__file__).parent / "data" / "test_files"
+    pydicom = find_spec("pydicom")  # nothing is imported before a server is started
+    (place,) = (pydicom and pydicom.submodule_search_locations) or [""]
+    folder = Path(place, "data", "test_files")
     studies = folder / "dicomdirtests"
     if not studies.is_dir():
         raise UsageError(f"this pydicom has no test files in {folder}; install pydicom 3.")
@@ -231,12 +248,12 @@ def _run(chosen: argparse.Namespace, sources: Sequence[str]) -> int:
         allow_empty=getattr(chosen, "allow_empty", False),
         **({} if chosen.jobs is None else {"jobs": chosen.jobs}),
     )
-    if chosen.direct:
+    if chosen.flow or (not chosen.direct and orchestrator.is_configured()):
+        record = _flow_run(settings)
+    else:
         from dicomhouse.pipeline import build_direct
 
         record = build_direct(settings, _say)
-    else:
-        record = _flow_run(settings)
     _summary(chosen.warehouse, record)
     return 0
 
@@ -246,16 +263,18 @@ def _say(line: str) -> None:
 
 
 def _flow_run(settings: Settings) -> dict[str, Any]:
-    """Run the Prefect flow in this process; Prefect starts a private server where none is set."""
-    quiet = {
-        "DO_NOT_TRACK": "1",
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "90",
-    }
-    os.environ |= {name: os.environ.get(name, value) for name, value in quiet.items()}
+    """Run the Prefect flow in this process, on the configured server or a private one."""
+    server = None
+    if not orchestrator.is_configured():
+        makes = "" if orchestrator.has_database() else " and makes its database, once"
+        _say(f"a private Prefect server starts{makes}; --direct builds without one")
+        server = orchestrator.PrivateServer()
+        atexit.register(server.stop)  # when Prefect's threads have told it all
+        os.environ |= server.environment
+    gc.disable()  # thousands of modules come, and none of them goes
     from dicomhouse.pipeline import check_settings, check_sources
 
-    check_settings(settings)  # wrong usage is told before a server is started
+    check_settings(settings)  # wrong usage is told before the server answers
     check_sources(settings)
     for source in settings.sources:
         try:
@@ -266,9 +285,20 @@ def _flow_run(settings: Settings) -> dict[str, Any]:
             ) from None
     from prefect.flows import load_flow_from_entrypoint
 
+    flow: Any = load_flow_from_entrypoint(f"{resource('flows', 'build.py')}:build")
+    if server is not None:
+        for name in _IMPORTED_LATER:
+            with suppress(ImportError):
+                import_module(name)
+    gc.freeze()
+    gc.enable()
     for logger in ("prefect.flow_runs", "prefect.task_runs"):
         logging.getLogger(logger).addFilter(_without_expected_traceback)
-    flow: Any = load_flow_from_entrypoint(f"{resource('flows', 'build.py')}:build")
+    if server is None:
+        _check_configured_server()
+    else:
+        server.wait_until_ready()
+        server.watch(_give_up)
     record: dict[str, Any] = flow(
         sources=list(settings.sources),
         warehouse=str(settings.warehouse),
@@ -282,6 +312,35 @@ def _flow_run(settings: Settings) -> dict[str, Any]:
         allow_empty=settings.allow_empty,
     )
     return record
+
+
+def _check_configured_server() -> None:
+    """Ask for its version, as the flow will, whose failure would be told in a hundred lines.
+
+    Raises:
+        ServerFailed: it does not answer, or refuses the login.
+    """
+    from httpx import HTTPError
+    from prefect.client.orchestration import get_client
+
+    try:
+        with get_client(sync_client=True) as client:
+            client.raise_for_api_version_mismatch()
+    except (HTTPError, RuntimeError) as error:
+        why = str(error).partition(" - ")[0].rstrip(".")
+        raise ServerFailed(
+            f"Prefect, as configured: {why}. Start the server, mend PREFECT_API_URL or "
+            "PREFECT_API_AUTH_STRING, or build with --direct."
+        ) from error
+
+
+def _give_up(error: ServerFailed) -> None:
+    """End here and now: a flow whose server is gone asks it again for minutes.
+
+    What was read is kept for the next run, as after any end.
+    """
+    _say(f"dicomhouse: {error}")
+    os._exit(error.exit_code)
 
 
 def _without_expected_traceback(record: logging.LogRecord) -> bool:
