@@ -44,7 +44,7 @@ lint: $(INSTALLED)
 
 serve: $(INSTALLED)
 	@test -n "$(SOURCES)" || { echo "say what to build: make serve SOURCES=/data/dicom WAREHOUSE=warehouse"; exit 2; }
-	$(BIN)/python flows/serve.py $(SOURCES) --warehouse $(or $(WAREHOUSE),warehouse)
+	$(BIN)/python -P flows/serve.py $(SOURCES) --warehouse $(or $(WAREHOUSE),warehouse)
 
 schedule-test: $(INSTALLED)
 	$(BIN)/python -m pytest tests/test_flow.py -k schedule

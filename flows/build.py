@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,7 @@ from dicomhouse.lake import jobs
 from dicomhouse.lake.records import PartRecord
 from dicomhouse.output import printable
 from dicomhouse.pipeline import Run
-from dicomhouse.settings import Settings
+from dicomhouse.settings import SERVED, Settings
 
 
 @task(cache_policy=NO_CACHE)
@@ -131,3 +133,16 @@ def build(
         transform(run)
         report(run)
         return publish(run)
+
+
+@flow(name="build", task_runner=ThreadPoolTaskRunner())  # type: ignore[arg-type]
+def served(full_refresh: bool = False, retry: bool = False, verify: bool = False) -> Any:
+    """The build that a process serves, which has fixed sources, warehouse and workers.
+
+    Args:
+        full_refresh: read every file of the sources again.
+        retry: read again what could not be read in full.
+        verify: compare what the files hold, not only their sizes and times.
+    """
+    fixed = json.loads(os.environ[SERVED])
+    return build.fn(**fixed, full_refresh=full_refresh, retry=retry, verify=verify)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -9,8 +10,13 @@ import sqlite3
 import subprocess
 import sys
 import time
-from contextlib import closing
+from base64 import b64encode
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError, URLError
+from urllib.request import Request, urlopen
 from uuid import uuid4
 
 import pytest
@@ -145,9 +151,9 @@ def test_server_that_cannot_start_is_told_by_its_own_words(
     assert done.returncode == 9
     starts, told = done.stderr.splitlines()
     assert starts.startswith("a private Prefect server starts")
-    assert told.startswith("dicomhouse: the private Prefect server did not start: ")
+    assert told.startswith("dicomhouse: the Prefect server did not start: ")
     assert "unable to open database file" in told
-    assert told.endswith("Build with --direct, which needs none.")
+    assert told.endswith("or build with --direct, which needs no server.")
 
 
 def test_server_that_ends_during_the_run_is_told(tmp_path: Path, prefect_home: Path) -> None:
@@ -168,7 +174,7 @@ def test_server_that_ends_during_the_run_is_told(tmp_path: Path, prefect_home: P
     os.kill(server, signal.SIGKILL)
     _, told = build.communicate()
     assert build.returncode == 9
-    assert "the private Prefect server ended during the run" in told.splitlines()[-1]
+    assert "the Prefect server ended during the run" in told.splitlines()[-1]
     assert "Traceback" not in told
     assert marked_processes(mark) == []
 
@@ -176,8 +182,8 @@ def test_server_that_ends_during_the_run_is_told(tmp_path: Path, prefect_home: P
 def test_private_server_ends_with_a_killed_parent(tmp_path: Path, prefect_home: Path) -> None:
     mark = uuid4().hex
     program = (
-        "from dicomhouse.orchestrator import PrivateServer\n"
-        "server = PrivateServer(); server.wait_until_ready(); print('ready', flush=True); input()"
+        "from dicomhouse.orchestrator import Server\n"
+        "server = Server(); server.wait_until_ready(); print('ready', flush=True); input()"
     )
     parent = subprocess.Popen(
         [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
@@ -194,26 +200,23 @@ def test_private_server_ends_with_a_killed_parent(tmp_path: Path, prefect_home: 
         time.sleep(0.05)
 
 
-def test_short_schedule_fires_and_builds_the_warehouse(tmp_path: Path, prefect_home: Path) -> None:
-    build_cohort(tmp_path / "in", patients=1, slices=8)
+@contextmanager
+def serving(source: Path, warehouse: Path, *words: str) -> Iterator[int]:
+    """`flows/serve.py` on a free port, which is given; it ends, and all that it has started."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+        port: int = free.getsockname()[1]
     mark = uuid4().hex
     serve = subprocess.Popen(
-        [sys.executable, str(Path(__file__).parents[1] / "flows" / "serve.py"),
-         str(tmp_path / "in"), "--warehouse", str(tmp_path / "w"), "--every", "10"],
+        [sys.executable, str(Path(__file__).parents[1] / "flows" / "serve.py"), str(source),
+         "--warehouse", str(warehouse), *words],
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         env={**os.environ, "PREFECT_SERVER_API_PORT": str(port), "DICOMHOUSE_MARK": mark},
     )  # fmt: skip
     left: list[int] = []
     try:
-        deadline = time.monotonic() + 180
-        while not (tmp_path / "w" / "current").exists():
-            assert serve.poll() is None and time.monotonic() < deadline
-            time.sleep(0.2)
-        with dicomhouse.open(tmp_path / "w") as opened:
-            assert opened.sql("select count(*) n from images").item() == 8
+        yield port
+        assert serve.poll() is None
     finally:
         serve.send_signal(signal.SIGTERM)
         serve.wait(timeout=15)
@@ -221,3 +224,69 @@ def test_short_schedule_fires_and_builds_the_warehouse(tmp_path: Path, prefect_h
         for process in left:
             os.kill(process, signal.SIGKILL)
     assert left == []
+
+
+def wait_for(what: Callable[[], Any], seconds: float = 180) -> Any:
+    deadline = time.monotonic() + seconds
+    while not (found := what()):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    return found
+
+
+def test_short_schedule_fires_and_builds_the_warehouse(tmp_path: Path, prefect_home: Path) -> None:
+    build_cohort(tmp_path / "in", patients=1, slices=8)
+    with serving(tmp_path / "in", tmp_path / "w", "--every", "10"):
+        wait_for((tmp_path / "w" / "current").exists)
+        with dicomhouse.open(tmp_path / "w") as opened:
+            assert opened.sql("select count(*) n from images").item() == 8
+    assert list(prefect_home.glob("*.login")) == []
+
+
+def test_served_build_answers_its_owner_alone_and_reads_what_it_was_given(
+    tmp_path: Path, prefect_home: Path
+) -> None:
+    for folder in ("in", "other"):
+        build_cohort(tmp_path / folder, patients=1, slices=8)
+    with serving(tmp_path / "in", tmp_path / "w") as port:
+        (file,) = wait_for(lambda: list(prefect_home.glob("*.login")))
+        assert file.stat().st_mode & 0o777 == 0o600
+        login = wait_for(file.read_text)
+        url = f"http://127.0.0.1:{port}/api"
+        _, (deployment,) = wait_for(
+            lambda: (found := ask(f"{url}/deployments/filter", {}, login))[1] and found
+        )
+        assert ask(f"{url}/deployments/filter", {}) == (401, None)
+        runs = f"{url}/deployments/{deployment['id']}/create_flow_run"
+        other = {"sources": [str(tmp_path / "other")], "warehouse": str(tmp_path / "stolen")}
+        given = {"DICOMHOUSE_SERVED": json.dumps({**other, "jobs": 1})}
+        assert ask(runs, {"parameters": other}) == (401, None)
+        for asked in (
+            {"parameters": other, "enforce_parameter_schema": False},
+            {"job_variables": {"env": given}},
+        ):
+            _, run = ask(runs, asked, login)
+
+            def state(run: dict[str, Any] = run) -> Any:
+                told = ask(f"{url}/flow_runs/{run['id']}", None, login)[1]["state_type"]
+                return told if told in ("COMPLETED", "FAILED", "CRASHED") else None
+
+            assert wait_for(state) == ("CRASHED" if "parameters" in asked else "COMPLETED")
+        assert not (tmp_path / "stolen").exists()
+        with dicomhouse.open(tmp_path / "w") as opened:
+            assert opened.sql("select distinct source from files").item() == "in"
+
+
+def ask(url: str, body: dict[str, Any] | None, login: str | None = None) -> tuple[int, Any]:
+    """The status and the answer of an API; 0 where nobody listens yet."""
+    headers = {"content-type": "application/json"}
+    if login is not None:
+        headers["authorization"] = f"Basic {b64encode(login.encode()).decode()}"
+    data = None if body is None else json.dumps(body).encode()
+    try:
+        with urlopen(Request(url, data, headers), timeout=30) as answer:
+            return answer.status, json.load(answer)
+    except HTTPError as error:
+        return error.code, None
+    except URLError:
+        return 0, None

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from base64 import b64encode
+from email.message import Message
 from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import pytest
 from conftest import run_cli
 
 from dicomhouse.errors import UsageError
-from dicomhouse.orchestrator import is_configured
+from dicomhouse.orchestrator import Server, is_configured, set_aside
 
 PROFILES = """
 active = "here"
@@ -116,3 +121,65 @@ def test_configured_server_that_does_not_answer_is_told(
     assert done.returncode == 9
     (told,) = done.stderr.splitlines()
     assert told.startswith("dicomhouse: Prefect, as configured: Failed to reach API at http://127")
+
+
+def test_server_answers_who_has_its_login_and_no_other_page(home: Path) -> None:
+    server = Server()
+    try:
+        server.wait_until_ready()
+        (child,) = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split()
+        secret = server.login.partition(":")[2].encode()
+        assert len(secret) >= 32
+        assert secret not in Path(f"/proc/{child}/cmdline").read_bytes()
+        url = f"{server.environment['PREFECT_API_URL']}/flows/count"
+        assert answer(url, {})[0] == 401
+        assert answer(url, {"authorization": basic(f"{server.login}x")})[0] == 401
+        status, headers = answer(
+            url, {"authorization": basic(server.login), "origin": "http://localhost:8000"}
+        )
+        assert status == 200
+        assert "access-control-allow-origin" not in headers
+    finally:
+        server.stop()
+
+
+def basic(login: str) -> str:
+    return f"Basic {b64encode(login.encode()).decode()}"
+
+
+def answer(url: str, headers: dict[str, str]) -> tuple[int, Message]:
+    try:
+        with urlopen(Request(url, b"{}", {"content-type": "application/json", **headers})) as told:
+            return told.status, told.headers
+    except HTTPError as error:
+        return error.code, error.headers
+
+
+def test_settings_that_load_code_or_change_a_run_are_set_aside() -> None:
+    kept = {
+        "PREFECT_API_AUTH_STRING": "a:b",
+        "PREFECT_API_URL": URL,
+        "PREFECT_HOME": "/home/of/mine",
+        "PREFECT_LOGGING_LEVEL": "DEBUG",
+        "PREFECT_SERVER_DATABASE_CONNECTION_URL": "postgresql+asyncpg://db/prefect",
+        "PREFECTURE": "Kyoto",
+    }
+    ignored = [
+        "PREFECT_LOGGING_SETTINGS_PATH", "PREFECT_RESULTS_PERSIST_BY_DEFAULT",
+        "PREFECT_SERVER_EVENTS_MESSAGING_BROKER", "PREFECT_TEST_MODE",
+        "PREFECT__SERVER_WEBSERVER_ONLY", "prefect_logging_config_path",
+    ]  # fmt: skip
+    environment = kept | dict.fromkeys(ignored, "1")
+    assert set_aside(environment) == ignored
+    assert environment == kept
+
+
+def test_home_that_cannot_be_written_is_told(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (home / "file").touch()
+    monkeypatch.setenv("PREFECT_HOME", str(home / "file" / "prefect"))
+    done = run_cli("build", str(tmp_path), "--warehouse", str(tmp_path / "w"), "--flow")
+    assert done.returncode == 5
+    (told,) = done.stderr.splitlines()
+    assert told.startswith(f"dicomhouse: cannot write {home / 'file' / 'prefect'}, where Prefect")

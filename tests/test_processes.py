@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -9,6 +10,8 @@ from pathlib import Path
 from uuid import uuid4
 
 from conftest import marked_processes
+
+import dicomhouse
 
 PROGRAM = """
 import prefect, sys, time
@@ -49,3 +52,40 @@ def test_workers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
     while marked_processes(mark):
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+ELSEWHERE = """
+import os, sys
+from pathlib import Path
+from dicomhouse.processes import leave_working_folder, light_pool, supervise
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["supervise"]:
+        sys.exit(supervise([os.path.abspath(__file__), *sys.argv[2:]]))
+    print(leave_working_folder(Path(sys.argv[1])))
+    print(os.getcwd(), os.environ["TMPDIR"], os.environ["PYTHONPATH"])
+    with light_pool(1) as pool:
+        print(pool.submit(os.getcwd).result())
+        print(*pool.submit(eval, "__import__('sys').path").result(), sep=os.pathsep)
+"""
+
+
+def test_children_work_elsewhere_and_import_what_was_named(tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text(ELSEWHERE)
+    there, elsewhere = tmp_path / "there", tmp_path / "elsewhere"
+    there.mkdir()
+    elsewhere.mkdir()
+    source = Path(dicomhouse.__file__).parents[1]
+    done = subprocess.run(
+        [sys.executable, "../main.py", "supervise", str(elsewhere)], cwd=there,
+        capture_output=True, text=True, check=True,
+        # an empty entry means the working folder
+        env={"TMPDIR": "../tmp", "PYTHONPATH": f":../lib:{source}", "PATH": os.environ["PATH"]},
+    )  # fmt: skip
+    left, mine, theirs, path = done.stdout.splitlines()
+    assert left == str(there)
+    assert mine == f"{elsewhere} {there}/../tmp {there}/../lib:{source}"
+    assert theirs == str(elsewhere)
+    folders = {os.path.normpath(folder) for folder in path.split(os.pathsep)}
+    assert folders >= {str(tmp_path / "lib"), str(source)}
+    assert not folders & {str(there), str(elsewhere), ".", str(tmp_path)}

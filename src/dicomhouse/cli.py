@@ -32,10 +32,10 @@ from dicomhouse.errors import (
 )
 from dicomhouse.filesystem import is_there
 from dicomhouse.output import printable, write
-from dicomhouse.processes import hold_lifeline, raise_on_sigterm, supervise
+from dicomhouse.processes import hold_lifeline, leave_working_folder, raise_on_sigterm, supervise
 from dicomhouse.questions import question, questions
 from dicomhouse.resources import resource
-from dicomhouse.settings import Settings, default_warehouse
+from dicomhouse.settings import Settings, absolute_source, default_warehouse
 
 if TYPE_CHECKING:
     from dicomhouse.reader import Warehouse
@@ -93,7 +93,7 @@ def _say_no_more() -> None:
 def _supervised(chosen: argparse.Namespace, words: Sequence[str]) -> int:
     if os.environ.pop(_SUPERVISED, None) is None:
         os.environ[_SUPERVISED] = "1"
-        return supervise([sys.executable, "-m", "dicomhouse", *words])
+        return supervise(["-m", "dicomhouse", *words])
     hold_lifeline()
     raise_on_sigterm()
     return int(chosen.run(chosen))
@@ -236,9 +236,10 @@ def _run(chosen: argparse.Namespace, sources: Sequence[str]) -> int:
             tolerances[rule] = float(number)
         except ValueError:
             raise UsageError(f"--tolerance takes RULE=NUMBER, not {text}.") from None
+    folder = leave_working_folder(resource("flows"))  # which has nothing but our own
     settings = Settings(
-        sources=tuple(sources),
-        warehouse=chosen.warehouse,
+        sources=tuple(absolute_source(source, folder) for source in sources),
+        warehouse=folder / chosen.warehouse,
         tolerances=tolerances,
         keep_generations=chosen.keep,
         forget=tuple(getattr(chosen, "forget", ())),
@@ -248,13 +249,16 @@ def _run(chosen: argparse.Namespace, sources: Sequence[str]) -> int:
         allow_empty=getattr(chosen, "allow_empty", False),
         **({} if chosen.jobs is None else {"jobs": chosen.jobs}),
     )
+    ignored = orchestrator.set_aside()
     if chosen.flow or (not chosen.direct and orchestrator.is_configured()):
+        if ignored:
+            _say(f"these settings of Prefect's are set aside: {', '.join(ignored)}")
         record = _flow_run(settings)
     else:
         from dicomhouse.pipeline import build_direct
 
         record = build_direct(settings, _say)
-    _summary(chosen.warehouse, record)
+    _summary(settings.warehouse, chosen.warehouse, record)
     return 0
 
 
@@ -266,11 +270,12 @@ def _flow_run(settings: Settings) -> dict[str, Any]:
     """Run the Prefect flow in this process, on the configured server or a private one."""
     server = None
     if not orchestrator.is_configured():
+        orchestrator.check_home()
         makes = "" if orchestrator.has_database() else " and makes its database, once"
         _say(f"a private Prefect server starts{makes}; --direct builds without one")
-        server = orchestrator.PrivateServer()
+        server = orchestrator.Server()
         atexit.register(server.stop)  # when Prefect's threads have told it all
-        os.environ |= server.environment
+        os.environ |= server.environment | {"PREFECT_UI_URL": ""}  # there is none to be named
     gc.disable()  # thousands of modules come, and none of them goes
     from dicomhouse.pipeline import check_settings, check_sources
 
@@ -350,10 +355,10 @@ def _without_expected_traceback(record: logging.LogRecord) -> bool:
     return True
 
 
-def _summary(folder: Path, record: dict[str, Any]) -> None:
+def _summary(warehouse_folder: Path, named: Path, record: dict[str, Any]) -> None:
     import dicomhouse
 
-    with dicomhouse.open(folder) as warehouse:
+    with dicomhouse.open(warehouse_folder) as warehouse:
         rows = warehouse.connection.execute(_statement("summary")).fetchall()
         worst = warehouse.connection.execute(_statement("worst_findings")).fetchall()
     files = ", ".join(f"{count:,} {status}" for status, count in record["files"].items())
@@ -363,20 +368,13 @@ def _summary(folder: Path, record: dict[str, Any]) -> None:
     print("findings   " + ("none" if not worst else "most severe first"))
     for severity, rule, count, subjects in worst:
         print(f"           {_SEVERITIES[severity]:<12}{rule}: {count:,} of level {subjects}")
-    place = "" if folder == default_warehouse() else f" --warehouse {quote(printable(str(folder)))}"
-    print(f"warehouse  {printable(str(folder))} (generation {record['generation']})")
+    place = "" if named == default_warehouse() else f" --warehouse {quote(printable(str(named)))}"
+    print(f"warehouse  {printable(str(named))} (generation {record['generation']})")
     print("\nnext:")
     print(f"  dicomhouse check{place}")
     print(
         f"  dicomhouse sql{place} \"select * from patient_tags where state = 'constant' limit 20\""
     )
-
-
-def _program() -> str:
-    """How the user calls this program: by its name, or by its path in an environment."""
-    if shutil.which("dicomhouse"):
-        return "dicomhouse"
-    return os.path.relpath(Path(sys.executable).with_name("dicomhouse"))
 
 
 def _check(chosen: argparse.Namespace) -> int:

@@ -1,6 +1,6 @@
-"""Prefect from outside: whether a server of it is configured, and a private one for a run.
+"""Prefect from outside: which of its settings count, whether a server is configured, one of ours.
 
-Nothing here imports Prefect, which takes seconds: a private server is started before this process
+Nothing here imports Prefect, which takes seconds: a server of ours is started before this process
 does, so that both get ready at the same time.
 """
 
@@ -8,35 +8,92 @@ from __future__ import annotations
 
 import http.client
 import os
+import secrets
 import socket
 import subprocess
 import sys
 import threading
 import tomllib
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableMapping
+from fnmatch import fnmatchcase
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
-from dicomhouse.errors import ServerFailed, UsageError
+from dicomhouse.errors import ServerFailed, StorageError, UsageError
 from dicomhouse.filesystem import printable
 from dicomhouse.resources import resource
 
+_RESPECTED = (
+    # Which server a run is told to, and who tells it.
+    "PREFECT_API_URL",
+    "PREFECT_API_KEY",
+    "PREFECT_API_AUTH_STRING",
+    "PREFECT_API_SSL_CERT_FILE",
+    "PREFECT_API_TLS_INSECURE_SKIP_VERIFY",
+    "PREFECT_API_ENABLE_HTTP2",
+    "PREFECT_API_REQUEST_TIMEOUT",
+    "PREFECT_CLIENT_CSRF_SUPPORT_ENABLED",
+    "PREFECT_CLIENT_CUSTOM_HEADERS",
+    "PREFECT_CLIENT_MAX_RETRIES",
+    "PREFECT_CLIENT_RETRY_*",
+    "PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED",
+    "PREFECT_CLOUD_API_URL",
+    "PREFECT_CLOUD_UI_URL",
+    "PREFECT_UI_URL",
+    # The user's own folder of Prefect, and the profile in it.
+    "PREFECT_HOME",
+    "PREFECT_PROFILE",
+    "PREFECT_PROFILES_PATH",
+    # How much is told.
+    "PREFECT_LOGGING_LEVEL",
+    "PREFECT_LOGGING_SERVER_LEVEL",
+    "PREFECT_SERVER_LOGGING_LEVEL",
+    "PREFECT_LOGGING_COLORS",
+    "PREFECT_LOGGING_TO_API_*",
+    # Where a server of ours keeps its runs, and where it listens.
+    "PREFECT_SERVER_DATABASE_*",
+    "PREFECT_API_DATABASE_*",
+    "PREFECT_SERVER_API_PORT",
+)
+"""The settings of Prefect's that a user may rightly have in the environment.
+
+All others are set aside. Some name code or a file to load (`PREFECT_LOGGING_SETTINGS_PATH`,
+`PREFECT_SERVER_EVENTS_MESSAGING_BROKER`, plugins, serializers), some change what a run does
+(retries, caching, results that are kept, test mode), some what a server of ours lets others do.
+Prefect reads their names in any case; here they count as they are written.
+"""
 _HOST = "127.0.0.1"
 _START_SECONDS = 90
 _STOP_SECONDS = 10
 _LAST_WORDS = 3
 _DATABASES = ("PREFECT_SERVER_DATABASE_CONNECTION_URL", "PREFECT_API_DATABASE_CONNECTION_URL")
-_PRIVATE = {
+
+SERVING = {
     "DO_NOT_TRACK": "1",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": "",  # no page of another origin has business here
+}
+"""The settings of every server of ours."""
+PRIVATE = {
+    **SERVING,
     "PREFECT_SERVER_REGISTER_BLOCKS_ON_START": "false",  # seconds; no block is used
     "PREFECT_SERVER_UI_ENABLED": "false",
     "PREFECT__SERVER_EPHEMERAL": "1",  # no schedules and the like
     "PREFECT__SERVER_FINAL": "1",  # no second app in this process
 }
-"""What a server that serves one run does without."""
+"""Those of a server for one run."""
+
+
+def set_aside(environment: MutableMapping[str, str] = os.environ) -> list[str]:
+    """Take Prefect's settings that do not count out of the environment; returns their names."""
+    found = [name for name in environment if name.upper().startswith("PREFECT_")]
+    names = [name for name in found if not any(fnmatchcase(name, kept) for kept in _RESPECTED)]
+    for name in names:
+        del environment[name]
+    return sorted(names)
 
 
 def is_configured(environment: Mapping[str, str] = os.environ) -> bool:
@@ -55,7 +112,7 @@ def _profile(environment: Mapping[str, str]) -> Mapping[str, Any]:
     shipped = _profiles(_shipped_profiles())
     chosen = shipped
     path = environment.get("PREFECT_PROFILES_PATH")
-    mine = Path(path) if path else _home(environment) / "profiles.toml"
+    mine = Path(path) if path else prefect_home(environment) / "profiles.toml"
     if path or environment.get("PREFECT_HOME") or mine.exists():
         chosen = _profiles(mine)
     name = environment.get("PREFECT_PROFILE") or chosen.get("active")
@@ -88,25 +145,55 @@ def _shipped_profiles() -> Path:
     return Path(folder, "settings", "profiles.toml")
 
 
-def has_database(environment: Mapping[str, str] = os.environ) -> bool:
-    """Whether a private server finds a database, and need not make one."""
-    named = any(name in environment for name in _DATABASES)
-    return named or (_home(environment) / "prefect.db").exists()
-
-
-def _home(environment: Mapping[str, str]) -> Path:
+def prefect_home(environment: Mapping[str, str] = os.environ) -> Path:
+    """The folder in which Prefect keeps what it keeps of a user."""
     return Path(environment.get("PREFECT_HOME") or "~/.prefect").expanduser()
 
 
-class PrivateServer:
-    """A Prefect server on a free port of loopback, which ends with this process.
+def check_home() -> None:
+    """Raise what a server of ours would, after a minute and in a thousand lines.
+
+    Raises:
+        StorageError: Prefect's folder cannot be written.
+    """
+    home = prefect_home()
+    try:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with TemporaryFile(dir=home):
+            pass
+    except OSError as error:
+        raise StorageError(
+            f"cannot write {home}, where Prefect keeps its runs: {error.strerror}. Name a folder "
+            "of yours in PREFECT_HOME, or build with --direct, which needs none."
+        ) from error
+
+
+def has_database(environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether a server of ours finds a database, and need not make one."""
+    named = any(name in environment for name in _DATABASES)
+    return named or (prefect_home(environment) / "prefect.db").exists()
+
+
+class Server:
+    """A Prefect server on loopback, which ends with this process and answers its own clients alone.
 
     It listens as soon as it is made, and answers some seconds later.
     """
 
-    def __init__(self) -> None:
-        with socket.create_server((_HOST, 0)) as listening:
-            self._port = listening.getsockname()[1]
+    def __init__(
+        self,
+        port: int = 0,
+        settings: Mapping[str, str] = PRIVATE,
+        tell: Callable[[str], None] = lambda line: None,
+    ) -> None:
+        """Start it, on any free port by default; `tell` gets the lines that it writes.
+
+        Raises:
+            OSError: the port is taken.
+        """
+        with socket.create_server((_HOST, port)) as listening:
+            self.port: int = listening.getsockname()[1]
+            self.login = f"dicomhouse:{secrets.token_urlsafe(32)}"
             self._process = subprocess.Popen(
                 [sys.executable, "-P", str(resource("flows", "server.py")),
                  str(listening.fileno())],
@@ -114,10 +201,12 @@ class PrivateServer:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 pass_fds=[listening.fileno()],
-                env={**os.environ, **_PRIVATE},
+                env={**os.environ, **self.environment, **settings,
+                     "PREFECT_SERVER_API_AUTH_STRING": self.login},
             )  # fmt: skip
         self._is_asked_to_end = False
-        self._words: deque[bytes] = deque(maxlen=_LAST_WORDS)
+        self._tell = tell
+        self._words: deque[str] = deque(maxlen=_LAST_WORDS)
         self._listener = threading.Thread(target=self._listen, daemon=True, name="server-words")
         self._listener.start()
 
@@ -130,9 +219,9 @@ class PrivateServer:
         }
         return {
             **proxies,
-            "PREFECT_API_URL": f"http://{_HOST}:{self._port}/api",
-            "PREFECT_UI_URL": "",  # nobody could open what it would name
             "DO_NOT_TRACK": "1",
+            "PREFECT_API_URL": f"http://{_HOST}:{self.port}/api",
+            "PREFECT_API_AUTH_STRING": self.login,
         }
 
     def wait_until_ready(self) -> None:
@@ -141,7 +230,7 @@ class PrivateServer:
         Raises:
             ServerFailed: it ended, or stayed silent, with the last lines that it wrote.
         """
-        connection = http.client.HTTPConnection(_HOST, self._port, timeout=_START_SECONDS)
+        connection = http.client.HTTPConnection(_HOST, self.port, timeout=_START_SECONDS)
         try:
             connection.request("GET", "/api/health")
             if connection.getresponse().status == http.client.OK:
@@ -181,13 +270,13 @@ class PrivateServer:
     def _listen(self) -> None:
         assert self._process.stdout is not None
         for line in self._process.stdout:
-            if line.strip():
-                self._words.append(line)
+            if words := printable(os.fsdecode(line.rstrip())):
+                self._words.append(words.lstrip())
+                self._tell(words)
 
     def _failure(self, why: str) -> ServerFailed:
         self._listener.join()
-        words = " / ".join(os.fsdecode(line).strip() for line in self._words)
         return ServerFailed(
-            f"the private Prefect server {why}: {printable(words) or 'it said nothing'}. "
-            "Build with --direct, which needs none."
+            f"the Prefect server {why}: {' / '.join(self._words) or 'it said nothing'}. "
+            "Mend that, or build with --direct, which needs no server."
         )
