@@ -11,10 +11,11 @@ from typing import Any
 from prefect import flow, get_run_logger, task
 from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
-from prefect.states import Completed
+from prefect.states import Cancelled, Completed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from dicomhouse import pipeline
+from dicomhouse.errors import Interrupted
 from dicomhouse.increment import Work
 from dicomhouse.lake import jobs
 from dicomhouse.lake.records import PartRecord
@@ -29,8 +30,12 @@ def prepare(run: Run) -> Work | None:
 
 
 @task(task_run_name="{work.parent.name} {work.stem}", cache_policy=NO_CACHE)
-def carry_out(pool: Executor, work: Path, extractor: str) -> PartRecord:
-    return pipeline.checked(pool.submit(jobs.carry_out, work, extractor).result)
+def carry_out(pool: Executor, work: Path, extractor: str) -> Any:
+    """The record of the part; a state where the run ends, which is no failure of this batch."""
+    try:
+        return pipeline.checked(pool.submit(jobs.carry_out, work, extractor).result)
+    except Interrupted as error:
+        return Cancelled(message=str(error))
 
 
 @task(cache_policy=NO_CACHE)

@@ -6,12 +6,19 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from threading import Thread
+from typing import Any
 from uuid import uuid4
 
+import pytest
 from conftest import marked_processes
 
 import dicomhouse
+from dicomhouse.errors import DicomhouseError, ExtractionFailed, Interrupted
+from dicomhouse.pipeline import checked
+from dicomhouse.processes import light_pool
 
 PROGRAM = """
 import prefect, sys, time
@@ -52,6 +59,27 @@ def test_workers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
     while marked_processes(mark):
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+def test_batches_of_a_run_that_stops_have_not_failed() -> None:
+    told: list[BaseException] = []
+
+    def wait(result: Callable[[], Any]) -> None:
+        try:
+            checked(result)
+        except DicomhouseError as error:
+            told.append(error)
+
+    with pytest.raises(KeyboardInterrupt), light_pool(1) as pool:
+        batches = [Thread(target=wait, args=[pool.submit(time.sleep, 60).result]) for _ in range(3)]
+        for batch in batches:
+            batch.start()
+        raise KeyboardInterrupt
+    for batch in batches:
+        batch.join(10)
+    assert [type(error) for error in told] == [Interrupted] * 3
+    with pytest.raises(ExtractionFailed), light_pool(1) as pool:
+        checked(pool.submit(os._exit, 1).result)
 
 
 ELSEWHERE = """

@@ -13,7 +13,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Executor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -25,7 +25,7 @@ from typing import Any
 from uuid import uuid4
 
 from dicomhouse import increment, versions
-from dicomhouse.errors import ExtractionFailed, SourceLost, StorageError, UsageError
+from dicomhouse.errors import ExtractionFailed, Interrupted, SourceLost, StorageError, UsageError
 from dicomhouse.filesystem import printable
 from dicomhouse.increment import Stored, Work
 from dicomhouse.lake import generations
@@ -34,7 +34,7 @@ from dicomhouse.lake.jobs import carry_out
 from dicomhouse.lake.layout import COLUMNS_PART
 from dicomhouse.lake.plan import Choice, Files
 from dicomhouse.lake.records import PartRecord, remove, total
-from dicomhouse.processes import light_pool
+from dicomhouse.processes import is_given_up, light_pool
 from dicomhouse.scan import Found, Source, identity, scan_all, sources_of, still_there
 from dicomhouse.settings import Settings
 from dicomhouse.warehouse import database
@@ -537,6 +537,7 @@ def checked(result: Callable[[], PartRecord]) -> PartRecord:
     Raises:
         StorageError: the lake cannot be written.
         ExtractionFailed: a worker ended, or met a bug.
+        Interrupted: the run ends, and has ended its workers.
     """
     try:
         return result()
@@ -545,7 +546,9 @@ def checked(result: Callable[[], PartRecord]) -> PartRecord:
             f"cannot write the lake: {error.strerror or type(error).__name__}. "
             "Free space or rights, then build again; the published warehouse is unchanged."
         ) from error
-    except BrokenProcessPool as error:
+    except (BrokenProcessPool, CancelledError) as error:
+        if is_given_up():
+            raise Interrupted("the run ended before this batch was read.") from error
         raise ExtractionFailed(
             "a worker process ended unexpectedly, perhaps for lack of memory. "
             "Build again with fewer --jobs."

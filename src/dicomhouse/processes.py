@@ -28,6 +28,8 @@ _LIFELINE = "DICOMHOUSE_LIFELINE"
 _PATHS = ("DICOMHOUSE_DBT", "PREFECT_API_SSL_CERT_FILE", "PREFECT_HOME", "PREFECT_PROFILES_PATH",
           "SSL_CERT_DIR", "SSL_CERT_FILE", "TMPDIR")  # fmt: skip
 """Variables of the environment that name a path."""
+_given_up = threading.Event()
+"""A pool was ended before its work was done, on purpose."""
 
 
 def supervise(words: Sequence[str]) -> int:
@@ -140,6 +142,7 @@ def light_pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
     spawned process would import it again, and with it the orchestrator. On any exception, a stop
     included, the workers are killed rather than waited for.
     """
+    _given_up.clear()
     pool = ProcessPoolExecutor(
         jobs, mp_context=multiprocessing.get_context("spawn"), initializer=_begin_worker
     )
@@ -150,10 +153,16 @@ def light_pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
         yield pool
         pool.shutdown()
     except BaseException:
-        for process in list((pool._processes or {}).values()):
-            process.kill()
+        _given_up.set()
+        for worker in list((pool._processes or {}).values()):
+            worker.kill()
         pool.shutdown(wait=False, cancel_futures=True)
         raise
+
+
+def is_given_up() -> bool:
+    """Whether the workers of the last pool were killed by this process: it stops, or has failed."""
+    return _given_up.is_set()
 
 
 @contextmanager
@@ -170,7 +179,8 @@ def _hidden_main() -> Iterator[None]:
 
 def _begin_worker() -> None:
     os.umask(0o077)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
+    for number in (signal.SIGINT, signal.SIGTERM):  # the parent decides
+        signal.signal(number, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     assert parent is not None
 
