@@ -201,7 +201,7 @@ def test_private_server_ends_with_a_killed_parent(tmp_path: Path, prefect_home: 
 
 
 @contextmanager
-def serving(source: Path, warehouse: Path, *words: str) -> Iterator[int]:
+def serving(source: Path, warehouse: Path, *words: str, cwd: Path | None = None) -> Iterator[int]:
     """`flows/serve.py` on a free port, which is given; it ends, and all that it has started."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -210,7 +210,7 @@ def serving(source: Path, warehouse: Path, *words: str) -> Iterator[int]:
     serve = subprocess.Popen(
         [sys.executable, str(Path(__file__).parents[1] / "flows" / "serve.py"), str(source),
          "--warehouse", str(warehouse), *words],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        cwd=cwd, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         env={**os.environ, "PREFECT_SERVER_API_PORT": str(port), "DICOMHOUSE_MARK": mark},
     )  # fmt: skip
     left: list[int] = []

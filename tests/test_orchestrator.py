@@ -170,8 +170,23 @@ def test_settings_that_load_code_or_change_a_run_are_set_aside() -> None:
         "PREFECT__SERVER_WEBSERVER_ONLY", "prefect_logging_config_path",
     ]  # fmt: skip
     environment = kept | dict.fromkeys(ignored, "1")
-    assert set_aside(environment) == ignored
+    assert set_aside(Path("/there"), environment) == ignored
     assert environment == kept
+
+
+@pytest.mark.parametrize(
+    ("told", "named"),
+    [
+        ("sqlite+aiosqlite:///runs.db", "sqlite+aiosqlite:////there/runs.db"),
+        ("sqlite+aiosqlite:////data/runs.db", "sqlite+aiosqlite:////data/runs.db"),
+        ("sqlite+aiosqlite:///:memory:", "sqlite+aiosqlite:///:memory:"),
+        ("postgresql+asyncpg:///prefect", "postgresql+asyncpg:///prefect"),
+    ],
+)
+def test_database_stays_where_it_was_named(told: str, named: str) -> None:
+    environment = {"PREFECT_SERVER_DATABASE_CONNECTION_URL": told}
+    assert set_aside(Path("/there"), environment) == []
+    assert environment == {"PREFECT_SERVER_DATABASE_CONNECTION_URL": named}
 
 
 def test_home_that_cannot_be_written_is_told(

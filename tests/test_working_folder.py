@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from test_flow import serving, wait_for
 
 from dicomhouse.resources import resource
 from dicomhouse.testing import build_cohort
@@ -57,9 +58,13 @@ def call(folder: Path, *command: str, **environment: str) -> subprocess.Complete
         [sys.executable, *command],
         cwd=folder, capture_output=True, text=True, env={**os.environ, **environment}, check=False,
     )  # fmt: skip
+    assert_untouched(folder)
+    return done
+
+
+def assert_untouched(folder: Path) -> None:
     assert [path.name for path in folder.parent.glob("trapped*")] == []
     assert not (folder.parent / "elsewhere").exists()
-    return done
 
 
 PROGRAM = ("-P", "-c", "import sys; from dicomhouse.cli import main; sys.exit(main())")
@@ -84,6 +89,12 @@ def test_nothing_of_the_working_folder_is_used(
     assert "warehouse  warehouse (generation 1)" in done.stdout
     assert set(trap.iterdir()) == {*there, trap / "warehouse"}
     assert set(resource("flows").iterdir()) == ours
+
+
+def test_served_build_uses_nothing_of_the_working_folder(trap: Path, prefect_home: Path) -> None:
+    with serving(Path("in"), Path("warehouse"), "--every", "10", cwd=trap):
+        wait_for((trap / "warehouse" / "current").exists)
+    assert_untouched(trap)
 
 
 def test_module_run_by_name_uses_nothing_of_the_working_folder(trap: Path) -> None:

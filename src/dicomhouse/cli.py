@@ -20,7 +20,7 @@ from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any
 
-from dicomhouse import __version__, orchestrator
+from dicomhouse import __version__
 from dicomhouse.errors import (
     DicomhouseError,
     Interrupted,
@@ -229,6 +229,8 @@ def _demo(chosen: argparse.Namespace) -> int:
 
 
 def _run(chosen: argparse.Namespace, sources: Sequence[str]) -> int:
+    from dicomhouse import orchestrator
+
     tolerances = {}
     for text in chosen.tolerance:
         rule, _, number = text.partition("=")
@@ -249,7 +251,7 @@ def _run(chosen: argparse.Namespace, sources: Sequence[str]) -> int:
         allow_empty=getattr(chosen, "allow_empty", False),
         **({} if chosen.jobs is None else {"jobs": chosen.jobs}),
     )
-    ignored = orchestrator.set_aside()
+    ignored = orchestrator.set_aside(folder)
     if chosen.flow or (not chosen.direct and orchestrator.is_configured()):
         if ignored:
             _say(f"these settings of Prefect's are set aside: {', '.join(ignored)}")
@@ -268,6 +270,8 @@ def _say(line: str) -> None:
 
 def _flow_run(settings: Settings) -> dict[str, Any]:
     """Run the Prefect flow in this process, on the configured server or a private one."""
+    from dicomhouse import orchestrator
+
     server = None
     if not orchestrator.is_configured():
         orchestrator.check_home()

@@ -87,12 +87,19 @@ PRIVATE = {
 """Those of a server for one run."""
 
 
-def set_aside(environment: MutableMapping[str, str] = os.environ) -> list[str]:
-    """Take Prefect's settings that do not count out of the environment; returns their names."""
+def set_aside(folder: Path, environment: MutableMapping[str, str] = os.environ) -> list[str]:
+    """Take Prefect's settings that do not count out of the environment; returns their names.
+
+    A database's file is named from `folder`, the working folder of who has set it.
+    """
     found = [name for name in environment if name.upper().startswith("PREFECT_")]
     names = [name for name in found if not any(fnmatchcase(name, kept) for kept in _RESPECTED)]
     for name in names:
         del environment[name]
+    for name in _DATABASES:
+        kind, _, file = environment.get(name, "").partition(":///")
+        if kind.startswith("sqlite") and file and not file.startswith((":memory:", "file:")):
+            environment[name] = f"{kind}:///{folder / file}"
     return sorted(names)
 
 
