@@ -37,7 +37,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@touch $@
 
 demo: $(INSTALLED)
-	$(BIN)/dicomhouse demo
+	$(BIN)/dicomhouse demo --flow
 
 test: $(INSTALLED) lint
 	$(BIN)/pytest -n auto --dist loadfile
@@ -57,7 +57,7 @@ lint-python: $(INSTALLED)
 
 serve: $(INSTALLED)
 	@test -n "$(SOURCES)" || { echo "say what to build: make serve SOURCES=/data/dicom WAREHOUSE=warehouse"; exit 2; }
-	$(BIN)/python flows/serve.py $(SOURCES) --warehouse $(or $(WAREHOUSE),warehouse)
+	$(BIN)/python -P flows/serve.py $(SOURCES) --warehouse $(or $(WAREHOUSE),warehouse)
 
 schedule-test: $(INSTALLED)
 	$(BIN)/python -m pytest tests/test_flow.py -k schedule

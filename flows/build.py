@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
@@ -9,15 +11,16 @@ from typing import Any
 from prefect import flow, get_run_logger, task
 from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
-from prefect.states import Completed
+from prefect.states import Cancelled, Completed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from dicomhouse import pipeline
+from dicomhouse.errors import Interrupted
 from dicomhouse.lake import jobs
 from dicomhouse.lake.records import PartRecord
 from dicomhouse.output import printable
 from dicomhouse.pipeline import Run, Work
-from dicomhouse.settings import Settings
+from dicomhouse.settings import SERVED, Settings
 
 
 @task(cache_policy=NO_CACHE)
@@ -26,8 +29,12 @@ def prepare(run: Run) -> Work | None:
 
 
 @task(task_run_name="{work.parent.name} {work.stem}", cache_policy=NO_CACHE)
-def carry_out(pool: Executor, work: Path, extractor: str) -> PartRecord:
-    return pipeline.checked(pool.submit(jobs.carry_out, work, extractor).result)
+def carry_out(pool: Executor, work: Path, extractor: str) -> Any:
+    """The record of the part; a state where the run ends, which is no failure of this batch."""
+    try:
+        return pipeline.checked(pool.submit(jobs.carry_out, work, extractor).result)
+    except Interrupted as error:
+        return Cancelled(message=str(error))
 
 
 @task(cache_policy=NO_CACHE)
@@ -126,3 +133,16 @@ def build(
         transform(run)
         report(run)
         return publish(run)
+
+
+@flow(name="build", task_runner=ThreadPoolTaskRunner())  # type: ignore[arg-type]
+def served(full_refresh: bool = False, retry: bool = False, verify: bool = False) -> Any:
+    """The build that a process serves, which has fixed sources, warehouse and workers.
+
+    Args:
+        full_refresh: read every file of the sources again.
+        retry: read again what could not be read in full.
+        verify: compare what the files hold, not only their sizes and times.
+    """
+    fixed = json.loads(os.environ[SERVED])
+    return build.fn(**fixed, full_refresh=full_refresh, retry=retry, verify=verify)

@@ -1,62 +1,113 @@
-"""A local Prefect server and the scheduled build beside it, ended together.
+"""Serve the build on a schedule: `python flows/serve.py SOURCE... --warehouse DIR`.
 
-`python flows/serve.py SOURCE... --warehouse DIR` takes what `deployments.py` takes.
+It is served by the Prefect server that is configured (PREFECT_API_URL, or Prefect's profile), or
+else by one that starts here, on loopback, and ends with this process. That one answers only who
+has its login, a new one each time, in a file that its owner alone can read. Sources and warehouse
+are fixed here: what a run is asked for chooses neither.
 """
 
 from __future__ import annotations
 
+import argparse
+import atexit
+import json
 import os
-import subprocess
 import sys
-import time
-import urllib.request
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
-from dicomhouse.processes import hold_lifeline, supervise
+from dicomhouse import orchestrator
+from dicomhouse.errors import DicomhouseError, ServerFailed
+from dicomhouse.processes import hold_lifeline, leave_working_folder, supervise
+from dicomhouse.settings import SERVED, absolute_source
 
 _SUPERVISED = "DICOMHOUSE_SUPERVISED"
-API = "http://127.0.0.1:{port}/api"
+_NIGHTLY = "0 2 * * *"
 
 
 def main() -> int:
     """Serve in a process group of its own, so that a stop ends server, schedule and runs alike."""
+    chosen = _parser().parse_args()
     if os.environ.pop(_SUPERVISED, None) is None:
         os.environ[_SUPERVISED] = "1"
-        return supervise([sys.executable, *sys.argv])
+        return supervise([str(Path(__file__).resolve()), *sys.argv[1:]])
     hold_lifeline()
-    return serve(sys.argv[1:])
+    try:
+        _serve(chosen)
+    except DicomhouseError as error:
+        _say(str(error))
+        return error.exit_code
+    return 0
 
 
-def serve(arguments: list[str]) -> int:
-    """Start the server, wait until it answers, serve the deployment until it ends."""
-    port = os.environ.get("PREFECT_SERVER_API_PORT", "4200")
-    api = API.format(port=port)
-    environment = {
-        **os.environ,
-        "PREFECT_API_URL": api,
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "DO_NOT_TRACK": "1",
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("source", nargs="+", help="a folder of DICOM files, or NAME=PATH")
+    parser.add_argument("--warehouse", type=Path, default=Path("warehouse"))
+    parser.add_argument("--jobs", type=int, help="worker processes (default: one a core)")
+    parser.add_argument("--cron", default=_NIGHTLY, help=f"when to run (default: {_NIGHTLY!r})")
+    parser.add_argument(
+        "--every", type=float, metavar="SECONDS", help="an interval instead of a cron schedule"
+    )
+    parser.add_argument("--name", default="nightly", help="the deployment's name")
+    return parser
+
+
+def _serve(chosen: argparse.Namespace) -> None:
+    folder = leave_working_folder(Path(__file__).parent)
+    fixed = {
+        "sources": [absolute_source(source, folder) for source in chosen.source],
+        "warehouse": str(folder / chosen.warehouse),
+        "jobs": chosen.jobs,
     }
-    prefect = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1"]
-    server = subprocess.Popen([*prefect, "--port", port], env=environment)
-    await_server(f"{api}/health", server)
-    deployments = Path(__file__).with_name("deployments.py")
-    command = [sys.executable, str(deployments), *arguments]
-    return subprocess.run(command, env=environment, check=False).returncode
+    os.environ[SERVED] = json.dumps(fixed)
+    if ignored := orchestrator.set_aside(folder):
+        _say(f"these settings of Prefect's are set aside: {', '.join(ignored)}")
+    server = None if orchestrator.is_configured() else _server()
+    from prefect.flows import load_flow_from_entrypoint
+
+    build: Any = load_flow_from_entrypoint(f"{Path(__file__).with_name('build.py')}:served")
+    if server is not None:
+        server.wait_until_ready()
+        server.watch(_give_up)
+    when = {"interval": timedelta(seconds=chosen.every)} if chosen.every else {"cron": chosen.cron}
+    build.serve(name=chosen.name, limit=1, **when)
 
 
-def await_server(health: str, server: subprocess.Popen[bytes], seconds: float = 90) -> None:
-    """Return once the server answers; SystemExit where it ends or stays silent."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if server.poll() is not None:
-            raise SystemExit("the Prefect server ended while starting. Is its port taken?")
-        try:
-            with urllib.request.urlopen(health, timeout=2):
-                return
-        except OSError:
-            time.sleep(0.3)
-    raise SystemExit(f"the Prefect server did not answer within {seconds:.0f} s.")
+def _server() -> orchestrator.Server:
+    """A server of ours, whose login is written down for its owner."""
+    orchestrator.check_home()
+    port = int(os.environ.get("PREFECT_SERVER_API_PORT") or 4200)
+    try:
+        server = orchestrator.Server(port, orchestrator.SERVING, _pass_on)
+    except OSError as error:
+        raise ServerFailed(
+            f"cannot listen on port {port}: {error.strerror}. Does a server run there? Name it in "
+            "PREFECT_API_URL, or another port in PREFECT_SERVER_API_PORT."
+        ) from error
+    atexit.register(server.stop)
+    os.environ |= server.environment
+    login = orchestrator.prefect_home() / f"serve-{port}.login"
+    login.unlink(missing_ok=True)
+    atexit.register(login.unlink, missing_ok=True)
+    with os.fdopen(os.open(login, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(server.login)
+    _say(f"a Prefect server starts on http://127.0.0.1:{port}; its login is in {login}")
+    return server
+
+
+def _give_up(error: ServerFailed) -> None:
+    _say(str(error))
+    os._exit(error.exit_code)
+
+
+def _pass_on(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _say(line: str) -> None:
+    print(f"serve: {line}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import threading
 from functools import cache, partial
 from importlib import import_module
@@ -41,7 +40,7 @@ def main() -> int:
         pipeline._FEW_FILES = 0
     pipeline.carry_out = carry_out
     supervise = cli.supervise
-    cli.supervise = lambda command: supervise([sys.executable, *PROGRAM, *command[3:]])
+    cli.supervise = lambda words: supervise([*PROGRAM, *words[2:]])
     who, _, _ = os.environ.get("KILLING_AT", "").partition(" ")
     if who in ("run", "late", "child"):
         arm()

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
+from base64 import b64encode
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError, URLError
+from urllib.request import Request, urlopen
 from uuid import uuid4
 
 import pytest
@@ -27,17 +35,38 @@ def test_flow_and_direct_build_the_same_warehouse(tmp_path: Path, prefect_home: 
     assert run_cli("build", str(tmp_path / "in"), "--warehouse", str(direct), "--direct"
                    ).returncode == 0  # fmt: skip
     mark = uuid4().hex
-    done = run_cli("build", str(tmp_path / "in"), "--warehouse", str(flow), DICOMHOUSE_MARK=mark)
+    away = {"HTTP_PROXY": "http://127.0.0.1:9", "ALL_PROXY": "http://127.0.0.1:9"}  # not for us
+    done = run_cli("build", str(tmp_path / "in"), "--warehouse", str(flow), "--flow",
+                   DICOMHOUSE_MARK=mark, **away)  # fmt: skip
     assert done.returncode == 0, done.stderr
+    assert done.stderr.startswith("a private Prefect server starts and makes its database, once")
     assert "extract part-" in done.stderr  # a batch is a task, its state is seen
     assert "images     15" in done.stdout
     assert marked_processes(mark) == []
     assert_equal_warehouses(direct, flow)
-    again = run_cli("build", "--warehouse", str(flow))
+    assert recorded(prefect_home) == {
+        "flow_run": ["COMPLETED"],
+        "task_run": ["COMPLETED"] * 7,
+        "artifact": ["dbt-results", "files-by-status"],
+    }
+    again = run_cli("build", "--warehouse", str(flow), "--flow")
     assert again.returncode == 0, again.stderr
+    assert again.stderr.startswith("a private Prefect server starts; --direct builds without one")
     assert "nothing changed since generation 1" in again.stderr
     assert "Finished in state Completed('nothing changed since generation 1')" in again.stderr
     assert [folder.name for folder in (flow / "generations").iterdir()] == ["000001"]
+
+
+def recorded(prefect_home: Path) -> dict[str, list[str]]:
+    """What the private server's database holds: the states of runs, and the artifacts' keys."""
+    asked = {"flow_run": "state_type", "task_run": "state_type", "artifact": "key"}
+    with closing(sqlite3.connect(prefect_home / "prefect.db")) as database:
+        return {
+            table: [
+                value for (value,) in database.execute(f"select {what} from {table} order by 1")
+            ]
+            for table, what in asked.items()
+        }
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -59,13 +88,13 @@ def test_stop_ends_a_build_in_three_seconds_and_leaves_no_process(
     mark = uuid4().hex
     build = subprocess.Popen(
         [sys.executable, "-m", "dicomhouse", "build", str(tmp_path / "in"),
-         "--warehouse", str(tmp_path / "w"), *([mode] if mode == "--direct" else [])],
+         "--warehouse", str(tmp_path / "w"), mode],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         env={**os.environ, "DICOMHOUSE_MARK": mark},
     )  # fmt: skip
     deadline = time.monotonic() + 90
-    if seen is None:
-        time.sleep(0.4)
+    while len(marked_processes(mark)) < 2:
+        assert time.monotonic() < deadline
     while seen and not list((tmp_path / "w").rglob(seen)):
         assert build.poll() is None and time.monotonic() < deadline
         time.sleep(0.02)
@@ -99,26 +128,95 @@ def test_killed_build_leaves_no_process_and_the_next_one_is_fine(tmp_path: Path)
     assert run_cli(*words).returncode == 0
 
 
-def test_short_schedule_fires_and_builds_the_warehouse(tmp_path: Path, prefect_home: Path) -> None:
+@pytest.mark.parametrize("words", [["--direct"], []])
+def test_build_without_a_server_imports_no_prefect(
+    tmp_path: Path, prefect_home: Path, words: list[str]
+) -> None:
     build_cohort(tmp_path / "in", patients=1, slices=8)
+    done = run_cli("build", str(tmp_path / "in"), "--warehouse", str(tmp_path / "w"), *words,
+                   PYTHONPROFILEIMPORTTIME="1")  # fmt: skip
+    assert done.returncode == 0
+    imported = {line.split("|")[2].strip() for line in done.stderr.splitlines() if "|" in line}
+    assert "dicomhouse.pipeline" in imported
+    assert not {name for name in imported if name.partition(".")[0] in ("prefect", "uvicorn")}
+
+
+def test_server_that_cannot_start_is_told_by_its_own_words(
+    tmp_path: Path, prefect_home: Path
+) -> None:
+    build_cohort(tmp_path / "in", patients=1, slices=8)
+    nowhere = f"sqlite+aiosqlite:///{tmp_path}/nowhere/prefect.db"
+    done = run_cli("build", str(tmp_path / "in"), "--warehouse", str(tmp_path / "w"), "--flow",
+                   PREFECT_SERVER_DATABASE_CONNECTION_URL=nowhere)  # fmt: skip
+    assert done.returncode == 9
+    starts, told = done.stderr.splitlines()
+    assert starts.startswith("a private Prefect server starts")
+    assert told.startswith("dicomhouse: the Prefect server did not start: ")
+    assert "unable to open database file" in told
+    assert told.endswith("or build with --direct, which needs no server.")
+
+
+def test_server_that_ends_during_the_run_is_told(tmp_path: Path, prefect_home: Path) -> None:
+    build_cohort(tmp_path / "in", patients=1, slices=8)
+    mark = uuid4().hex
+    build = subprocess.Popen(
+        [sys.executable, "-m", "dicomhouse", "build", str(tmp_path / "in"), "--flow",
+         "--warehouse", str(tmp_path / "w")],
+        stderr=subprocess.PIPE, text=True, env={**os.environ, "DICOMHOUSE_MARK": mark},
+    )  # fmt: skip
+    assert build.stderr is not None
+    while "Beginning flow run" not in build.stderr.readline():
+        assert build.poll() is None
+    (server,) = (
+        process for process in marked_processes(mark)
+        if b"server.py" in Path(f"/proc/{process}/cmdline").read_bytes()
+    )  # fmt: skip
+    os.kill(server, signal.SIGKILL)
+    _, told = build.communicate()
+    assert build.returncode == 9
+    assert "the Prefect server ended during the run" in told.splitlines()[-1]
+    assert "Traceback" not in told
+    assert marked_processes(mark) == []
+
+
+def test_private_server_ends_with_a_killed_parent(tmp_path: Path, prefect_home: Path) -> None:
+    mark = uuid4().hex
+    program = (
+        "from dicomhouse.orchestrator import Server\n"
+        "server = Server(); server.wait_until_ready(); print('ready', flush=True); input()"
+    )
+    parent = subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        env={**os.environ, "DICOMHOUSE_MARK": mark},
+    )  # fmt: skip
+    assert parent.stdout is not None
+    assert parent.stdout.readline() == "ready\n"
+    assert len(marked_processes(mark)) == 2
+    parent.kill()
+    parent.wait()
+    deadline = time.monotonic() + 5
+    while marked_processes(mark):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+@contextmanager
+def serving(source: Path, warehouse: Path, *words: str, cwd: Path | None = None) -> Iterator[int]:
+    """`flows/serve.py` on a free port, which is given; it ends, and all that it has started."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+        port: int = free.getsockname()[1]
     mark = uuid4().hex
     serve = subprocess.Popen(
-        [sys.executable, str(Path(__file__).parents[1] / "flows" / "serve.py"),
-         str(tmp_path / "in"), "--warehouse", str(tmp_path / "w"), "--every", "10"],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        [sys.executable, str(Path(__file__).parents[1] / "flows" / "serve.py"), str(source),
+         "--warehouse", str(warehouse), *words],
+        cwd=cwd, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         env={**os.environ, "PREFECT_SERVER_API_PORT": str(port), "DICOMHOUSE_MARK": mark},
     )  # fmt: skip
     left: list[int] = []
     try:
-        deadline = time.monotonic() + 180
-        while not (tmp_path / "w" / "current").exists():
-            assert serve.poll() is None and time.monotonic() < deadline
-            time.sleep(0.2)
-        with dicomhouse.open(tmp_path / "w") as opened:
-            assert opened.sql("select count(*) n from images").item() == 8
+        yield port
+        assert serve.poll() is None
     finally:
         serve.send_signal(signal.SIGTERM)
         serve.wait(timeout=15)
@@ -126,3 +224,69 @@ def test_short_schedule_fires_and_builds_the_warehouse(tmp_path: Path, prefect_h
         for process in left:
             os.kill(process, signal.SIGKILL)
     assert left == []
+
+
+def wait_for(what: Callable[[], Any], seconds: float = 180) -> Any:
+    deadline = time.monotonic() + seconds
+    while not (found := what()):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    return found
+
+
+def test_short_schedule_fires_and_builds_the_warehouse(tmp_path: Path, prefect_home: Path) -> None:
+    build_cohort(tmp_path / "in", patients=1, slices=8)
+    with serving(tmp_path / "in", tmp_path / "w", "--every", "10"):
+        wait_for((tmp_path / "w" / "current").exists)
+        with dicomhouse.open(tmp_path / "w") as opened:
+            assert opened.sql("select count(*) n from images").item() == 8
+    assert list(prefect_home.glob("*.login")) == []
+
+
+def test_served_build_answers_its_owner_alone_and_reads_what_it_was_given(
+    tmp_path: Path, prefect_home: Path
+) -> None:
+    for folder in ("in", "other"):
+        build_cohort(tmp_path / folder, patients=1, slices=8)
+    with serving(tmp_path / "in", tmp_path / "w") as port:
+        (file,) = wait_for(lambda: list(prefect_home.glob("*.login")))
+        assert file.stat().st_mode & 0o777 == 0o600
+        login = wait_for(file.read_text)
+        url = f"http://127.0.0.1:{port}/api"
+        _, (deployment,) = wait_for(
+            lambda: (found := ask(f"{url}/deployments/filter", {}, login))[1] and found
+        )
+        assert ask(f"{url}/deployments/filter", {}) == (401, None)
+        runs = f"{url}/deployments/{deployment['id']}/create_flow_run"
+        other = {"sources": [str(tmp_path / "other")], "warehouse": str(tmp_path / "stolen")}
+        given = {"DICOMHOUSE_SERVED": json.dumps({**other, "jobs": 1})}
+        assert ask(runs, {"parameters": other}) == (401, None)
+        for asked in (
+            {"parameters": other, "enforce_parameter_schema": False},
+            {"job_variables": {"env": given}},
+        ):
+            _, run = ask(runs, asked, login)
+
+            def state(run: dict[str, Any] = run) -> Any:
+                told = ask(f"{url}/flow_runs/{run['id']}", None, login)[1]["state_type"]
+                return told if told in ("COMPLETED", "FAILED", "CRASHED") else None
+
+            assert wait_for(state) == ("CRASHED" if "parameters" in asked else "COMPLETED")
+        assert not (tmp_path / "stolen").exists()
+        with dicomhouse.open(tmp_path / "w") as opened:
+            assert opened.sql("select distinct source from files").item() == "in"
+
+
+def ask(url: str, body: dict[str, Any] | None, login: str | None = None) -> tuple[int, Any]:
+    """The status and the answer of an API; 0 where nobody listens yet."""
+    headers = {"content-type": "application/json"}
+    if login is not None:
+        headers["authorization"] = f"Basic {b64encode(login.encode()).decode()}"
+    data = None if body is None else json.dumps(body).encode()
+    try:
+        with urlopen(Request(url, data, headers), timeout=30) as answer:
+            return answer.status, json.load(answer)
+    except HTTPError as error:
+        return error.code, None
+    except URLError:
+        return 0, None

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from threading import Thread
+from typing import Any
 from uuid import uuid4
 
+import pytest
 from conftest import marked_processes
+
+import dicomhouse
+from dicomhouse.errors import DicomhouseError, ExtractionFailed, Interrupted
+from dicomhouse.pipeline import checked
+from dicomhouse.processes import light_pool
 
 PROGRAM = """
 import prefect, sys, time
@@ -49,3 +59,61 @@ def test_workers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
     while marked_processes(mark):
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+def test_batches_of_a_run_that_stops_have_not_failed() -> None:
+    told: list[BaseException] = []
+
+    def wait(result: Callable[[], Any]) -> None:
+        try:
+            checked(result)
+        except DicomhouseError as error:
+            told.append(error)
+
+    with pytest.raises(KeyboardInterrupt), light_pool(1) as pool:
+        batches = [Thread(target=wait, args=[pool.submit(time.sleep, 60).result]) for _ in range(3)]
+        for batch in batches:
+            batch.start()
+        raise KeyboardInterrupt
+    for batch in batches:
+        batch.join(10)
+    assert [type(error) for error in told] == [Interrupted] * 3
+    with pytest.raises(ExtractionFailed), light_pool(1) as pool:
+        checked(pool.submit(os._exit, 1).result)
+
+
+ELSEWHERE = """
+import os, sys
+from pathlib import Path
+from dicomhouse.processes import leave_working_folder, light_pool, supervise
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["supervise"]:
+        sys.exit(supervise([os.path.abspath(__file__), *sys.argv[2:]]))
+    print(leave_working_folder(Path(sys.argv[1])))
+    print(os.getcwd(), os.environ["TMPDIR"], os.environ["PYTHONPATH"])
+    with light_pool(1) as pool:
+        print(pool.submit(os.getcwd).result())
+        print(*pool.submit(eval, "__import__('sys').path").result(), sep=os.pathsep)
+"""
+
+
+def test_children_work_elsewhere_and_import_what_was_named(tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text(ELSEWHERE)
+    there, elsewhere = tmp_path / "there", tmp_path / "elsewhere"
+    there.mkdir()
+    elsewhere.mkdir()
+    source = Path(dicomhouse.__file__).parents[1]
+    done = subprocess.run(
+        [sys.executable, "../main.py", "supervise", str(elsewhere)], cwd=there,
+        capture_output=True, text=True, check=True,
+        # an empty entry means the working folder
+        env={"TMPDIR": "../tmp", "PYTHONPATH": f":../lib:{source}", "PATH": os.environ["PATH"]},
+    )  # fmt: skip
+    left, mine, theirs, path = done.stdout.splitlines()
+    assert left == str(there)
+    assert mine == f"{elsewhere} {there}/../tmp {there}/../lib:{source}"
+    assert theirs == str(elsewhere)
+    folders = {os.path.normpath(folder) for folder in path.split(os.pathsep)}
+    assert folders >= {str(tmp_path / "lib"), str(source)}
+    assert not folders & {str(there), str(elsewhere), ".", str(tmp_path)}

@@ -69,6 +69,8 @@ def test_make_targets_of_the_readme_exist() -> None:
             ["make", "--dry-run", target, "SOURCES=x"], cwd=ROOT, capture_output=True, check=False
         )
         assert done.returncode == 0, target
+    demo = subprocess.run(["make", "--dry-run", "demo"], cwd=ROOT, capture_output=True, text=True)
+    assert demo.stdout.splitlines()[-1].endswith("dicomhouse demo --flow")
 
 
 def test_commands_of_the_readme_are_those_of_the_program() -> None:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import atexit
 import errno
+import gc
 import json
 import logging
 import os
 import shutil
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from importlib import import_module
+from importlib.util import find_spec
 from io import TextIOWrapper
 from pathlib import Path
 from shlex import quote
@@ -20,21 +25,26 @@ from dicomhouse.errors import (
     DicomhouseError,
     Interrupted,
     QueryError,
+    ServerFailed,
     StorageError,
     UsageError,
     WarehouseNotFound,
 )
 from dicomhouse.filesystem import is_there
 from dicomhouse.output import printable, write
-from dicomhouse.processes import hold_lifeline, raise_on_sigterm, supervise
+from dicomhouse.processes import hold_lifeline, leave_working_folder, raise_on_sigterm, supervise
 from dicomhouse.questions import question, questions
 from dicomhouse.resources import resource
-from dicomhouse.settings import Settings, default_warehouse
+from dicomhouse.settings import Settings, absolute_source, default_warehouse
 
 if TYPE_CHECKING:
     from dicomhouse.reader import Warehouse
 
 _SUPERVISED = "DICOMHOUSE_SUPERVISED"
+_IMPORTED_LATER = ("dicomhouse.lake.extract", "dicomhouse.lake.rewrite", "fastapi.encoders",
+                   "prefect.flow_engine", "prefect.task_engine",
+                   "prefect.utilities.visualization")  # fmt: skip
+"""By a flow's run, which has time for it while its private server starts."""
 _SEVERITIES = {"E": "error", "W": "warning", "I": "information"}
 _FINDING_COLUMNS = ("severity", "level", "rule", "source", "message", "n_offenders", "first_file")
 _FINDINGS_SHOWN = 20
@@ -83,7 +93,7 @@ def _say_no_more() -> None:
 def _supervised(chosen: argparse.Namespace, words: Sequence[str]) -> int:
     if os.environ.pop(_SUPERVISED, None) is None:
         os.environ[_SUPERVISED] = "1"
-        return supervise([sys.executable, "-m", "dicomhouse", *words])
+        return supervise(["-m", "dicomhouse", *words])
     hold_lifeline()
     raise_on_sigterm()
     return int(chosen.run(chosen))
@@ -125,9 +135,16 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     demo = command("demo", _demo, "Build a warehouse from the studies that ship inside pydicom.")
     for sub in (build, demo):
-        sub.add_argument(
-            "--direct", action="store_true", help="the same steps without the Prefect flow"
-        )
+        way = sub.add_mutually_exclusive_group()
+        way.add_argument(
+            "--flow", action="store_true",
+            help="run the Prefect flow; on a private server where none is configured by "
+            "PREFECT_API_URL or Prefect's profile (default: the flow where one is configured)",
+        )  # fmt: skip
+        way.add_argument(
+            "--direct", action="store_true",
+            help="run the same steps without Prefect (default: where no server is configured)",
+        )  # fmt: skip
         sub.add_argument(
             "--jobs", type=int, metavar="N", help="worker processes (default: one a core)"
         )
@@ -202,9 +219,9 @@ def _build(chosen: argparse.Namespace) -> int:
 
 
 def _demo(chosen: argparse.Namespace) -> int:
-    import pydicom
-
-    folder = Path(pydicom.__file__).parent / "data" / "test_files"
+    pydicom = find_spec("pydicom")  # nothing is imported before a server is started
+    (place,) = (pydicom and pydicom.submodule_search_locations) or [""]
+    folder = Path(place, "data", "test_files")
     studies = folder / "dicomdirtests"
     if not studies.is_dir():
         raise UsageError(f"this pydicom has no test files in {folder}; install pydicom 3.")
@@ -212,6 +229,8 @@ def _demo(chosen: argparse.Namespace) -> int:
 
 
 def _run(chosen: argparse.Namespace, sources: Sequence[str]) -> int:
+    from dicomhouse import orchestrator
+
     tolerances = {}
     for text in chosen.tolerance:
         rule, _, number = text.partition("=")
@@ -219,9 +238,10 @@ def _run(chosen: argparse.Namespace, sources: Sequence[str]) -> int:
             tolerances[rule] = float(number)
         except ValueError:
             raise UsageError(f"--tolerance takes RULE=NUMBER, not {text}.") from None
+    folder = leave_working_folder(resource("flows"))  # which has nothing but our own
     settings = Settings(
-        sources=tuple(sources),
-        warehouse=chosen.warehouse,
+        sources=tuple(absolute_source(source, folder) for source in sources),
+        warehouse=folder / chosen.warehouse,
         tolerances=tolerances,
         keep_generations=chosen.keep,
         forget=tuple(getattr(chosen, "forget", ())),
@@ -231,13 +251,16 @@ def _run(chosen: argparse.Namespace, sources: Sequence[str]) -> int:
         allow_empty=getattr(chosen, "allow_empty", False),
         **({} if chosen.jobs is None else {"jobs": chosen.jobs}),
     )
-    if chosen.direct:
+    ignored = orchestrator.set_aside(folder)
+    if chosen.flow or (not chosen.direct and orchestrator.is_configured()):
+        if ignored:
+            _say(f"these settings of Prefect's are set aside: {', '.join(ignored)}")
+        record = _flow_run(settings)
+    else:
         from dicomhouse.pipeline import build_direct
 
         record = build_direct(settings, _say)
-    else:
-        record = _flow_run(settings)
-    _summary(chosen.warehouse, record)
+    _summary(settings.warehouse, chosen.warehouse, record)
     return 0
 
 
@@ -246,16 +269,21 @@ def _say(line: str) -> None:
 
 
 def _flow_run(settings: Settings) -> dict[str, Any]:
-    """Run the Prefect flow in this process; Prefect starts a private server where none is set."""
-    quiet = {
-        "DO_NOT_TRACK": "1",
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "90",
-    }
-    os.environ |= {name: os.environ.get(name, value) for name, value in quiet.items()}
+    """Run the Prefect flow in this process, on the configured server or a private one."""
+    from dicomhouse import orchestrator
+
+    server = None
+    if not orchestrator.is_configured():
+        orchestrator.check_home()
+        makes = "" if orchestrator.has_database() else " and makes its database, once"
+        _say(f"a private Prefect server starts{makes}; --direct builds without one")
+        server = orchestrator.Server()
+        atexit.register(server.stop)  # when Prefect's threads have told it all
+        os.environ |= server.environment | {"PREFECT_UI_URL": ""}  # there is none to be named
+    gc.disable()  # thousands of modules come, and none of them goes
     from dicomhouse.pipeline import check_settings, check_sources
 
-    check_settings(settings)  # wrong usage is told before a server is started
+    check_settings(settings)  # wrong usage is told before the server answers
     check_sources(settings)
     for source in settings.sources:
         try:
@@ -266,9 +294,20 @@ def _flow_run(settings: Settings) -> dict[str, Any]:
             ) from None
     from prefect.flows import load_flow_from_entrypoint
 
+    flow: Any = load_flow_from_entrypoint(f"{resource('flows', 'build.py')}:build")
+    if server is not None:
+        for name in _IMPORTED_LATER:
+            with suppress(ImportError):
+                import_module(name)
+    gc.freeze()
+    gc.enable()
     for logger in ("prefect.flow_runs", "prefect.task_runs"):
         logging.getLogger(logger).addFilter(_without_expected_traceback)
-    flow: Any = load_flow_from_entrypoint(f"{resource('flows', 'build.py')}:build")
+    if server is None:
+        _check_configured_server()
+    else:
+        server.wait_until_ready()
+        server.watch(_give_up)
     record: dict[str, Any] = flow(
         sources=list(settings.sources),
         warehouse=str(settings.warehouse),
@@ -284,6 +323,35 @@ def _flow_run(settings: Settings) -> dict[str, Any]:
     return record
 
 
+def _check_configured_server() -> None:
+    """Ask for its version, as the flow will, whose failure would be told in a hundred lines.
+
+    Raises:
+        ServerFailed: it does not answer, or refuses the login.
+    """
+    from httpx import HTTPError
+    from prefect.client.orchestration import get_client
+
+    try:
+        with get_client(sync_client=True) as client:
+            client.raise_for_api_version_mismatch()
+    except (HTTPError, RuntimeError) as error:
+        why = str(error).partition(" - ")[0].rstrip(".")
+        raise ServerFailed(
+            f"Prefect, as configured: {why}. Start the server, mend PREFECT_API_URL or "
+            "PREFECT_API_AUTH_STRING, or build with --direct."
+        ) from error
+
+
+def _give_up(error: ServerFailed) -> None:
+    """End here and now: a flow whose server is gone asks it again for minutes.
+
+    What was read is kept for the next run, as after any end.
+    """
+    _say(f"dicomhouse: {error}")
+    os._exit(error.exit_code)
+
+
 def _without_expected_traceback(record: logging.LogRecord) -> bool:
     """Log what a user may meet by its message alone, as the command line does."""
     if record.exc_info and isinstance(record.exc_info[1], DicomhouseError):
@@ -291,10 +359,10 @@ def _without_expected_traceback(record: logging.LogRecord) -> bool:
     return True
 
 
-def _summary(folder: Path, record: dict[str, Any]) -> None:
+def _summary(warehouse_folder: Path, named: Path, record: dict[str, Any]) -> None:
     import dicomhouse
 
-    with dicomhouse.open(folder) as warehouse:
+    with dicomhouse.open(warehouse_folder) as warehouse:
         rows = warehouse.connection.execute(_statement("summary")).fetchall()
         worst = warehouse.connection.execute(_statement("worst_findings")).fetchall()
     files = ", ".join(f"{count:,} {status}" for status, count in record["files"].items())
@@ -304,20 +372,13 @@ def _summary(folder: Path, record: dict[str, Any]) -> None:
     print("findings   " + ("none" if not worst else "most severe first"))
     for severity, rule, count, subjects in worst:
         print(f"           {_SEVERITIES[severity]:<12}{rule}: {count:,} of level {subjects}")
-    place = "" if folder == default_warehouse() else f" --warehouse {quote(printable(str(folder)))}"
-    print(f"warehouse  {printable(str(folder))} (generation {record['generation']})")
+    place = "" if named == default_warehouse() else f" --warehouse {quote(printable(str(named)))}"
+    print(f"warehouse  {printable(str(named))} (generation {record['generation']})")
     print("\nnext:")
     print(f"  dicomhouse check{place}")
     print(
         f"  dicomhouse sql{place} \"select * from patient_tags where state = 'constant' limit 20\""
     )
-
-
-def _program() -> str:
-    """How the user calls this program: by its name, or by its path in an environment."""
-    if shutil.which("dicomhouse"):
-        return "dicomhouse"
-    return os.path.relpath(Path(sys.executable).with_name("dicomhouse"))
 
 
 def _check(chosen: argparse.Namespace) -> int:

@@ -65,6 +65,12 @@ class ExtractionFailed(DicomhouseError):
     exit_code = 7
 
 
+class ServerFailed(DicomhouseError):
+    """The Prefect server of a run did not start, or ended during it."""
+
+    exit_code = 9
+
+
 class Interrupted(DicomhouseError):
     """The run was asked to stop."""
 

@@ -12,7 +12,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Executor, Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -26,7 +26,7 @@ from typing import Any
 from uuid import uuid4
 
 from dicomhouse import increment, versions
-from dicomhouse.errors import ExtractionFailed, SourceLost, StorageError, UsageError
+from dicomhouse.errors import ExtractionFailed, Interrupted, SourceLost, StorageError, UsageError
 from dicomhouse.filesystem import Files, below, printable
 from dicomhouse.increment import Lists, Stored
 from dicomhouse.lake import generations
@@ -35,7 +35,7 @@ from dicomhouse.lake.jobs import carry_out
 from dicomhouse.lake.layout import COLUMNS_PART
 from dicomhouse.lake.plan import Choice
 from dicomhouse.lake.records import PartRecord, remove, total
-from dicomhouse.processes import light_pool
+from dicomhouse.processes import is_given_up, light_pool
 from dicomhouse.scan import Scan, Source, sources_of, still_there
 from dicomhouse.settings import Settings
 from dicomhouse.warehouse.plan import Compilation, NodeResult
@@ -667,6 +667,7 @@ def checked(result: Callable[[], PartRecord]) -> PartRecord:
     Raises:
         StorageError: the lake cannot be written.
         ExtractionFailed: a worker ended, or met a bug.
+        Interrupted: the run ends, and has ended its workers.
     """
     try:
         return result()
@@ -675,7 +676,9 @@ def checked(result: Callable[[], PartRecord]) -> PartRecord:
             f"cannot write the lake: {error.strerror or type(error).__name__}. "
             "Free space or rights, then build again; the published warehouse is unchanged."
         ) from error
-    except BrokenProcessPool as error:
+    except (BrokenProcessPool, CancelledError) as error:
+        if is_given_up():
+            raise Interrupted("the run ended before this batch was read.") from error
         raise ExtractionFailed(
             "a worker process ended unexpectedly, perhaps for lack of memory. "
             "Build again with fewer --jobs."

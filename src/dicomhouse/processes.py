@@ -2,7 +2,8 @@
 
 A command that builds runs in a child with a process group of its own. The parent imports next to
 nothing, so that it answers a signal at once: it passes it on, waits a moment, and ends the group.
-Pool workers end by themselves when their parent is gone.
+Pool workers end by themselves when their parent is gone. No process imports anything from the
+folder that a user stands in, or works there.
 """
 
 from __future__ import annotations
@@ -17,22 +18,32 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager, suppress
+from multiprocessing import process
 from multiprocessing.connection import wait
+from pathlib import Path
 from types import FrameType
 
 _GRACE_SECONDS = 1.5
 _LIFELINE = "DICOMHOUSE_LIFELINE"
+_PATHS = ("DICOMHOUSE_DBT", "PREFECT_API_SSL_CERT_FILE", "PREFECT_HOME", "PREFECT_PROFILES_PATH",
+          "SSL_CERT_DIR", "SSL_CERT_FILE", "TMPDIR")  # fmt: skip
+"""Variables of the environment that name a path."""
+_given_up = threading.Event()
+"""A pool was ended before its work was done, on purpose."""
 
 
-def supervise(command: Sequence[str]) -> int:
-    """Run a command in a process group of its own and return its exit code.
+def supervise(words: Sequence[str]) -> int:
+    """Run a Python program in a process group of its own and return its exit code.
 
     SIGINT and SIGTERM are passed on; what is left of the group after 1.5 seconds, or after the
-    command's own end, is killed. Should this process be killed, the closed lifeline ends the
+    program's own end, is killed. Should this process be killed, the closed lifeline ends the
     group too (see `hold_lifeline`).
 
+    Args:
+        words: of its command line behind `python -P`.
+
     Returns:
-        The command's exit code; 130 after SIGINT, 143 after SIGTERM.
+        The program's exit code; 130 after SIGINT, 143 after SIGTERM.
     """
     received: list[int] = []
     read_end, write_end = os.pipe()
@@ -43,10 +54,10 @@ def supervise(command: Sequence[str]) -> int:
     }
     try:
         child = subprocess.Popen(
-            command,
+            [sys.executable, "-P", *words],
             process_group=0,
             close_fds=False,
-            env={**os.environ, _LIFELINE: str(read_end)},
+            env={**_safe_environment(), _LIFELINE: str(read_end)},
         )
         os.close(read_end)
         stop_at = None
@@ -97,6 +108,32 @@ def hold_lifeline() -> None:
     threading.Thread(target=watch, daemon=True, name="lifeline").start()
 
 
+def leave_working_folder(elsewhere: Path) -> Path:
+    """Work in another folder, all later children too; returns the one that was left.
+
+    What lies in a working folder is anybody's: a Python module of a well-known name, or settings
+    that a library reads there. Call it before such a library is imported.
+    """
+    left = Path.cwd()
+    os.environ |= _safe_environment()
+    os.chdir(elsewhere)
+    process.ORIGINAL_DIR = str(elsewhere)  # type: ignore[attr-defined]  # its children's
+    return left
+
+
+def _safe_environment() -> dict[str, str]:
+    """The environment for children in any folder, which import nothing from the working one."""
+    here = Path.cwd()
+    paths = {name: os.environ[name] for name in _PATHS if os.environ.get(name)}
+    modules = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    return {
+        **os.environ,
+        **{name: str(here / Path(path).expanduser()) for name, path in paths.items()},
+        "PYTHONPATH": os.pathsep.join(str(here / path) for path in modules if path),
+        "PYTHONSAFEPATH": "1",
+    }
+
+
 @contextmanager
 def light_pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
     """A pool of worker processes that import only what their work needs.
@@ -105,6 +142,7 @@ def light_pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
     spawned process would import it again, and with it the orchestrator. On any exception, a stop
     included, the workers are killed rather than waited for.
     """
+    _given_up.clear()
     pool = ProcessPoolExecutor(
         jobs, mp_context=multiprocessing.get_context("spawn"), initializer=_begin_worker
     )
@@ -115,10 +153,16 @@ def light_pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
         yield pool
         pool.shutdown()
     except BaseException:
-        for process in list((pool._processes or {}).values()):
-            process.kill()
+        _given_up.set()
+        for worker in list((pool._processes or {}).values()):
+            worker.kill()
         pool.shutdown(wait=False, cancel_futures=True)
         raise
+
+
+def is_given_up() -> bool:
+    """Whether the workers of the last pool were killed by this process: it stops, or has failed."""
+    return _given_up.is_set()
 
 
 @contextmanager
@@ -135,7 +179,8 @@ def _hidden_main() -> Iterator[None]:
 
 def _begin_worker() -> None:
     os.umask(0o077)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
+    for number in (signal.SIGINT, signal.SIGTERM):  # the parent decides
+        signal.signal(number, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     assert parent is not None
 

@@ -10,6 +10,10 @@ from typing import Any
 
 from dicomhouse.dicom.bounds import Bounds
 from dicomhouse.errors import UsageError
+from dicomhouse.filesystem import is_there
+
+SERVED = "DICOMHOUSE_SERVED"
+"""The variable in which a serving process tells its runs what they read and where they write."""
 
 
 def default_warehouse(environment: Mapping[str, str] = os.environ) -> Path:
@@ -31,6 +35,14 @@ def default_bounds(environment: Mapping[str, str] = os.environ) -> Bounds:
         raise UsageError(
             f"DICOMHOUSE_BOUNDS takes NAME=NUMBER, separated by blanks; the names are {names}."
         ) from None
+
+
+def absolute_source(text: str, folder: Path) -> str:
+    """A source, `PATH` or `NAME=PATH`, as it is named from another folder than this one."""
+    name, equals, path = text.partition("=")
+    if not equals or is_there(folder / text):
+        return str(folder / Path(text).expanduser())
+    return f"{name}={folder / Path(path).expanduser()}"
 
 
 @dataclass(frozen=True)
