@@ -24,6 +24,7 @@ from dicomhouse import __version__
 from dicomhouse.errors import (
     DicomhouseError,
     Interrupted,
+    ModelsFailed,
     QueryError,
     ServerFailed,
     StorageError,
@@ -65,8 +66,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except DicomhouseError as error:
         if chosen.debug:
             raise
-        # DuckDB points below the words that it means.
-        lines = str(error).split("\n") if isinstance(error, QueryError) else [str(error)]
+        # DuckDB points below the words that it means, and dbt speaks in several lines.
+        several = isinstance(error, (QueryError, ModelsFailed))
+        lines = str(error).split("\n") if several else [str(error)]
         print("dicomhouse: " + "\n".join(map(printable, lines)), file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:

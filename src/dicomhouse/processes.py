@@ -25,8 +25,11 @@ from types import FrameType
 
 _GRACE_SECONDS = 1.5
 _LIFELINE = "DICOMHOUSE_LIFELINE"
-_PATHS = ("DICOMHOUSE_DBT", "PREFECT_API_SSL_CERT_FILE", "PREFECT_HOME", "PREFECT_PROFILES_PATH",
-          "SSL_CERT_DIR", "SSL_CERT_FILE", "TMPDIR")  # fmt: skip
+_PATHS = (
+    *("DICOMHOUSE_CACHE", "DICOMHOUSE_DBT"),
+    *("PREFECT_API_SSL_CERT_FILE", "PREFECT_HOME", "PREFECT_PROFILES_PATH"),
+    *("SSL_CERT_DIR", "SSL_CERT_FILE", "TMPDIR"),
+)
 """Variables of the environment that name a path."""
 _given_up = threading.Event()
 """A pool was ended before its work was done, on purpose."""
