@@ -16,7 +16,6 @@ from dicomhouse.filesystem import Files, below, os_path, printable
 from dicomhouse.lake.plan import batches, n_files
 from dicomhouse.scan import Scan, Source, sources_of
 
-
 MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
 """A file system that keeps more times than others do."""
 
