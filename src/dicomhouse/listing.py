@@ -12,6 +12,7 @@ import os
 import subprocess
 import sys
 import threading
+from collections import deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from operator import attrgetter, itemgetter
@@ -62,19 +63,15 @@ def look(folder: str, own: Sequence[str]) -> Listing:
 
 
 def _look(folder: str, descriptor: int, own: Sequence[str]) -> Listing:
-    own_status = os.fstat(descriptor)
-    plain: list[os.DirEntry[str]] = []
+    files: list[os.DirEntry[str]] = []
     rest: list[os.DirEntry[str]] = []
     with os.scandir(descriptor) as entries:
         for entry in entries:  # what an entry is, a file system tells with its name
-            (plain if entry.is_file(follow_symlinks=False) else rest).append(entry)
-    plain.sort(key=_NAME)
-    rest.sort(key=_NAME)
+            (files if entry.is_file(follow_symlinks=False) else rest).append(entry)
     folders: list[str] = []
     links: list[str] = []
-    others: list[os.DirEntry[str]] = []
     problems: dict[str, str] = {}
-    for entry in rest:
+    for entry in sorted(rest, key=_NAME):
         try:
             is_link = entry.is_symlink()
             if is_link and _leads_into(f"{folder}/{entry.name}", own):
@@ -84,48 +81,35 @@ def _look(folder: str, descriptor: int, own: Sequence[str]) -> Listing:
                 if is_link:
                     links.append(entry.name)
                 continue
+            if not S_ISREG(entry.stat().st_mode):
+                problems[entry.name] = "not_a_file: neither a file nor a folder"
         except OSError as error:
             problems[entry.name] = _problem("file", error)
-        others.append(entry)
-    if others:
-        plain = sorted([*plain, *others], key=_NAME)
-    statuses = _statuses(plain, problems)
-    for entry in others:
-        if entry.name not in problems and not S_ISREG(entry.stat().st_mode):
-            problems[entry.name] = "not_a_file: neither a file nor a folder"
-    names = "/".join(map(_NAME, plain))
+        files.append(entry)
+    files.sort(key=_NAME)
+    try:
+        statuses: list[os.stat_result | None] = [entry.stat() for entry in files]
+    except OSError:
+        statuses = [_status(entry, problems) for entry in files]
+    names = "/".join(map(_NAME, files))
     stored = printable(names)
     if stored != names:
         rows = sorted(zip(stored.split("/"), statuses, strict=True), key=itemgetter(0))
         stored = "/".join(name for name, _ in rows)
         statuses = [status for _, status in rows]
         problems = {printable(name): problem for name, problem in problems.items()}
-    return Listing(
-        (own_status.st_dev, own_status.st_ino),
-        stored,
-        *_columns(statuses),
-        problems,
-        folders,
-        links,
-    )
+    own_status = os.fstat(descriptor)
+    identity = own_status.st_dev, own_status.st_ino
+    return Listing(identity, stored, *_columns(statuses), problems, folders, links)
 
 
-def _statuses(
-    entries: Sequence[os.DirEntry[str]], problems: dict[str, str]
-) -> list[os.stat_result | None]:
-    """What the file system says of each entry; None where it says nothing but a problem."""
+def _status(entry: os.DirEntry[str], problems: dict[str, str]) -> os.stat_result | None:
+    """What the file system says of an entry, or None, and its problem."""
     try:
-        return [entry.stat() for entry in entries]
-    except OSError:
-        pass
-    statuses: list[os.stat_result | None] = []
-    for entry in entries:
-        try:
-            statuses.append(entry.stat())
-        except OSError as error:
-            statuses.append(None)
-            problems[entry.name] = _problem("file", error)
-    return statuses
+        return entry.stat()
+    except OSError as error:
+        problems[entry.name] = _problem("file", error)
+        return None
 
 
 def _columns(statuses: Sequence[os.stat_result | None]) -> tuple[str, str]:
@@ -180,7 +164,8 @@ class Listings:
             apart: whether to start the process.
         """
         self._own = own
-        self._known: dict[str, Listing] = {}
+        self._known: dict[str, tuple[Any, ...]] = {}
+        self._told: deque[bytes] = deque()
         self._process: subprocess.Popen[bytes] | None = None
         if apart:
             self._process = subprocess.Popen(
@@ -197,7 +182,11 @@ class Listings:
 
     def of(self, folder: str) -> Listing:
         """What lies in a folder; each may be asked for once."""
-        return self._known.pop(folder, None) or look(folder, self._own)
+        while self._told:
+            for path, listing in marshal.loads(self._told.popleft()):
+                self._known[path] = listing
+        known = self._known.pop(folder, None)
+        return look(folder, self._own) if known is None else Listing(*known)
 
     def close(self) -> None:
         """End the process, whatever it still does."""
@@ -205,26 +194,28 @@ class Listings:
             self._process.kill()
             self._process.wait()
             self._thread.join()
+            self._told.clear()
             self._known.clear()
             self._process = None
 
     def _take(self, process: subprocess.Popen[bytes], order: bytes) -> None:
+        """Keep the pipe empty; to do more here would hold up whoever looks through folders."""
         assert process.stdin is not None
         assert process.stdout is not None
         with suppress(OSError), process.stdin as asked:
             asked.write(order)
         with process.stdout as told:
-            while length := told.read(_LENGTH_BYTES):
-                some = told.read(int.from_bytes(length, "little"))
-                with suppress(EOFError, ValueError):  # it was killed
-                    for folder, *listing in marshal.loads(some):
-                        self._known[folder] = Listing(*listing)
+            while len(length := told.read(_LENGTH_BYTES)) == _LENGTH_BYTES:
+                n = int.from_bytes(length, "little")
+                some = told.read(n)
+                if len(some) == n:  # else it was killed
+                    self._told.append(some)
 
 
 def main() -> None:
     """Tell, in the form that `Listings` takes, what lies below the folders that it asks for."""
     roots, others, own = marshal.load(sys.stdin.buffer)
-    some: list[tuple[Any, ...]] = []
+    some: list[tuple[str, tuple[Any, ...]]] = []
     entries = 0
 
     def tell() -> None:
@@ -233,7 +224,7 @@ def main() -> None:
         sys.stdout.buffer.flush()
 
     for folder, listing in from_the_end(roots, set(others), own):
-        some.append((folder, *listing))
+        some.append((folder, tuple(listing)))
         entries += listing.sizes.count(" ") + len(listing.folders) + 1
         if entries >= _FEW_ENTRIES:
             tell()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import errno
+import gc
 import math
 import os
 import time
@@ -215,13 +216,13 @@ def prepare(run: Run) -> Work | None:
     warehouse = run.settings.warehouse.resolve()
     run.looking = Scan(run.sources, elsewhere, [warehouse], apart=run.settings.jobs > 1)
     run.places = run.looking.places
-    with run.step("plan"):
+    with run.step("plan"), _uncollected():
         leftovers = generations.leftovers(run.settings.warehouse, but=run.generation)
         parts = increment.stored(run.published, leftovers, _usable(run))
         choice = _choice(run, parts)
     found: Iterable[tuple[str, Files]] = scan(run, choice)
     if run.settings.verify:
-        with run.step("scan"):
+        with run.step("scan"), _uncollected():
             found = list(found)
         run.other_contents = other_contents(run, found, parts, choice)
         choice = _choice(run, parts)
@@ -239,6 +240,18 @@ def prepare(run: Run) -> Work | None:
     run.compilation = Compilation(run.generation.work, run.say)
     run.work.first = chain(begun, first)
     return run.work
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Let Python not look for garbage: it would look through all folders over and over."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _choice(run: Run, parts: Sequence[Stored]) -> Choice:
@@ -271,7 +284,7 @@ def _lists(
     assert run.looking is not None
     work = run.work
     while True:
-        with run.step("scan"):
+        with run.step("scan"), _uncollected():
             path = next(to_read, None)
         if path is None:
             break

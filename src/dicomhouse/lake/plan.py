@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import compress, groupby
 from operator import eq, itemgetter
 
@@ -51,13 +51,13 @@ class Use:
     """Paths below the source."""
 
 
-@dataclass
+@dataclass(slots=True)
 class _Rows:
     """The rows that a part has of one folder's files."""
 
     part: Part
     files: Files
-    taken: set[str] | None = field(default_factory=set)
+    taken: frozenset[str] | None = frozenset()
     """Names of the files whose rows are wanted; None for all."""
 
 
