@@ -1,6 +1,7 @@
 """Real headers, broken in many ways, through both readers: `make fuzz`.
 
-Nothing raises, both readers agree, each file has one row, and the memory stays in its bound. A
+Nothing raises, both readers agree, each file has one row, every byte belongs to an element, to
+padding or to a reason, and the memory stays in its bound. A
 round is a whole file and some broken copies of it, read twice by one walker, so that what it
 learned of one meets the others. The seed decides everything.
 """
@@ -23,8 +24,12 @@ from pathlib import Path
 import pyarrow.parquet as pq
 from conftest import PYDICOM_DATA, shared_folder
 
+from dicomhouse.dicom.bounds import Bounds
 from dicomhouse.dicom.elements import Element, FileHeader, Headers
+from dicomhouse.dicom.metered import Exceeded
+from dicomhouse.dicom.parse import DataSet, Entry, Parser
 from dicomhouse.dicom.reference import read_header
+from dicomhouse.dicom.sniff import kind_of
 from dicomhouse.dicom.walk import Walker
 from dicomhouse.lake.orders import FileFacts
 from dicomhouse.lake.parts import write_part
@@ -135,6 +140,55 @@ def check(files: Sequence[bytes], first_read: int) -> Counter[str]:
     return Counter(header.status for header in headers.files)
 
 
+def account(data: bytes) -> None:
+    """Every byte of a file belongs to an element, is padding, or has a reason.
+
+    Raises:
+        AssertionError: some bytes do not.
+    """
+    if kind_of(data[:512], len(data)) is not None:
+        return
+    parser = Parser(io.BytesIO(data), len(data), Bounds())
+    try:
+        parser.parse()
+    except Exceeded:
+        return
+    reasons = (parser.is_cut, parser.is_damaged, parser.is_zeroed, parser.has_rest)
+    has_reason = any(reasons) or parser.pixels_lack is not None
+    stream = parser.stream.stream
+    stream.seek(0)
+    whole = stream.read()
+    at = 0
+    if not parser.is_deflated:
+        at = _account_entries(
+            parser.meta, whole, 132 if data[128:132] == b"DICM" else 0, has_reason
+        )
+    at = _account_entries(parser.main, whole, at, has_reason)
+    assert has_reason or not whole[at:].strip(b"\0 "), "bytes are lost at the end"
+
+
+def _account_entries(part: DataSet, whole: bytes, at: int, has_reason: bool) -> int:
+    for entry in part.entries:
+        assert not whole[at : entry.start].strip(b"\0"), f"bytes are lost before {entry.tag:08X}"
+        assert at <= entry.start < entry.end <= len(whole) or has_reason
+        if entry.items is not None and not has_reason and "items_odd" not in (entry.problem or ""):
+            _account_items(entry, entry.items, whole)
+        at = entry.end
+    return at
+
+
+def _account_items(entry: Entry, items: list[DataSet], whole: bytes) -> None:
+    at = entry.start + (12 if entry.vr_file else 8)
+    for item in items:
+        assert item.start == at + 8, "bytes are lost before an item"
+        end = _account_entries(item, whole, item.start, False)
+        assert item.end - end in (0, 8) or not whole[end : item.end].strip(b"\0"), (
+            "bytes are lost in an item"
+        )
+        at = item.end
+    assert entry.end - at in (0, 8), "bytes are lost behind the items"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--files", type=int, default=20_000, help="broken files")
@@ -148,6 +202,8 @@ def main() -> None:
         begun = time.perf_counter()
         try:
             statuses += check(files, first_read)
+            for data in dict.fromkeys(files):
+                account(data)
         except Exception as error:
             failed += 1
             told = f"round {number} of seed {options.seed}: {type(error).__name__}: {error}"

@@ -24,6 +24,7 @@ from pydicom.tag import BaseTag, SequenceDelimiterTag
 from pydicom.valuerep import EXPLICIT_VR_LENGTH_32
 
 from dicomhouse.dicom.bounds import Bounds
+from dicomhouse.dicom.decode import TEXT
 from dicomhouse.dicom.fragments import measure_fragments
 from dicomhouse.dicom.metered import Exceeded, Metered
 from dicomhouse.dicom.problems import joined
@@ -67,6 +68,9 @@ class Entry:
     """Whether its length is, of a sequence or pixel data."""
     problem: str | None = None
     """Of its place and its extent."""
+    start: int = 0
+    end: int = 0
+    """Where its head begins and what belongs to it ends, a delimiter included."""
 
 
 class Pixels(NamedTuple):
@@ -85,6 +89,9 @@ class DataSet:
     implicit: bool = False
     little: bool = True
     entries: list[Entry] = field(default_factory=list)
+    start: int = 0
+    end: int = 0
+    """Of an item, without its head, a delimiter included."""
     is_odd: bool = False
     """Whether it ends elsewhere than its length or its delimiter says."""
     _dataset: Dataset | None = None
@@ -123,6 +130,8 @@ class Parser:
         self.is_deflated = False
         self.is_cut = False
         """Whether the file ends within its header."""
+        self.is_damaged = False
+        """Whether a deflated data set cannot be inflated to its end."""
         self.is_zeroed = False
         """Whether it holds nothing but zeros from somewhere within its data set."""
         self.pixels_lack: str | None = None
@@ -241,15 +250,16 @@ class Parser:
 
     def _is_plain(self) -> bool:
         """Whether a data set that should be deflated begins with an element."""
-        head = self._peek(self.stream.tell(), 6)
-        return head[4:] in ENCODED_VR and _is_known(_tag(head, True))
+        head = self._peek(self.stream.tell(), 4)
+        return len(head) == 4 and any(_is_known(_tag(head, little)) for little in (True, False))
 
     def _inflate(self) -> None:
         inflated, is_whole, self.has_rest = _inflated(
             self.stream.stream, self.bounds.max_inflated_bytes
         )
         self.is_deflated = True
-        self.is_cut = not is_whole
+        self.is_cut = is_whole is False
+        self.is_damaged = is_whole is None
         self.size = inflated.seek(0, io.SEEK_END)
         inflated.seek(0)
         self.stream = Metered(inflated, self.size, self.bounds)
@@ -274,10 +284,11 @@ class Parser:
         halt = _Halt(stream, depth == 0, group, into.implicit)
         while True:
             here = stream.tell()
-            if end is not None and end - here < _HEAD:
-                if here < end:
-                    into.is_odd = True
-                    stream.seek(end)
+            if end is not None and here >= end:
+                return False
+            if end is not None and end - here < _HEAD and self._ends_at(end, into.little):
+                into.is_odd = True
+                stream.seek(end)
                 return False
             halt.is_set = False
             elements = data_element_generator(
@@ -285,19 +296,24 @@ class Parser:
             )
             try:
                 for raw in elements:
-                    self._add(into, cast(RawDataElement, raw), depth)
-                    here = stream.tell()
+                    entry = self._add(into, cast(RawDataElement, raw), depth)
+                    entry.start, entry.end = here, stream.tell()
+                    here = entry.end
                     if end is not None and end - here < _HEAD:
                         break
                 else:
                     if halt.is_set:
-                        if self._read_halted(into, halt, end, depth):
+                        start, count = stream.tell(), len(into.entries)
+                        goes_on = self._read_halted(into, halt, end, depth)
+                        if len(into.entries) > count:
+                            into.entries[-1].start, into.entries[-1].end = start, stream.tell()
+                        if goes_on:
                             continue
                         return False
                     if stream.tell() - here >= _HEAD:  # pydicom ends at an item delimiter
                         if depth:
                             return True
-                        into.entries.append(Entry(_ITEM_END, "", problem="stray_delimiter"))
+                        self._add_stray(into, _ITEM_END, here)
                         continue
                     if group is not None:
                         stream.seek(here)
@@ -309,6 +325,11 @@ class Parser:
                 stream.seek(stream.limit)
                 return False
 
+    def _ends_at(self, end: int, little: bool) -> bool:
+        """Whether an item ends there, and not the element of which its last bytes are."""
+        head = self._peek(end, 4)
+        return len(head) < 4 or _tag(head, little) >> 16 == _DELIMITERS
+
     def _read_halted(self, into: DataSet, halt: _Halt, end: int | None, depth: int) -> bool:
         """Read what pydicom was stopped before; whether more may follow."""
         start = self.stream.tell()
@@ -319,8 +340,7 @@ class Parser:
         if halt.tag >> 16 == _DELIMITERS:
             if depth:
                 return False
-            into.entries.append(Entry(halt.tag, "", problem="stray_delimiter"))
-            self.stream.seek(start + _HEAD)
+            self._add_stray(into, halt.tag, start)
         elif halt.is_explicit:
             halt.implicit = False
         elif not depth and halt.tag in PIXEL_DATA:
@@ -347,6 +367,12 @@ class Parser:
             entry.problem = joined(entry.problem, "outside_meta")
         into.entries.append(entry)
         return entry
+
+    def _add_stray(self, into: DataSet, tag: int, start: int) -> None:
+        """Add the head of a delimiter or item that has no place here."""
+        entry = Entry(tag, "", problem="stray_delimiter", start=start, end=start + _HEAD)
+        into.entries.append(entry)
+        self.stream.seek(entry.end)
 
     def _read_value(self, into: DataSet, halt: _Halt, start: int, depth: int) -> Entry:
         """Read an element of defined length without pydicom, which fails with some."""
@@ -400,14 +426,20 @@ class Parser:
         start = self._zeros_at
         if start is None or any(entry.tag >= min(PIXEL_DATA) for entry in self.main.entries):
             return
-        # Those before belong to the element that was being written.
-        is_within = self._peek(start - 2, 2) == b"\0\0"
-        if self.size - start < _BLOCK and not is_within:
-            return
-        self.is_zeroed = True
         entry = self.main.entries[-1] if self.main.entries else None
-        if is_within and entry is not None and entry.raw is not None:
+        is_within = entry is not None and self._is_filled_up(entry)
+        self.is_zeroed = is_within or self.size - start >= _BLOCK
+        if self.is_zeroed and entry is not None and (is_within or _is_empty(entry)):
             entry.problem = joined(entry.problem, "cut_short")
+
+    def _is_filled_up(self, entry: Entry) -> bool:
+        """Whether zeros stand for the end of an element, of its head or of its text."""
+        if entry.raw is None:
+            return False
+        if _is_empty(entry):
+            return not (entry.vr_file or self.main.implicit)
+        is_text = (entry.vr_file or _dictionary_vr(entry.tag)) in TEXT
+        return is_text and (entry.raw.value or b"").endswith(b"\0\0")
 
     # Sequences
 
@@ -546,19 +578,18 @@ class Parser:
 
     def _item(self, start: int, size: int, implicit: bool, little: bool, depth: int) -> DataSet:
         stream = self.stream
-        item = DataSet(implicit or not self._looks_explicit(), little)
-        if not size:
-            return item
+        item = DataSet(implicit or not self._looks_explicit(), little, start=start)
         if size == UNDEFINED:
             is_ended = self._read_elements(item, None, depth)
             item.is_odd |= not is_ended and stream.tell() < self.size
-            return item
-        end = start + size
-        if end > stream.limit:
-            self._note_end(item)
-            end = stream.limit
-        self._read_elements(item, end, depth)
-        item.is_odd |= stream.tell() != end
+        elif size:
+            end = start + size
+            if end > stream.limit:
+                self._note_end(item)
+                end = stream.limit
+            self._read_elements(item, end, depth)
+            item.is_odd |= stream.tell() != end
+        item.end = stream.tell()
         return item
 
     # Pixels
@@ -646,6 +677,10 @@ def _for_pydicom(stream: Metered) -> BinaryIO:
     return cast(BinaryIO, stream)
 
 
+def _is_empty(entry: Entry) -> bool:
+    return entry.raw is not None and not entry.raw.length
+
+
 def _tag(head: bytes, little: bool) -> int:
     order: Literal["little", "big"] = "little" if little else "big"
     return int.from_bytes(head[:2], order) << 16 | int.from_bytes(head[2:4], order)
@@ -660,15 +695,21 @@ def _dictionary_vr(tag: int) -> str | None:
     return entry.vr if entry else None
 
 
-def _inflated(stream: BinaryIO, limit: int) -> tuple[io.BytesIO, bool, bool]:
-    """What the stream unfolds to, whether it ends as it should, and whether bytes follow."""
+def _inflated(stream: BinaryIO, limit: int) -> tuple[io.BytesIO, bool | None, bool]:
+    """What the stream unfolds to, whether it ends as it should, and whether bytes follow.
+
+    Of a damaged stream nobody knows where it ends.
+    """
     unzip = zlib.decompressobj(-zlib.MAX_WBITS)
     inflated = io.BytesIO()
     read = 0
     while not unzip.eof and (block := stream.read(_INFLATED_AT_ONCE)):
         read += len(block)
         while block and not unzip.eof:
-            inflated.write(unzip.decompress(block, _INFLATED_AT_ONCE))
+            try:
+                inflated.write(unzip.decompress(block, _INFLATED_AT_ONCE))
+            except zlib.error:
+                return inflated, None, False
             block = unzip.unconsumed_tail
             if inflated.tell() > limit or read > limit:
                 raise Exceeded(f"inflates_too_far: unfolds to more than {limit} bytes")

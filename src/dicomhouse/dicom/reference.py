@@ -33,6 +33,7 @@ from dicomhouse.dicom.tree import creator_text, element
 from dicomhouse.standard.tags import is_creator, is_private
 
 _HEADER_ENDS = "header_ends: the file ends within its header"
+_DAMAGED = "inflate_failed: the deflated data set is damaged"
 _BYTES_FOLLOW = "bytes_follow: bytes that are no element stand behind the data set"
 _CHARSET = 0x00080005
 _DIRECTORY = 0x00041220
@@ -118,6 +119,8 @@ class _Reader:
         counting = {e.tag: e.pixels.n_bytes for e in entries if e.pixels is not None}
         pixel_bytes = sum(counting.values()) if counting else None
         is_empty = all(entry.tag >> 16 <= 2 or entry.pixels is not None for entry in entries)
+        if parser.is_damaged:
+            return FileHeader("unreadable", _DAMAGED, pixel_bytes)
         if parser.is_zeroed:
             return FileHeader("truncated", ZEROED, pixel_bytes)
         if parser.is_cut and is_empty:
