@@ -24,7 +24,7 @@ invalid_uids as (
         file_id,
         path
     from {{ ref('stg_elements') }}
-    where problem = 'uid_invalid'
+    where list_contains(string_split(problem, ' '), 'uid_invalid')
 )
 
 select

@@ -335,8 +335,8 @@ class Parser:
         start = self.stream.tell()
         if halt.is_foreign:
             return False
-        if not halt.tag and not halt.length:
-            return self._skip_zeros(halt, start, end, depth)
+        if halt.is_zeros:
+            return self._skip_zeros(start, end, depth)
         if halt.tag >> 16 == _DELIMITERS:
             if depth:
                 return False
@@ -404,15 +404,14 @@ class Parser:
 
     # Zeros
 
-    def _skip_zeros(self, halt: _Halt, start: int, end: int | None, depth: int) -> bool:
+    def _skip_zeros(self, start: int, end: int | None, depth: int) -> bool:
         """Go behind zeros where an element should stand; whether there is anything."""
         limit = self.stream.limit if end is None else min(end, self.stream.limit)
         data = self._peek(start, min(limit - start, _MOST_ZEROS))
         rest = data.lstrip(b"\0")
         self.has_rest |= not rest and limit - start > _MOST_ZEROS
         if rest:
-            zeros = (len(data) - len(rest)) // 2 * 2
-            self.stream.seek(start + max(zeros, halt.head))
+            self.stream.seek(start + (len(data) - len(rest)) // 2 * 2)
             return True
         if not depth:
             self._zeros_at = start
@@ -637,7 +636,7 @@ class _Halt:
         self.group = group
         self.implicit = implicit
         """Whether pydicom reads implicit VR."""
-        self.is_set = self.is_foreign = self.is_explicit = False
+        self.is_set = self.is_foreign = self.is_explicit = self.is_zeros = False
         self.tag = self.length = 0
         self.vr: str | None = None
 
@@ -645,6 +644,7 @@ class _Halt:
         self.tag, self.vr, self.length = number, _, _ = int(tag), vr, length
         self.is_foreign = self.group is not None and number >> 16 != self.group
         self.is_explicit = vr is None and self.implicit and self._is_explicit(length)
+        self.is_zeros = vr is None and not number and not length
         self.is_set = (
             self.is_foreign
             or self.is_explicit
@@ -652,7 +652,7 @@ class _Halt:
             or (vr == "SQ" if vr is not None else _dictionary_vr(number) == "SQ")
             or number >> 16 == _DELIMITERS
             or number == _CHARSET
-            or not (number or length)
+            or self.is_zeros
             or (self.is_top and number in PIXEL_DATA)
         )
         return self.is_set
