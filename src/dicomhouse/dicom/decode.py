@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 import struct
+import sys
 import warnings
 from collections.abc import Iterable
 from datetime import date, datetime, time
@@ -219,11 +220,12 @@ def _text(raw: bytes, vr: str, tag: int, chars: Charset) -> Value:
             return Value(count, text)  # two empty values still are two (PS3.5 6.4)
         if vr in ("DS", "IS"):
             number = parse_number(values[0])
-        problem = joined(problem, *_problems(values, vr))
+        found = _problems(values, vr)
+        problem = joined(problem, found) if problem and found else problem or found
     found = _vm_problem(tag, count)
     if tag == _SPECIFIC_CHARACTER_SET:
         found = joined(found, charset(text).own_problem)
-    if found:
+    if found is not None:
         problem = joined(problem, found)
     return _value(Value, (count, text, number, None, problem))
 
@@ -413,29 +415,37 @@ _CHECKS = {
 }  # fmt: skip
 
 
-def _problems(values: Iterable[str], vr: str) -> set[str]:
+def _problems(values: Iterable[str], vr: str) -> str | None:
     """The problems of all values, each once."""
-    if vr not in _CHECKS and vr not in _MAX_CHARACTERS:
-        return set()
-    found = {check_value(value, vr) for value in values if value}
-    return {problem for problem in found if problem is not None}
+    found = None
+    check, limit = _CHECKS.get(vr), _MAX_CHARACTERS.get(vr, sys.maxsize)
+    for value in values:
+        if not value:
+            continue
+        problem = check(value) if check is not None else None
+        if len(value) > limit:
+            problem = joined(problem, "too_long")
+        if problem is not None:
+            found = joined(found, problem)
+    return found
 
 
 @cache
-def _vm_bounds(vm: str) -> tuple[int, float, int]:
-    """Least, most and step of a dictionary VM such as `1`, `1-3`, `2-n`, `3-3n`."""
+def _vm_bounds(vm: str) -> tuple[int, float, int, str]:
+    """Least, most and step of a dictionary VM such as `6`, `1-3`, `2-n`, `3-3n`; the problem of
+    other numbers of values."""
     choices = [_RANGE_VM.fullmatch(choice) for choice in vm.split(" or ")]
     least, most, step = math.inf, 0.0, 1
     for match in choices:
         if match is None:
-            return 0, math.inf, 1
+            return 0, math.inf, 1, ""
         low, high, n = match.groups()
         least = min(least, int(low))
         if n:
             most, step = math.inf, int(high or 1)
         else:
             most = max(most, int(high or low))
-    return int(least), most, step
+    return int(least), most, step, "vm_forbidden" if vm.isdigit() else "vm_differs"
 
 
 def _vm_problem(tag: int, count: int) -> str | None:
@@ -444,7 +454,5 @@ def _vm_problem(tag: int, count: int) -> str | None:
         return None
     if entry.vm == "1":
         return None if count == 1 else "vm_not_one"
-    if entry.vm.isdigit():
-        return None if count == int(entry.vm) else "vm_forbidden"
-    least, most, step = _vm_bounds(entry.vm)
-    return None if least <= count <= most and count % step == 0 else "vm_differs"
+    least, most, step, problem = _vm_bounds(entry.vm)
+    return None if least <= count <= most and count % step == 0 else problem

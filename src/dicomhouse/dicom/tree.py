@@ -89,15 +89,15 @@ def element(
         problem: what is wrong with where it stands, beside what its value and VR tell.
     """
     name = _name(parent, tag, creator, vr, vr_file)
-    is_structural = name.structural
-    if problem is not None:
+    problem_class, is_structural = None, name.structural
+    if value.problem is not None or name.problem is not None or problem is not None:
         is_structural |= not is_counted(problem)
-    if name.problem is not None or value.problem is not None or problem is not None:
         problem = joined(problem, value.problem, name.problem)
         assert problem is not None
+        problem_class = class_of(problem)
         entry = attribute(tag)
-        if entry is not None and class_of(problem) == "form" and not fits(entry, vr, value):
-            problem = joined(problem, "type_differs")
+        if entry is not None and problem_class == "form" and not fits(entry, vr, value):
+            problem, problem_class = joined(problem, "type_differs"), "value"
     fields = (
         name.path,
         tag,
@@ -112,7 +112,7 @@ def element(
         n_bytes,
         value.digest,
         problem,
-        class_of(problem) if problem else None,
+        problem_class,
         is_structural,
     )
     return tuple.__new__(Element, fields)  # half the time of a call with fifteen arguments

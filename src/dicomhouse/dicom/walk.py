@@ -174,7 +174,7 @@ class Walker:
         self._contexts: dict[_Place, _Context] = {}
         self._start = self._context(_Place("meta"))
         self._sequences: dict[tuple[_Place, int, str | None, str, int], int] = {}
-        self._pixels: dict[tuple[int, str, str, int, str | None], int] = {}
+        self._pixels: dict[tuple[int, str, int, bool, bool, str | None], int] = {}
         self._last: set[int] = set()
         self._kept = 0
         self._learned = 0
@@ -839,7 +839,7 @@ class _File:
         """The reference of the pixel data, its bytes, and where it ends in the file."""
         if vr_file and vr_file not in EXPLICIT_VR_LENGTH_32:
             raise _Unusual
-        problem = None
+        is_open = False
         if length == _UNDEFINED:
             most = self.walker.bounds.max_fragments
             try:
@@ -848,23 +848,23 @@ class _File:
                 raise _Unusual from None
             if found.lack is not None:
                 raise _Unusual
-            n_bytes, end = found.n_bytes, found.end
-            if found.is_open:
-                problem = "delimiter_missing"
+            n_bytes, end, is_open = found.n_bytes, found.end, found.is_open
         else:
             n_bytes = length
             end = self.base + start + length
             if end > self.size:
                 raise _Unusual
-        if n_bytes:
-            odd = encapsulation_problem(tag, syntax, length == _UNDEFINED)
-            problem = joined(problem, odd)
-        native = {0x08: "OF", 0x09: "OD", 0x10: "OW"}[tag & 0xFFFF]
-        vr = vr_file or ("OB" if length == _UNDEFINED else native)
-        key = (tag, vr, vr_file, n_bytes, problem)
+        is_undefined = length == _UNDEFINED
+        key = (tag, vr_file, n_bytes, is_undefined, is_open, syntax)
         code = self.walker._pixels.get(key)
         if code is None:
+            native = {0x08: "OF", 0x09: "OD", 0x10: "OW"}[tag & 0xFFFF]
+            vr = vr_file or ("OB" if is_undefined else native)
             value = Value(1 if n_bytes else 0)
+            problem = joined(
+                "delimiter_missing" if is_open else None,
+                encapsulation_problem(tag, syntax, is_undefined) if n_bytes else None,
+            )
             record = element("", 0, tag, None, vr, vr_file, n_bytes, value, problem)
             code = self.walker._pixels[key] = self.walker.headers.code(record)
         return code, n_bytes, end
