@@ -3,6 +3,7 @@ wrongly, what ends too early. Every file goes through both readers, which have t
 
 from __future__ import annotations
 
+import csv
 import io
 import struct
 import zlib
@@ -29,6 +30,7 @@ from test_walker import SLOW, assert_equal, by_reference, made_up
 from dicomhouse.dicom.elements import Element, FileHeader
 from dicomhouse.dicom.problems import PROBLEM_CLASS, class_of, joined
 from dicomhouse.dicom.reference import problems_of_place
+from dicomhouse.resources import resource
 from dicomhouse.testing import dataset_bytes
 from dicomhouse.testing.raw import (
     ITEM_END,
@@ -659,6 +661,17 @@ def test_private_element_without_a_creator_is_told() -> None:
         "(0023,?)": "too_long",
         "(0023,?,0C)": "private_without_creator",
     }
+
+
+def test_every_problem_is_told_by_a_rule_and_explained() -> None:
+    seed = resource("dbt", "seeds", "problem_codes.csv")
+    with seed.open(newline="", encoding="utf-8") as lines:
+        told = list(csv.DictReader(lines))
+    assert {row["problem"]: row["problem_class"] for row in told} == PROBLEM_CLASS
+    for row in told:
+        of_class = {"element_invalid": "value", "element_form": "form"}.get(row["rule"])
+        assert of_class in (None, row["problem_class"]), row["problem"]
+        assert row["description"]
 
 
 def test_problems_of_one_element_stand_together_the_heaviest_first() -> None:
