@@ -12,7 +12,6 @@ import polars as pl
 import pytest
 from pydicom.uid import ExplicitVRLittleEndian
 from test_reader import encode, raw_file, read, top
-from test_walker import part10, raw_element
 
 from dicomhouse.dicom.bounds import Bounds
 from dicomhouse.dicom.elements import Headers
@@ -24,6 +23,7 @@ from dicomhouse.lake.orders import Batch
 from dicomhouse.settings import Settings, default_bounds
 from dicomhouse.testing import build_cohort, write_image
 from dicomhouse.testing.hostile import hostile_files
+from dicomhouse.testing.raw import part10, raw_element
 
 MEMORY = Path(__file__).parents[1] / "bench" / "memory.py"
 SMALL = Bounds(
@@ -39,7 +39,7 @@ ENDS = {
     "length of 4 GB, implicit": "truncated header_ends",
     "length of 4 GB, big endian": "truncated header_ends",
     "nests 10,000 levels": "unreadable too_deep",
-    "nests 10,000 levels of known length": "unreadable too_many",
+    "nests 10,000 levels of known length": "unreadable too_deep",
     "deflated bomb": "unreadable inflates_too_far",
     "deflated bomb without preamble": "unreadable inflates_too_far",
     "deflated without end": "truncated header_ends",

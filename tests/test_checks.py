@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from conftest import run_cli
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.uid import (
     ComputedRadiographyImageStorage,
@@ -28,6 +29,7 @@ from dicomhouse.pipeline import build_direct
 from dicomhouse.reader import Warehouse
 from dicomhouse.settings import Settings
 from dicomhouse.testing import write_image
+from dicomhouse.testing.raw import data_set_at, raw_element, split, with_element
 
 Case = Callable[[Path], None]
 Findings = dict[str, str]
@@ -88,10 +90,11 @@ case("clean", series())
 
 PIXELS = {"Rows": 3, "Columns": 3, "BitsAllocated": 1, "BitsStored": 1, "HighBit": 0}
 case("pixels short", series(PixelData=bytes(510)), pixel_length_mismatch="E")
-case("pixels long", series(PixelData=bytes(514)))
+case("pixels long", series(PixelData=bytes(514)), pixel_length_mismatch="W")
 case("pixels of nine bits short", series(1, PixelData=b"\0", **PIXELS))  # padded to two bytes
 YBR = {"SamplesPerPixel": 3, "PlanarConfiguration": 0, "PhotometricInterpretation": "YBR_FULL_422"}
 BYTES = {"BitsAllocated": 8, "BitsStored": 8, "HighBit": 7}
+case("pixels padded by a byte", series(1, Rows=3, Columns=3, PixelData=bytes(10), **BYTES))
 case("pixels of two samples", series(PixelData=bytes(512), **YBR, **BYTES))
 case("pixels of less than two samples", series(PixelData=bytes(510), **YBR, **BYTES),
      pixel_length_mismatch="E")  # fmt: skip
@@ -106,6 +109,75 @@ case("meta of another instance", series(odd={"MediaStorageSOPInstanceUID": "1.2.
      meta_mismatch="W")  # fmt: skip
 case("meta of another class", series(odd={"MediaStorageSOPClassUID": MRImageStorage}),
      meta_mismatch="W")  # fmt: skip
+
+
+def rewritten(change: Callable[[bytes], bytes], **overrides: Any) -> Case:
+    """A writer of four slices, of which the first one's bytes are changed."""
+
+    def write(folder: Path) -> None:
+        series(**overrides)(folder)
+        first = folder / "1.dcm"
+        first.write_bytes(change(first.read_bytes()))
+
+    return write
+
+
+def named_twice(whole: bytes) -> bytes:
+    name = dict(split(whole))[0x00181000]
+    return with_element(whole, 0x00181000, name, name)
+
+
+case("element twice", rewritten(named_twice, DeviceSerialNumber="1"), element_repeated="W")
+case("element out of order", rewritten(
+    lambda whole: with_element(whole, 0x00181020) + dict(split(whole))[0x00181020],
+    SoftwareVersions="1",
+), element_repeated="W")  # fmt: skip
+case("text of no character set", series(AcquisitionProtocolDescription=b"M\xfcller"),
+     charset_undeclared="W")  # fmt: skip
+case("text of a misspelt character set", series(
+    SpecificCharacterSet=b"ISO IR 100", ContrastBolusAgent=b"J\xf6d "
+), element_form="I")  # fmt: skip
+case("private element of no block", lambda folder: [
+    write_image(folder / f"{n}.dcm", DataElement(0x0019100C, "LO", "x"), PatientID=folder.name,
+                InstanceNumber=n) for n in range(1, 5)
+] and None, private_without_creator="I")  # fmt: skip
+SECOND_META = raw_element(0x00020010, "UI", b"1.2.840.10008.1.2\0")
+case("second meta group", rewritten(
+    lambda whole: whole[: data_set_at(whole)] + SECOND_META + whole[data_set_at(whole) :]
+), meta_mismatch="W")  # fmt: skip
+case("data set in another VR than it declares", rewritten(
+    lambda whole: whole.replace(b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.1.2\0\0\0", 1)
+), meta_mismatch="W", mixed_transfer_syntax="I")  # fmt: skip
+FRAGMENTS = b"\xfe\xff\0\xe0\0\0\0\0\xfe\xff\0\xe0\x08\0\0\0\xff\xd8\1\2\3\4\xff\xd9"
+case("pixels that nothing ends", rewritten(
+    lambda whole: with_element(
+        whole, 0x7FE00010, raw_element(0x7FE00010, "OB", FRAGMENTS, undefined=True)
+    ),
+    TransferSyntaxUID="1.2.840.10008.1.2.4.70",
+    PixelData=FRAGMENTS,
+), pixel_delimiter_missing="I")  # fmt: skip
+case("zeros from within a header", rewritten(
+    lambda whole: with_element(whole, 0x7FE00010) + bytes(524)
+), file_zeroed="E", pixel_data_missing="W")  # fmt: skip
+case("bytes behind the pixels", rewritten(lambda whole: whole + b"xyz"), file_trailing_bytes="I")
+
+
+def other_files(*files: tuple[str, bytes]) -> Case:
+    def write(folder: Path) -> None:
+        series()(folder)
+        for name, content in files:
+            (folder / name).write_bytes(content)
+
+    return write
+
+
+XML = b"<?xml version='1.0'?><a/>"
+case("text beside images", other_files(("readme.txt", b"hello"), ("LICENSE", b"hello"),
+                                       ("a.json", b"[1]"), ("b.XML", XML)),
+     file_not_dicom="I")  # fmt: skip
+case("text named as an image", other_files(("5.DCM", b"hello")), file_not_dicom="W")
+case("file of no known kind", other_files(("5", bytes(range(1, 200)))), file_not_dicom="W")
+case("file of zeros", other_files(("5", bytes(530_000))), file_not_dicom="W")
 
 # UIDs
 

@@ -39,9 +39,9 @@ FAILING: dict[str, dict[str, set[str]]] = {
         },
     },
     "dcm_qa_nih": {
-        "E": {"file_not_dicom"},
         "W": {"patient_attribute_inconsistent"},  # one of two scanners fills sex and birth date
         "I": {
+            "file_not_dicom",
             "temporal_positions", "folder_multiple_series", "reference_unresolved",
             "slice_gap",  # slices of 3 mm every 5
         },
@@ -68,15 +68,19 @@ FAILING: dict[str, dict[str, set[str]]] = {
             "spacing_tag_mismatch",  # failing/gantrytilting: SliceLocation by 5 mm, not 4.85
             "folder_multiple_studies", "folder_multiple_series", "non_volume_image",
             "element_form",  # PatientAge of 0Y
+            "private_without_creator",  # philips_enhanced: the stacks of group 2001
             "reference_unresolved",
         },
     },
     "fo_dicom_zoo": {
         # GH1146 has emptied pixel data, and a reference with a leading zero in its UID.
         "E": {"pixel_length_mismatch", "type1_missing", "uid_invalid"},
-        "W": {"instance_number_missing", "meta_mismatch", "pixel_data_missing", "type2_missing"},
+        "W": {
+            "element_invalid",  # GH340: InstanceNumber beyond 32 bits
+            "instance_number_missing", "meta_mismatch", "pixel_data_missing", "type2_missing",
+        },
         "I": {"file_no_image", "mixed_sop_class", "non_volume_image", "element_form",
-              "reference_unresolved"},
+              "private_without_creator", "reference_unresolved"},
     },
     "lidc_headers": {
         "W": {"pixel_data_missing", "type2_missing"}, "I": {"reference_unresolved"},
@@ -96,7 +100,8 @@ def test_findings_are_the_known_ones_and_no_others(studies: Warehouse) -> None:
         select distinct source, severity, rule from findings
     """).rows():  # fmt: skip
         found[source].setdefault(severity, set()).add(rule)
-    assert found == FAILING
+    different = {s: (found[s], FAILING[s]) for s in FAILING if found[s] != FAILING[s]}
+    assert different == {}
 
 
 def test_files_are_counted_as_on_disk(studies: Warehouse, expected: dict[str, Any]) -> None:

@@ -121,6 +121,7 @@ def test_every_element_of_pydicoms_files_is_as_pydicom_reads_it(path: Path) -> N
         assert header.status == "truncated"
         return
     theirs = pydicom_elements(path)
+    ours = [(e, item) for e, item in ours if "overridden" not in (e.problem or "")]
     assert [(item, e.tag, e.vr) for e, item in ours] == [(i, t, vr) for i, t, vr, _ in theirs]
     different = [
         e.path
@@ -171,7 +172,8 @@ def test_shared_studies_are_as_pydicom_reads_them() -> None:
         ("PatientAge", "42", "age_invalid", "form"),
         ("SeriesDescription", "x" * 65, "too_long", "form"),
         ("PatientID", "a\\b", "vm_not_one", "value"),
-        ("PixelSpacing", "1\\1\\1", "vm_differs", "form"),
+        ("PixelSpacing", "1\\1\\1", "vm_forbidden", "value"),
+        ("ImageType", "ORIGINAL", "vm_differs", "form"),
     ],
 )
 def test_value_has_the_problem_that_the_standard_gives_it(
@@ -341,6 +343,24 @@ def test_absent_empty_and_bulk_are_told_apart() -> None:
         (b"\x1f\x8b\x08" + b"\0" * 200, "not_dicom", "gzip"),
         (b"version https://git-lfs.github.com/spec/v1\n", "not_dicom", "git_lfs_pointer"),
         (b"\x89PNG\r\n" + b"\0" * 300, "not_dicom", "png"),
+        ("Größe: müde\n".encode("latin-1"), "not_dicom", "text"),
+        (("Größe" * 200).encode(), "not_dicom", "text"),
+        ("Größe".encode("utf-16"), "not_dicom", "text"),
+        (b"\xef\xbb\xbf <?xml version='1.0'?><a/>", "not_dicom", "xml"),
+        (b"\n<Report/>", "not_dicom", "xml"),
+        (b"<!DOCTYPE html><p>", "not_dicom", "html"),
+        (b'[{"a": 1}]', "not_dicom", "json"),
+        (b"{\x00\x01" * 30, "not_dicom", "unknown"),
+        (b"II*\0" + bytes(200), "not_dicom", "tiff"),
+        (b"BM\x36\0\0\0" + bytes(60), "not_dicom", "bmp"),
+        (b"BMI is 25", "not_dicom", "text"),
+        (bytes(257) + b"ustar" + bytes(250), "not_dicom", "tar"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(500), "not_dicom", "ole"),
+        (b"\0\0\0\x01Bud1" + bytes(500), "not_dicom", "ds_store"),
+        (b"\xff" * 700, "not_dicom", "unknown"),
+        (b"\xff", "not_dicom", "unknown"),
+        (b"\0" * 700, "not_dicom", "zeros"),
+        (bytes(8) + bytes(range(200)), "not_dicom", "unknown"),
         (bytes(range(256)) * 4, "not_dicom", "unknown"),
         (b"\0" * 128 + b"DICM", "not_dicom", "no_elements"),
     ],
@@ -402,18 +422,6 @@ def test_pixel_data_is_measured_and_not_kept() -> None:
     assert header.pixel_bytes == 32
     pixel = next(e for e, _ in elements if e.path == "PixelData")
     assert (pixel.value, pixel.digest, pixel.n_bytes) == (None, None, 32)
-
-
-def test_element_that_comes_twice_stands_once() -> None:
-    whole = encode(PatientID="one", Rows=4, Columns=4, BitsAllocated=16, PixelData=b"\1" * 32)
-    pixel = whole.index(b"\xe0\x7f\x10\x00OW")
-    again = b"\x10\x00\x20\x00LO\x04\x00two "
-    meta = b"\x02\x00\x10\x00UI\x02\x001\0"
-    for data in (whole + again, whole + whole[pixel:], whole[:pixel] + meta + whole[pixel:]):
-        _, elements = read(data)
-        tags = [element.tag for element, _ in elements]
-        assert len(tags) == len(set(tags))
-        assert top(data, "PatientID").value == "one"
 
 
 def test_deflated_bomb_ends_at_its_bound() -> None:

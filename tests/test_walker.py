@@ -24,6 +24,7 @@ from dicomhouse.dicom.elements import Element, FileHeader, Headers
 from dicomhouse.dicom.reference import read_header
 from dicomhouse.dicom.walk import Walker
 from dicomhouse.testing import build_cohort
+from dicomhouse.testing.raw import part10, raw_element, raw_item
 
 Read = tuple[FileHeader, list[tuple[Element, str]]]
 
@@ -174,16 +175,6 @@ VALUES = st.one_of(
 )  # fmt: skip
 
 
-def raw_element(tag: int, vr: str, value: bytes, implicit: bool, undefined: bool = False) -> bytes:
-    head = struct.pack("<HH", tag >> 16, tag & 0xFFFF)
-    length = 0xFFFFFFFF if undefined else len(value)
-    if implicit:
-        return head + struct.pack("<L", length) + value
-    if vr in LONG:
-        return head + vr.encode() + b"\0\0" + struct.pack("<L", length) + value
-    return head + vr.encode() + struct.pack("<H", length & 0xFFFF) + value
-
-
 @st.composite
 def datasets(draw: Any, implicit: bool, depth: int = 0) -> bytes:
     """The bytes of a dataset: elements in order, most of them right."""
@@ -243,15 +234,6 @@ def items(draw: Any, implicit: bool, depth: int, undefined: bool) -> bytes:
     return b"".join(parts)
 
 
-def part10(syntax: str, dataset: bytes) -> bytes:
-    value = syntax.encode() + b"\0" * (len(syntax) % 2)
-    meta = raw_element(0x00020010, "UI", value, False)
-    return (
-        bytes(128) + b"DICM" + raw_element(0x00020000, "UL", struct.pack("<L", len(meta)), False)
-        + meta + dataset
-    )  # fmt: skip
-
-
 @st.composite
 def made_up(draw: Any) -> bytes:
     implicit = draw(st.booleans())
@@ -302,11 +284,6 @@ def test_every_cut_of_a_header_is_read_as_the_reference_reads_it(syntax: str) ->
     assert_equal([whole, whole, *(whole[:cut] for cut in range(len(whole)))])
 
 
-def item(*elements: bytes) -> bytes:
-    data = b"".join(elements)
-    return b"\xfe\xff\x00\xe0" + struct.pack("<L", len(data)) + data
-
-
 def traps() -> dict[str, tuple[str, bytes, bool]]:
     """By name: the syntax, a dataset, and whether the walker reads it itself."""
     explicit, implicit = str(ExplicitVRLittleEndian), str(ImplicitVRLittleEndian)
@@ -316,7 +293,7 @@ def traps() -> dict[str, tuple[str, bytes, bool]]:
     lut = raw_element(0x00283002, "US", b"\0\1\xff\xff\x10\0", True)
     siemens = b"SIEMENS CSA HEADER"
     known_sequence = raw_element(0x20010010, "LO", b"Philips Imaging DD 001", False) + raw_element(
-        0x2001105F, "UN", item(raw_element(0x2001102D, "SS", b"\1\0", True)), False
+        0x2001105F, "UN", raw_item(raw_element(0x2001102D, "SS", b"\1\0", True)), False
     )
     pixels = raw_element(0x7FE00010, "OW", bytes(8), False)
     return {
@@ -340,12 +317,12 @@ def traps() -> dict[str, tuple[str, bytes, bool]]:
         "US or SS after its representation": (implicit, uid[True] + signed + padding, True),
         "US or SS without representation": (implicit, uid[True] + padding, True),
         "US or SS below its representation": (
-            implicit, uid[True] + signed + raw_element(0x00283000, "SQ", item(lut), True), True,
+            implicit, uid[True] + signed + raw_element(0x00283000, "SQ", raw_item(lut), True), True,
         ),
         "US or SS beside its own representation": (
             implicit,
             uid[True]
-            + raw_element(0x00283000, "SQ", item(signed, lut) + item(lut), True),
+            + raw_element(0x00283000, "SQ", raw_item(signed, lut) + raw_item(lut), True),
             False,
         ),
         "US or SS before its representation": (

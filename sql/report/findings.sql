@@ -8,5 +8,5 @@ select
     n_offenders,
     offenders[1] as first_file
 from findings
-order by position(severity in 'EWI'), rule, source, first_file
+order by position(severity in 'EWI'), rule = 'file_not_dicom', rule, source, first_file
 limit 1000

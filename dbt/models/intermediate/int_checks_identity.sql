@@ -108,6 +108,7 @@ pixels as (
     select file_id from {{ ref('stg_elements') }}
     where
         depth = 0
+        and not structural
         and path in ('PixelData', 'FloatPixelData', 'DoubleFloatPixelData', 'PixelDataProviderURL')
 ),
 

@@ -1,9 +1,9 @@
+-- Few elements have one: those of the lake are looked through for it once.
 select
     file_id,
     path,
     problem,
-    problem_class,
     count(*) as elements
 from {{ ref('stg_elements') }}
 where problem is not null
-group by file_id, path, problem, problem_class
+group by file_id, path, problem

@@ -8,38 +8,84 @@ images as not materialized (
     select * from {{ ref('images') }}
 ),
 
--- An invalid UID has a rule of its own.
-invalid_elements as (
+found as (
     select
         file_id,
         path,
         problem,
-        case problem_class when 'value' then 'element_invalid' else 'element_form' end as rule,
         elements
     from {{ ref('int_element_problems') }}
-    where problem <> 'uid_invalid'
+),
+
+-- An element may have several problems, each with a rule of its own; few come together.
+several as (
+    select
+        problem,
+        unnest(string_split(problem, ' ')) as code
+    from found
+    group by problem
+),
+
+codes as (
+    select
+        several.problem,
+        several.code,
+        problem_codes.rule
+    from several
+    inner join {{ ref('problem_codes') }} as problem_codes
+        on several.code = problem_codes.problem
+),
+
+-- Invalid UIDs are told of images, and what contradicts the meta header of its file.
+rules as (
+    select distinct
+        problem,
+        rule
+    from codes
+    where rule not in ('uid_invalid', 'meta_mismatch')
+),
+
+contradicted as (
+    select
+        found.file_id,
+        bool_or(codes.code = 'outside_meta') as has_second_meta,
+        bool_or(codes.code = 'encoding_differs') as has_other_encoding,
+        bool_or(codes.code = 'encapsulation_differs') as has_other_pixels
+    from found
+    inner join codes on found.problem = codes.problem
+    where codes.rule = 'meta_mismatch'
+    group by found.file_id
 ),
 
 invalid_files as (
     select
-        file_id,
-        rule,
-        path,
-        sum(elements) as elements
-    from invalid_elements
-    group by file_id, rule, path
+        found.file_id,
+        rules.rule,
+        found.path,
+        sum(found.elements) as elements
+    from found
+    inner join rules on found.problem = rules.problem
+    group by found.file_id, rules.rule, found.path
+),
+
+found_in_sources as (
+    select distinct
+        files.source,
+        found.path,
+        found.problem
+    from found
+    inner join files on found.file_id = files.file_id
 ),
 
 problems as (
     select
-        files.source,
-        invalid_elements.rule,
-        invalid_elements.path,
-        string_agg(distinct invalid_elements.problem, ', ' order by invalid_elements.problem)
-            as found
-    from invalid_elements
-    inner join files on invalid_elements.file_id = files.file_id
-    group by files.source, invalid_elements.rule, invalid_elements.path
+        found_in_sources.source,
+        codes.rule,
+        found_in_sources.path,
+        string_agg(distinct codes.code, ', ' order by codes.code) as found
+    from found_in_sources
+    inner join codes on found_in_sources.problem = codes.problem
+    group by found_in_sources.source, codes.rule, found_in_sources.path
 ),
 
 invalid_paths as (
@@ -69,26 +115,59 @@ described as (
         images.series_key,
         files.status,
         files.reason,
+        files.status = 'ok' or files.reason like 'pixel_data%' as is_whole_header,
         images.pixel_bytes,
         images.expected_pixel_bytes,
+        lower(regexp_extract(files.image_name, '[^.]*$')) in ('dcm', 'dicom', 'ima')
+        or upper(files.image_name) = 'DICOMDIR' as is_named_dicom,
+        split_part(files.reason, ':', 1) not in ('unknown', 'zeros', 'no_elements')
+            as is_known_kind,
         -- Of other transfer syntaxes nobody can tell whether they compress.
         images.TransferSyntaxUID is null or images.TransferSyntaxUID like '1.2.840.10008.1.2%'
             as is_standard_syntax,
-        coalesce(images.MediaStorageSOPInstanceUID <> images.SOPInstanceUID, false)
-            as has_other_instance,
-        coalesce(images.MediaStorageSOPClassUID <> images.SOPClassUID, false) as has_other_class
+        -- A UID that is cut is no other one.
+        coalesce(
+            is_whole_header and images.MediaStorageSOPInstanceUID <> images.SOPInstanceUID, false
+        ) as has_other_instance,
+        coalesce(
+            is_whole_header and images.MediaStorageSOPClassUID <> images.SOPClassUID, false
+        ) as has_other_class,
+        coalesce(contradicted.has_second_meta, false) as has_second_meta,
+        coalesce(contradicted.has_other_encoding, false) as has_other_encoding,
+        coalesce(contradicted.has_other_pixels, false) as has_other_pixels
     from files
     left join images on files.file_id = images.file_id
+    left join contradicted on files.file_id = contradicted.file_id
+),
+
+contradictions as (
+    select
+        *,
+        list_filter(
+            [
+                case when has_other_instance then 'it names another instance' end,
+                case when has_other_class then 'it names another SOP class' end,
+                case
+                    when has_other_encoding
+                        then 'its transfer syntax is not that of the data set''s bytes'
+                end,
+                case when has_other_pixels then 'its transfer syntax is not that of the pixels' end,
+                case when has_second_meta then 'elements of group 0002 stand in the data set' end
+            ],
+            lambda x: x is not null
+        ) as told
+    from described
 )
 
 select
     source,
-    'file_' || status as rule,
+    case when reason like 'zeroed:%' then 'file_zeroed' else 'file_' || status end as rule,
     subject,
     patient_key,
     study_key,
     series_key,
-    null::varchar as severity,
+    case when status = 'not_dicom' and is_known_kind and not is_named_dicom then 'I' end
+        as severity,
     null::double as measured,
     1 as n_offenders,
     [path] as offenders,
@@ -100,19 +179,39 @@ union all
 
 select
     source,
-    'pixel_length_mismatch' as rule,
+    'file_trailing_bytes' as rule,
     subject,
     patient_key,
     study_key,
     series_key,
     null as severity,
+    null as measured,
+    1 as n_offenders,
+    [path] as offenders,
+    reason as message
+from described
+where status = 'ok' and reason is not null
+
+union all
+
+select
+    source,
+    'pixel_length_mismatch' as rule,
+    subject,
+    patient_key,
+    study_key,
+    series_key,
+    case when pixel_bytes > expected_pixel_bytes then 'W' end as severity,
     pixel_bytes::double as measured,
     1 as n_offenders,
     [path] as offenders,
     'Pixel data of ' || pixel_bytes || ' bytes where Rows, Columns, frames and bits make '
     || expected_pixel_bytes as message
 from described
-where status = 'ok' and pixel_bytes < expected_pixel_bytes and is_standard_syntax
+where
+    status = 'ok'
+    and is_standard_syntax
+    and not pixel_bytes between expected_pixel_bytes and expected_pixel_bytes + 1
 
 union all
 
@@ -124,17 +223,12 @@ select
     study_key,
     series_key,
     null as severity,
-    has_other_instance::int + has_other_class::int as measured,
+    len(told) as measured,
     1 as n_offenders,
     [path] as offenders,
-    'The file''s meta header names '
-    || case
-        when has_other_instance and has_other_class then 'another instance and another SOP class'
-        when has_other_instance then 'another instance'
-        else 'another SOP class'
-    end || ' than its data set' as message
-from described
-where has_other_instance or has_other_class
+    'The file''s meta header and its data set disagree: ' || array_to_string(told, '; ') as message
+from contradictions
+where len(told) > 0
 
 union all
 

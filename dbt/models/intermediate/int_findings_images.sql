@@ -25,7 +25,7 @@ invalid_uids as not materialized (
         path,
         elements
     from {{ ref('int_element_problems') }}
-    where problem = 'uid_invalid'
+    where list_contains(string_split(problem, ' '), 'uid_invalid')
 )
 
 select

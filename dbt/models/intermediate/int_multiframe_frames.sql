@@ -37,11 +37,14 @@ elements as (
         number
     from {{ ref('stg_elements') }}
     where
-        path like 'PerFrameFunctionalGroupsSequence%'
-        or path like 'SharedFunctionalGroupsSequence%'
-        or path like 'DetectorInformationSequence.Image%Patient'
-        or path = 'GridFrameOffsetVector'
-        or path in {{ quoted(vectors) }}
+        not structural
+        and (
+            path like 'PerFrameFunctionalGroupsSequence%'
+            or path like 'SharedFunctionalGroupsSequence%'
+            or path like 'DetectorInformationSequence.Image%Patient'
+            or path = 'GridFrameOffsetVector'
+            or path in {{ quoted(vectors) }}
+        )
 ),
 
 -- Attributes within the macros of the standard: private groups repeat their keywords.

@@ -29,7 +29,7 @@ contents as (
     from {{ ref('stg_elements') }}
     where
         file_id in (select repeated.file_id from repeated)
-        and not structural
+        and (not structural or contains(problem, 'overridden'))
         and tag not in ('7FE00010', '7FE00009', '7FE00008', 'FFFCFFFC')
         and path not like 'DigitalSignaturesSequence%'
     group by file_id

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from pydicom.charset import convert_encodings, decode_bytes, python_encoding
 
-from dicomhouse.dicom.problems import PROBLEM_CLASS
+from dicomhouse.dicom.problems import joined
 from dicomhouse.standard.dictionary import attribute
 
 BULK = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN", "OB or OW", "US or OW"})
@@ -29,32 +29,38 @@ NUMBERS = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "FL": "f", "FD": "d", "UV
 _BACKSLASH_IS_TEXT = frozenset({"ST", "LT", "UT", "UR"})
 _CHARSET = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
 _MAX_CHARACTERS = {
-    "AE": 16, "CS": 16, "DS": 16, "IS": 12, "LO": 64, "SH": 16, "ST": 1024, "LT": 10240,
-    "UI": 64, "DT": 26, "TM": 16,
+    "AE": 16, "CS": 16, "DS": 16, "IS": 12, "LO": 64, "SH": 16, "ST": 1024, "LT": 10240, "DT": 26,
+    "TM": 16,
 }  # fmt: skip
 TEXT = _CHARSET | _BACKSLASH_IS_TEXT | {"AE", "AS", "CS", "DA", "DS", "DT", "IS", "TM", "UI"}
 """Value representations whose value is text."""
 
+_SPECIFIC_CHARACTER_SET = 0x00080005
 _CHINESE = "iso_ir_58"
 _MAX_TERMS = 1000
 """Characters of all character sets that the standard knows, twice."""
 
+_ASCII = "ascii"
 DEFAULT_REPERTOIRE = ("iso8859",)
 """pydicom's name for ISO-IR 6, read as Latin-1 so that no byte is lost."""
 
 _DS = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _IS = re.compile(r"[+-]?[0-9]+")
+_INT32 = (-(1 << 31), (1 << 31) - 1)
+_NONFINITE = re.compile(r"[+-]?(?:nan|inf(?:inity)?)", re.IGNORECASE)
 _UID = re.compile(r"(?!0[0-9])[0-9]++(?:\.(?!0[0-9])[0-9]++)*+")
 _CS = re.compile(r"[A-Z0-9 _]*")
 _AGE = re.compile(r"[0-9]{3}[DWMY]")
 _DA = re.compile(r"([0-9]{4})([0-9]{2})?([0-9]{2})?")
 _DA_LEGACY = re.compile(r"([0-9]{4})\.([0-9]{2})\.([0-9]{2})")
-_TM = re.compile(r"([0-9]{2})(?:([0-9]{2})(?:([0-9]{2})(?:\.([0-9]{1,6}))?)?)?")
-_TM_LEGACY = re.compile(r"([0-9]{2}):([0-9]{2})(?::([0-9]{2})(?:\.([0-9]{1,6}))?)?")
+_TM = re.compile(r"([0-9]{2})(?:([0-9]{2})(?:([0-9]{2})(?:\.([0-9]+))?)?)?")
+_TM_LEGACY = re.compile(r"([0-9]{2}):([0-9]{2})(?::([0-9]{2})(?:\.([0-9]+))?)?")
 _DT = re.compile(
-    r"([0-9]{4})(?:([0-9]{2})(?:([0-9]{2})(?:([0-9]{2})(?:([0-9]{2})(?:([0-9]{2})(?:\.([0-9]{1,6}))?)?)?)?)?)?"
+    r"([0-9]{4})(?:([0-9]{2})(?:([0-9]{2})(?:([0-9]{2})(?:([0-9]{2})(?:([0-9]{2})(?:\.([0-9]+))?)?)?)?)?)?"
     r"([+-][0-9]{4})?"
 )
+_MICROSECONDS = 6
+"""Decimals of a second that a TM or DT may have."""
 _RANGE_VM = re.compile(r"([0-9]+)(?:-([0-9]*)(n?))?")
 
 
@@ -66,6 +72,7 @@ class Value(NamedTuple):
     number: float | None = None
     digest: str | None = None
     problem: str | None = None
+    """Codes of `problems`, joined."""
 
 
 _value = tuple.__new__
@@ -73,10 +80,13 @@ _value = tuple.__new__
 
 
 class Charset(NamedTuple):
-    """The character sets in force, as Python codecs, and whether all of their names are known."""
+    """The character sets in force, as Python codecs, and what is wrong with how they are named."""
 
     encodings: tuple[str, ...] = DEFAULT_REPERTOIRE
-    is_known: bool = True
+    problem: str | None = None
+    """Of text that needs them."""
+    own_problem: str | None = None
+    """Of the element that names them."""
 
 
 DEFAULT_CHARSET = Charset()
@@ -85,20 +95,41 @@ DEFAULT_CHARSET = Charset()
 def charset(terms: str) -> Charset:
     """The codecs of a SpecificCharacterSet, its terms joined by backslashes (PS3.3 C.12.1.1.2)."""
     if len(terms) > _MAX_TERMS:
-        return Charset(DEFAULT_REPERTOIRE, False)
+        return Charset(DEFAULT_REPERTOIRE, "charset_unknown", "charset_unknown")
     return _charset(terms)
 
 
 @lru_cache(1 << 10)
 def _charset(terms: str) -> Charset:
     names = [term.strip(" \0") for term in terms.split("\\")]
-    known = all(name in python_encoding for name in names)
+    unknown = [not _is_charset(name) for name in names]
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return Charset(tuple(convert_encodings(names)), known)
+            encodings = tuple(convert_encodings(names))
     except (LookupError, ValueError):
-        return Charset(DEFAULT_REPERTOIRE, False)
+        return Charset(DEFAULT_REPERTOIRE, "charset_unknown", "charset_unknown")
+    # pydicom leaves out what does not go together with the others.
+    is_odd = len(encodings) < len(names) or any(name not in python_encoding for name in names)
+    odd = "charset_misdeclared" if is_odd else None
+    # Text without escapes needs the first term alone.
+    return Charset(
+        encodings,
+        "charset_unknown" if unknown[0] else odd,
+        "charset_unknown" if any(unknown) else odd,
+    )
+
+
+def _is_charset(term: str) -> bool:
+    """Whether pydicom finds a codec for a term, misspelt or Python's own name included."""
+    corrected = re.sub(r"^ISO.2022.IR.", "ISO 2022 IR ", re.sub(r"^ISO.IR", "ISO_IR", term))
+    if corrected in python_encoding:
+        return True
+    try:
+        b"a".decode(term)
+    except (LookupError, ValueError) as error:
+        return isinstance(error, UnicodeError)  # there is one, for other bytes
+    return True
 
 
 def decode(
@@ -142,7 +173,7 @@ def _numbers(raw: bytes, vr: str, tag: int, little_endian: bool) -> Value:
     numbers = struct.unpack(f"{'<' if little_endian else '>'}{count}{code}", raw)
     problem = _vm_problem(tag, count)
     if code in "fd" and not all(map(math.isfinite, numbers)):
-        problem = "number_nonfinite"
+        problem = joined(problem, "number_nonfinite")
     first = float(numbers[0])
     return Value(
         count,
@@ -180,7 +211,8 @@ def _text(raw: bytes, vr: str, tag: int, chars: Charset) -> Value:
         if vr in ("DS", "IS"):
             number = parse_number(text)
         if number is None or vr != "DS" or len(text) > _MAX_CHARACTERS["DS"]:
-            problem = problem or check_value(text, vr)
+            found = check_value(text, vr)
+            problem = joined(problem, found) if problem and found else problem or found
     else:
         values = [trim(value) for value in text.split("\\")]
         text, count = "\\".join(values), len(values)
@@ -188,10 +220,13 @@ def _text(raw: bytes, vr: str, tag: int, chars: Charset) -> Value:
             return Value(count, text)  # two empty values still are two (PS3.5 6.4)
         if vr in ("DS", "IS"):
             number = parse_number(values[0])
-        problem = problem or _worst_problem(values, vr)
-    problem = problem or _vm_problem(tag, count)
-    if tag == 0x00080005 and not charset(text).is_known:
-        problem = "charset_unknown"
+        found = _problems(values, vr)
+        problem = joined(problem, found) if problem and found else problem or found
+    found = _vm_problem(tag, count)
+    if tag == _SPECIFIC_CHARACTER_SET:
+        found = joined(found, charset(text).own_problem)
+    if found is not None:
+        problem = joined(problem, found)
     return _value(Value, (count, text, number, None, problem))
 
 
@@ -218,22 +253,36 @@ def _decode_charset(raw: bytes, vr: str, chars: Charset) -> tuple[str, str | Non
     ends = {0x0D, 0x0A, 0x09, 0x0C, 0x5C} | ({0x5E, 0x3D} if vr == "PN" else set())
     if vr in _BACKSLASH_IS_TEXT:
         ends.discard(0x5C)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            text = decode_bytes(raw, encodings, ends)
-        problem = None if chars.is_known else "charset_unknown"
-    except (UnicodeError, LookupError, UserWarning, ValueError):
+    # Latin-1 may be declared as one of several, and its escape forgotten.
+    is_default = encodings[0] == DEFAULT_REPERTOIRE[0] and "latin_1" not in encodings
+    problem = chars.problem
+    text = _decoded(raw, [_ASCII, *encodings[1:]] if is_default else encodings, ends)
+    if text is None and is_default:
+        text = _decoded(raw, encodings, ends)
+        # Where a term is unknown, it may be the one that was meant.
+        is_unknown = chars.own_problem == "charset_unknown"
+        problem = "charset_unknown" if is_unknown else "charset_undeclared"
+    if text is None:
+        problem = "charset_undecodable"
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:
                 text = decode_bytes(raw, encodings, ends)
             except (UnicodeError, LookupError, ValueError):
                 text = raw.decode("latin-1")
-        problem = "charset_undecodable"
     if _CHINESE in encodings:  # pydicom takes this codec for one that removes its escapes
         text = text.replace("\x1b$)A", "")
     return text, problem
+
+
+def _decoded(raw: bytes, encodings: list[str], ends: set[int]) -> str | None:
+    """The text, None where pydicom would replace any of its bytes."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        try:
+            return decode_bytes(raw, encodings, ends)
+        except (UnicodeError, LookupError, UserWarning, ValueError):
+            return None
 
 
 def parse_number(text: str) -> float | None:
@@ -256,15 +305,16 @@ def parse_date(text: str) -> date | None:
 
 
 def parse_time(text: str) -> time | None:
-    """A TM, legacy form included; missing parts are 0. A leap second has no time of its own."""
+    """A TM, legacy form included; missing parts are 0. A leap second has no time of its own.
+
+    Decimals beyond microseconds are cut.
+    """
     match = _TM.fullmatch(text) or _TM_LEGACY.fullmatch(text)
     if not match:
         return None
     hour, minute, second, fraction = match.groups()
     try:
-        return time(
-            int(hour), int(minute or 0), int(second or 0), int((fraction or "").ljust(6, "0"))
-        )
+        return time(int(hour), int(minute or 0), int(second or 0), _microseconds(fraction))
     except ValueError:
         return None
 
@@ -278,32 +328,41 @@ def parse_datetime(text: str) -> datetime | None:
     try:
         return datetime(
             int(year), int(month or 1), int(day or 1), int(hour or 0), int(minute or 0),
-            int(second or 0), int((fraction or "").ljust(6, "0")),
+            int(second or 0), _microseconds(fraction),
         )  # fmt: skip
     except ValueError:
         return None
 
 
+def _microseconds(fraction: str | None) -> int:
+    return int((fraction or "")[:_MICROSECONDS].ljust(_MICROSECONDS, "0"))
+
+
 def check_value(value: str, vr: str) -> str | None:
-    """The problem of one value of a text VR, if it has one."""
+    """The problems of one value of a text VR, if it has any."""
     check = _CHECKS.get(vr)
     problem = check(value) if check is not None else None
-    if problem is None and len(value) > _MAX_CHARACTERS.get(vr, len(value)):
-        return "too_long"
+    if len(value) > _MAX_CHARACTERS.get(vr, len(value)):
+        return joined(problem, "too_long")
     return problem
 
 
 def _check_decimal(value: str) -> str | None:
-    if parse_number(value) is None:
-        return "number_nonfinite" if _DS.fullmatch(value) else "number_invalid"
-    return None
+    if parse_number(value) is not None:
+        return None
+    is_number = _DS.fullmatch(value) or _NONFINITE.fullmatch(value)
+    return "number_nonfinite" if is_number else "number_invalid"
 
 
 def _check_integer(value: str) -> str | None:
-    problem = _check_decimal(value)
-    if problem or _IS.fullmatch(value):
-        return problem
-    return "is_decimal" if float(value).is_integer() else "number_invalid"
+    number = parse_number(value)
+    if number is None:
+        return _check_decimal(value)
+    if not number.is_integer():
+        return "number_invalid"
+    problem = None if _IS.fullmatch(value) else "is_decimal"
+    least, most = _INT32
+    return problem if least <= number <= most else joined(problem, "number_out_of_range")
 
 
 def _check_date(value: str) -> str | None:
@@ -318,14 +377,19 @@ def _check_time(value: str) -> str | None:
     if parse_time(value) is None:
         is_leap = _TM.fullmatch(value) and value[4:6] == "60"
         return "time_leap_second" if is_leap else "time_invalid"
-    return "time_legacy" if ":" in value else None
+    return joined("time_legacy" if ":" in value else None, _check_fraction(value))
 
 
 def _check_datetime(value: str) -> str | None:
     if parse_datetime(value) is None:
         is_leap = _DT.fullmatch(value) and value[12:14] == "60"
         return "time_leap_second" if is_leap else "datetime_invalid"
-    return None
+    return _check_fraction(re.split(r"[+-]", value)[0])
+
+
+def _check_fraction(value: str) -> str | None:
+    _, _, fraction = value.partition(".")
+    return "fraction_too_long" if len(fraction) > _MICROSECONDS else None
 
 
 def _check_uid(value: str) -> str | None:
@@ -351,35 +415,37 @@ _CHECKS = {
 }  # fmt: skip
 
 
-def _worst_problem(values: Iterable[str], vr: str) -> str | None:
-    """The first problem that makes a value useless, else the first one."""
-    worst = None
+def _problems(values: Iterable[str], vr: str) -> str | None:
+    """The problems of all values, each once."""
+    found = None
     check, limit = _CHECKS.get(vr), _MAX_CHARACTERS.get(vr, sys.maxsize)
     for value in values:
         if not value:
             continue
         problem = check(value) if check is not None else None
-        if problem is not None and PROBLEM_CLASS[problem] == "value":
-            return problem
-        worst = worst or problem or ("too_long" if len(value) > limit else None)
-    return worst
+        if len(value) > limit:
+            problem = joined(problem, "too_long")
+        if problem is not None:
+            found = joined(found, problem)
+    return found
 
 
 @cache
-def _vm_bounds(vm: str) -> tuple[int, float, int]:
-    """Least, most and step of a dictionary VM such as `1`, `1-3`, `2-n`, `3-3n`."""
+def _vm_bounds(vm: str) -> tuple[int, float, int, str]:
+    """Least, most and step of a dictionary VM such as `6`, `1-3`, `2-n`, `3-3n`; the problem of
+    other numbers of values."""
     choices = [_RANGE_VM.fullmatch(choice) for choice in vm.split(" or ")]
     least, most, step = math.inf, 0.0, 1
     for match in choices:
         if match is None:
-            return 0, math.inf, 1
+            return 0, math.inf, 1, ""
         low, high, n = match.groups()
         least = min(least, int(low))
         if n:
             most, step = math.inf, int(high or 1)
         else:
             most = max(most, int(high or low))
-    return int(least), most, step
+    return int(least), most, step, "vm_forbidden" if vm.isdigit() else "vm_differs"
 
 
 def _vm_problem(tag: int, count: int) -> str | None:
@@ -388,5 +454,5 @@ def _vm_problem(tag: int, count: int) -> str | None:
         return None
     if entry.vm == "1":
         return None if count == 1 else "vm_not_one"
-    least, most, step = _vm_bounds(entry.vm)
-    return None if least <= count <= most and count % step == 0 else "vm_differs"
+    least, most, step, problem = _vm_bounds(entry.vm)
+    return None if least <= count <= most and count % step == 0 else problem

@@ -41,10 +41,12 @@ class Element(NamedTuple):
     digest: str | None
     """BLAKE2b-128 of bulk data in hexadecimal; None for values that stand in `value`."""
     problem: str | None
+    """Codes of `problems.PROBLEM_CLASS`, the heaviest first, joined by blanks."""
     problem_class: str | None
-    """`form`: the value is usable all the same. `value`: it is not."""
+    """Of the heaviest. `form`: the value is usable all the same. `value`: it is not."""
     structural: bool
-    """Group 0002, group lengths and private creators: part of the file's build, not of its say."""
+    """Group 0002, group lengths, private creators, and what another occurrence of its tag
+    overrides: part of the file's build, not of its say."""
 
 
 @dataclass(slots=True)

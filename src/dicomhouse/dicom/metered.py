@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-from struct import Struct
 from typing import BinaryIO, NoReturn
 
-from pydicom.valuerep import EXPLICIT_VR_LENGTH_32
-
 from dicomhouse.dicom.bounds import Bounds
-from dicomhouse.standard.dictionary import attribute
 
-_LONG_HEADS = frozenset(vr.encode() for vr in EXPLICIT_VR_LENGTH_32)
-_UNDEFINED = 0xFFFFFFFF
 _HEAD = 8
 _READS_PER_OBJECT = 4
 _LARGE = 1 << 16
@@ -24,14 +18,15 @@ class Exceeded(Exception):
 class Metered:
     """What pydicom reads a file through. Every element and item begins with a read of 8 bytes.
 
-    pydicom turns some exceptions into others, so `exceeded` keeps the reason.
+    Nothing is read beyond `limit`. pydicom turns some exceptions into others, so `exceeded` keeps
+    the reason.
     """
 
     def __init__(self, stream: BinaryIO, size: int, bounds: Bounds) -> None:
         self.stream = stream
         self.seek = stream.seek
         self.tell = stream.tell
-        self.size = size
+        self.size = self.limit = size
         self.bounds = bounds
         self.exceeded: str | None = None
         self._reads = 0
@@ -42,8 +37,9 @@ class Metered:
         """Raises `Exceeded` before more is read, or more objects are begun, than the bounds say."""
         if size < 0:
             size = self.size
-        if size > _LARGE:  # a length that a file claims is not one that it has
-            size = min(size, max(0, self.size - self.tell()))
+        if size > _LARGE or self.limit < self.size:
+            # A length that a file claims is not one that it has.
+            size = min(size, max(0, self.limit - self.tell()))
         self._reads += 1
         self._bytes += size
         if size == _HEAD:
@@ -64,33 +60,3 @@ class Metered:
     def exceed(self, reason: str) -> NoReturn:
         self.exceeded = reason
         raise Exceeded(reason)
-
-
-def count_headers(value: bytes, implicit: bool, little: bool, most: int) -> int:
-    """Elements, items and delimiters within a sequence's value, at any depth; `most` + 1 at most.
-
-    It steps from header to header as pydicom would, without making anything of them.
-    """
-    order = "<" if little else ">"
-    head, long = Struct(order + "HH2sH").unpack_from, Struct(order + "L").unpack_from
-    at = count = 0
-    while at + _HEAD <= len(value) and count <= most:
-        count += 1
-        group, number, vr, length = head(value, at)
-        at += _HEAD
-        if group == 0xFFFE:
-            continue
-        if implicit or not (b"AA" <= vr <= b"ZZ"):
-            (length,) = long(value, at - 4)
-            entry = attribute(group << 16 | number)
-            is_sequence = entry is not None and entry.vr == "SQ"
-        else:
-            is_sequence = vr == b"SQ"
-            if vr in _LONG_HEADS:
-                if at + 4 > len(value):
-                    break
-                (length,) = long(value, at)
-                at += 4
-        if not is_sequence and length != _UNDEFINED:
-            at += length
-    return count

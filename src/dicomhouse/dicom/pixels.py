@@ -5,18 +5,12 @@ from __future__ import annotations
 import os
 import warnings
 from hashlib import blake2b
-from struct import unpack
 from typing import BinaryIO
 
-from pydicom import dcmread
-from pydicom.filereader import _read_file_meta_info, read_preamble
-
 from dicomhouse.dicom.bounds import Bounds
-from dicomhouse.dicom.metered import Exceeded
-from dicomhouse.dicom.reference import DEFLATED, measure_fragments
+from dicomhouse.dicom.parse import Parser
 
 _CHUNK = 1 << 20
-_UNDEFINED = 0xFFFFFFFF
 
 
 def pixel_digest(stream: BinaryIO) -> str:
@@ -28,33 +22,21 @@ def pixel_digest(stream: BinaryIO) -> str:
     Args:
         stream: the file's bytes, seekable.
     """
+    size = stream.seek(0, os.SEEK_END)
     stream.seek(0)
+    parser = Parser(stream, size, Bounds())
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            read_preamble(stream, force=True)
-            meta = _read_file_meta_info(stream)
-            if meta.get("TransferSyntaxUID") in DEFLATED:  # nobody knows how much it holds
-                return _whole(stream)
-            stream.seek(0)
-            header = dcmread(stream, stop_before_pixels=True, force=True)
-        implicit, little = header.original_encoding
-    except Exception:  # whatever pydicom raises on such bytes; the reader has told it already
+            parser.parse()
+    except Exception as error:  # a bound, or whatever pydicom raises; the reader has told it
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
         return _whole(stream)
-    start = stream.tell() + (8 if implicit else 12)
-    head = stream.read(12)
-    if len(head) < 8:
+    # Of a deflated file nobody knows how much it holds.
+    if parser.is_deflated or parser.pixels is None:
         return _whole(stream)
-    order = ">" if little is False else "<"
-    (length,) = unpack(order + "L", head[4:8] if implicit else head[8:12].ljust(4, b"\0"))
-    if length != _UNDEFINED:
-        return _digest(stream, start, start + length)
-    try:
-        size = stream.seek(0, os.SEEK_END)
-        measure_fragments(stream, start, size, order, Bounds().max_fragments)
-    except Exceeded:
-        return _whole(stream)
-    return _digest(stream, start, stream.tell())
+    return _digest(stream, parser.pixels.start, parser.pixels.end)
 
 
 def _whole(stream: BinaryIO) -> str:

@@ -1,7 +1,7 @@
 """From an element's canonical text to the Python value of its column in `images`.
 
 A column's type follows from the dictionary (`lake.schema.image_type`); what does not fit it is
-None here and keeps its text, with a problem, in `elements`.
+None here and keeps its text, with a problem of class `value`, in `elements`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 from dicomhouse.dicom.decode import (
     BULK,
     NUMBERS,
+    Value,
     parse_date,
     parse_datetime,
     parse_number,
@@ -22,6 +23,8 @@ from dicomhouse.dicom.decode import (
 from dicomhouse.dicom.elements import Element
 from dicomhouse.standard.dictionary import Attribute
 
+_WITH_COLUMN = re.compile(r"(?!O[BDFLVW]|UN|NONE)[A-Z]{2}(?: or SS)?")
+"""Dictionary VRs, without those of bulk data."""
 _WHOLE = re.compile(r"[+-]?[0-9]{1,20}")
 _INT64 = range(-(1 << 63), 1 << 63)
 _UINT64 = range(1 << 64)
@@ -52,21 +55,37 @@ _CONVERTERS: dict[str, Callable[[str], Any]] = {
 }
 
 
+def fits(attribute: Attribute, vr: str, value: Value) -> bool:
+    """Whether what was decoded by the VR `vr` is something for the attribute's column.
+
+    An attribute without a column, and an empty value, have nothing that could not fit.
+    """
+    if not value.vm or not _WITH_COLUMN.fullmatch(attribute.vr):
+        return True
+    if attribute.vr == "SQ" or vr == "SQ":
+        return attribute.vr == vr
+    if value.text is None:
+        return False
+    convert = _CONVERTERS.get(attribute.vr)
+    if convert is None:
+        return True
+    texts = value.text.split("\\")
+    return all(convert(text) is not None for text in texts if text)
+
+
 def column_value(attribute: Attribute, element: Element) -> Any:
     """The value of one element in the column of its attribute: a scalar, a list, or None.
 
-    A list keeps None where one of its values does not fit. A single-valued column is None where
-    the file gives several values (PS3.5 6.4).
+    A list keeps None where one of its values does not fit. A column is None where the file gives
+    another number of values than the one that the dictionary says (PS3.5 6.4).
     """
-    if element.value is None:
+    if element.value is None or (attribute.vm.isdigit() and element.vm != int(attribute.vm)):
         return None
     convert = _CONVERTERS.get(attribute.vr, str)
     if convert is parse_number and element.vr == "DS" and element.problem is None:
         convert = float  # each of its values is a number
     if attribute.vm != "1":
         return [convert(text) if text else None for text in element.value.split("\\")]
-    if element.vm > 1:
-        return None
     return convert(element.value)
 
 

@@ -28,8 +28,11 @@ from pydicom.valuerep import EXPLICIT_VR_LENGTH_16, EXPLICIT_VR_LENGTH_32
 from dicomhouse.dicom.bounds import Bounds
 from dicomhouse.dicom.decode import DEFAULT_CHARSET, NUMBERS, TEXT, Charset, Value, charset, decode
 from dicomhouse.dicom.elements import FileHeader, Headers
-from dicomhouse.dicom.metered import Exceeded, count_headers
-from dicomhouse.dicom.reference import DEFLATED, converted, measure_fragments, read_header
+from dicomhouse.dicom.fragments import encapsulation_problem, measure_fragments
+from dicomhouse.dicom.metered import Exceeded
+from dicomhouse.dicom.parse import DEFLATED
+from dicomhouse.dicom.problems import joined
+from dicomhouse.dicom.reference import read_header, vr_of
 from dicomhouse.dicom.tree import PIXEL_DATA, below, creator_text, element
 from dicomhouse.standard.dictionary import attribute, repeating_attribute
 from dicomhouse.standard.tags import is_creator
@@ -69,8 +72,6 @@ _MAX_LEARNED = 16 << 20
 _MAX_CREATORS = 256
 _MAX_IN_VAIN = 10_000
 """Elements of a file that was given up, that may stay."""
-_MAX_PROBED = 1 << 16
-"""Longer values are not handed to pydicom to learn their VR before they are counted."""
 _RUNS_PER_PLACE = 6
 
 
@@ -173,7 +174,7 @@ class Walker:
         self._contexts: dict[_Place, _Context] = {}
         self._start = self._context(_Place("meta"))
         self._sequences: dict[tuple[_Place, int, str | None, str, int], int] = {}
-        self._pixels: dict[tuple[int, str, str, int], int] = {}
+        self._pixels: dict[tuple[int, str, int, bool, bool, str | None], int] = {}
         self._last: set[int] = set()
         self._kept = 0
         self._learned = 0
@@ -335,7 +336,9 @@ class _File:
                     # A dataset without elements is no instance, or a guess of pydicom's.
                     if tag_before >> 16 <= 2:
                         raise _Unusual
-                    reference, n_bytes, end = self._pixel_data(tag, vr, start, length)
+                    reference, n_bytes, end = self._pixel_data(
+                        tag, vr, start, length, context.place.syntax
+                    )
                     pixel_bytes = n_bytes + (pixel_bytes or 0)
                     walker._learn(data, states, references[learned:], alone)
                     references.append(reference)
@@ -345,6 +348,8 @@ class _File:
                     states.clear()
                     alone.clear()
                     self._jump(end)
+                    if self._is_padding():
+                        return self._finished(references, pixel_bytes)
                     data, pos, creators = self.data, 0, _NO_CREATORS
                     place = context.place
                     context = walker._context(
@@ -428,6 +433,11 @@ class _File:
         self.base = position
         self.data = self.stream.read(self.walker.first_read)
         self._need(min(8, self.size - position))
+
+    def _is_padding(self) -> bool:
+        """Whether all that follows the pixels are zeros, up to a block of storage."""
+        data = self.data
+        return self.base + len(data) == self.size and not data.strip(b"\0")
 
     # Elements
 
@@ -576,17 +586,10 @@ class _File:
                 raise _Unusual
             place = place._replace(syntax=record.value)
         elif tag == _CHARSET:
-            place = place._replace(chars=self._charset(code, raw))
+            place = place._replace(chars=charset(record.value or ""))
         else:
             place = place._replace(pixel_representation=self._representation(code, raw))
         return self.walker._context(place)
-
-    def _charset(self, code: int, raw: bytes) -> Charset:
-        record = self.walker.headers.elements[code]
-        text = record.value or ""
-        if record.vr != "CS" or record.problem or raw.rstrip(b" \0") != text.encode():
-            raise _Unusual
-        return charset(text)
 
     def _representation(self, code: int, raw: bytes) -> int:
         if self.walker.headers.elements[code].vr != "US" or raw not in (b"\0\0", b"\1\0"):
@@ -607,8 +610,9 @@ class _File:
         return after
 
     def _check_first(self, context: _Context, pos: int) -> None:
-        """pydicom doubts the transfer syntax where the first element looks like another one."""
-        if context.implicit and _looks_explicit(self.data, pos):
+        """The transfer syntax is doubted where the first element looks like another one."""
+        data = self.data
+        if not data[pos] or (context.implicit and _looks_explicit(data, pos)):
             raise _Unusual
 
     # Value representations
@@ -817,9 +821,8 @@ class _File:
             codes.append(code)
             items.append(item_code)
             if tag == _CHARSET:
-                context = walker._context(
-                    context.place._replace(chars=self._charset(code, data[start:stop]))
-                )
+                chars = charset(walker.headers.elements[code].value or "")
+                context = walker._context(context.place._replace(chars=chars))
             elif tag == _PIXEL_REPRESENTATION:
                 representation = self._representation(code, data[start:stop])
                 self.has_nested_representation = True
@@ -830,32 +833,39 @@ class _File:
 
     # Pixels
 
-    def _pixel_data(self, tag: int, vr_file: str, start: int, length: int) -> tuple[int, int, int]:
+    def _pixel_data(
+        self, tag: int, vr_file: str, start: int, length: int, syntax: str | None
+    ) -> tuple[int, int, int]:
         """The reference of the pixel data, its bytes, and where it ends in the file."""
         if vr_file and vr_file not in EXPLICIT_VR_LENGTH_32:
             raise _Unusual
+        is_open = False
         if length == _UNDEFINED:
             most = self.walker.bounds.max_fragments
             try:
-                n_bytes, is_cut = measure_fragments(
-                    self.stream, self.base + start, self.size, "<", most
-                )
+                found = measure_fragments(self.stream, self.base + start, self.size, "<", most)
             except Exceeded:
                 raise _Unusual from None
-            if is_cut:
+            if found.lack is not None:
                 raise _Unusual
-            end = self.stream.tell()
+            n_bytes, end, is_open = found.n_bytes, found.end, found.is_open
         else:
             n_bytes = length
             end = self.base + start + length
             if end > self.size:
                 raise _Unusual
-        native = {0x08: "OF", 0x09: "OD", 0x10: "OW"}[tag & 0xFFFF]
-        vr = vr_file or ("OB" if length == _UNDEFINED else native)
-        key = (tag, vr, vr_file, n_bytes)
+        is_undefined = length == _UNDEFINED
+        key = (tag, vr_file, n_bytes, is_undefined, is_open, syntax)
         code = self.walker._pixels.get(key)
         if code is None:
-            record = element("", 0, tag, None, vr, vr_file, n_bytes, Value(1 if n_bytes else 0))
+            native = {0x08: "OF", 0x09: "OD", 0x10: "OW"}[tag & 0xFFFF]
+            vr = vr_file or ("OB" if is_undefined else native)
+            value = Value(1 if n_bytes else 0)
+            problem = joined(
+                "delimiter_missing" if is_open else None,
+                encapsulation_problem(tag, syntax, is_undefined) if n_bytes else None,
+            )
+            record = element("", 0, tag, None, vr, vr_file, n_bytes, value, problem)
             code = self.walker._pixels[key] = self.walker.headers.code(record)
         return code, n_bytes, end
 
@@ -886,12 +896,8 @@ def _raw(tag: int, vr_file: str, value: bytes) -> RawDataElement:
 
 def _pydicom_vr(implicit: bool, own: RawDataElement, *others: RawDataElement) -> str:
     """The VR that pydicom gives an element, asked from pydicom itself."""
-    value = own.value or b""
-    is_probed = len(value) > _MAX_PROBED and own.VR in (None, "UN")
-    if is_probed and count_headers(value, implicit, True, _MAX_IN_VAIN) > _MAX_IN_VAIN:
-        raise _Unusual  # pydicom would make an object of each
     dataset = Dataset({raw.tag: raw for raw in (*others, own)})
     dataset.set_original_encoding(implicit, True, "iso8859")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return str(converted(dataset, int(own.tag), own).VR)
+        return vr_of(dataset, own)

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from pydicom.uid import UID
 
 from dicomhouse.dicom.elements import Element, Headers
+from dicomhouse.dicom.problems import is_counted
 from dicomhouse.dicom.typed import column_value, sequence_json
 from dicomhouse.filesystem import microseconds
 from dicomhouse.lake import counts, keys, layout
@@ -314,6 +315,8 @@ class _Batch:
         self.order = np.argsort(of_rows, kind="stable").astype(np.int32)
         depths = np.array([kind.depth for kind in self.kinds], dtype=np.int32)
         self.is_top = (depths == 0)[self.kind_of][self.codes]
+        counted = np.array([is_counted(kind.problem) for kind in self.kinds], dtype=np.bool_)
+        has_uncounted = not counted.all()
         ends = [0, *np.cumsum(np.bincount(of_rows, minlength=len(paths))).tolist()]
         members = np.argsort(ranks, kind="stable").astype(np.int32)
         stops = [0, *np.cumsum(np.bincount(ranks, minlength=len(paths))).tolist()]
@@ -326,6 +329,8 @@ class _Batch:
                 continue
             rank = rank_of[kind.path]
             found = self.order[ends[rank] : ends[rank + 1]]
+            if has_uncounted:
+                found = found[counted[self.kind_of[self.codes[found]]]]
             if not len(found):  # only files that were given up had it
                 continue
             rows = np.full(len(self.files), -1, dtype=np.int32)
