@@ -1,8 +1,18 @@
 with
 
+counts as (
+    select * from {{ source('lake', 'value_counts') }}
+),
+
+-- Made anew by each that needs it: kept in memory it would take more than all other models.
 said as not materialized (
     select
-        *,
+        source,
+        Modality,
+        patient_key,
+        study_key,
+        series_key,
+        path,
         case
             when vr = 'SQ' or is_bulk then content
             -- `+ 0.0` makes a zero of a negative zero; what is no number stays text.
@@ -28,11 +38,67 @@ said as not materialized (
             when contains(content, '\') or contains(content, chr(31))
                 then trim(regexp_replace(content, ' *([\\\x1F]) *', '\1', 'g'))
             else trim(content)
-        end as value_key
-    from {{ source('lake', 'value_counts') }}
+        end as value_key,
+        vm = 0 as is_empty,
+        case
+            when vr = 'SQ' then replace(content, chr(31), ' item(s)' || chr(31)) || ' item(s)'
+            when is_bulk then regexp_replace(content, ':[^' || chr(31) || ']*', ' bytes', 'g')
+            else content
+        end as value,
+        tag,
+        vr,
+        vm,
+        number_min,
+        coalesce(number_max, number_min) as number_max,
+        coalesce(number_mean, number_min) as number_mean,
+        is_unread,
+        images,
+        case when is_invalid then images else 0 end as invalid_images,
+        example_file_id,
+        hash(series_key, path, value_key) as mark
+    from counts
+),
+
+-- Few values come in several rows: those of a series in several parts, or of several texts with
+-- one meaning. To group the others would take most of the time; a mark that two share by chance
+-- costs nothing else.
+repeated as (
+    select mark from said
+    group by mark
+    having count(*) > 1
+),
+
+counted as (
+    select * exclude (mark) from said
+    where mark not in (select repeated.mark from repeated)
+
+    union all by name
+
+    select
+        source,
+        Modality,
+        patient_key,
+        study_key,
+        series_key,
+        path,
+        value_key,
+        is_empty,
+        min(value) as value,
+        min(tag) as tag,
+        min(vr) as vr,
+        max(vm) as vm,
+        min(number_min) as number_min,
+        max(number_max) as number_max,
+        min(number_mean) as number_mean,
+        bool_or(is_unread) as is_unread,
+        sum(images)::bigint as images,
+        sum(invalid_images)::bigint as invalid_images,
+        min(example_file_id) as example_file_id
+    from said
+    where mark in (select repeated.mark from repeated)
+    group by source, Modality, patient_key, study_key, series_key, path, value_key, is_empty
 )
 
--- Of a series in several parts, and of several texts with one meaning, the counts are added up.
 select
     source,
     Modality,
@@ -41,32 +107,21 @@ select
     series_key,
     path,
     value_key,
-    vm = 0 as is_empty,
-    replace(
-        min(
-            case
-                when vr = 'SQ' then replace(content, chr(31), ' item(s)' || chr(31)) || ' item(s)'
-                when is_bulk then regexp_replace(content, ':[^' || chr(31) || ']*', ' bytes', 'g')
-                else content
-            end
-        ),
-        chr(31), ' | '
-    ) as value,
-    min(tag) as tag,
-    min(vr) as vr,
-    max(vm) as vm,
-    min(number_min) as number_min,
-    max(coalesce(number_max, number_min)) as number_max,
-    min(coalesce(number_mean, number_min)) as number_mean,
+    is_empty,
+    replace(value, chr(31), ' | ') as value,
+    tag,
+    vr,
+    vm,
+    number_min,
+    number_max,
+    number_mean,
     coalesce(
         contains(value_key, chr(31))
         and len(list_distinct(string_split(value_key, chr(31)))) > 1,
         false
     ) as varies_in_image,
-    bool_or(is_unread) as is_unread,
-    sum(images)::bigint as images,
-    coalesce(sum(images) filter (is_invalid), 0)::bigint as invalid_images,
-    min(example_file_id) as example_file_id
-from said
-group by
-    source, Modality, patient_key, study_key, series_key, path, value_key, vm = 0
+    is_unread,
+    images,
+    invalid_images,
+    example_file_id
+from counted
