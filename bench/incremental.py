@@ -73,7 +73,7 @@ class Bench:
     def no_change(self) -> None:
         bare = min(timed(lambda: look(self.source)) for _ in range(self.rounds))
         nothing = min(self.build()[0] for _ in range(self.rounds))
-        bound = 3 * bare + 1.5
+        bound = 1.2 * bare + 0.8
         print(f"no change          {nothing:6.2f} s; bare scandir and stat {bare:.3f} s, "
               f"bound {bound:.2f} s: {verdict(nothing <= bound)}")  # fmt: skip
 

@@ -114,8 +114,6 @@ def stored(
     Raises:
         StorageError: the rows of `files` of a published part that is needed cannot be read.
     """
-    from dicomhouse.warehouse.database import files_of_parts
-
     theirs = [] if published is None else list(records(published.parts))
     there: list[tuple[PartRecord, Generation]] = []
     names = {record.name for record in theirs}
@@ -133,7 +131,11 @@ def stored(
         layout.source_folder(generation.lake, "files", record.source) / f"{record.name}.parquet"
         for record, generation in there
     ]
-    files = files_of_parts(paths)
+    files = {}
+    if paths:  # else DuckDB is not needed yet
+        from dicomhouse.warehouse.database import files_of_parts
+
+        files = files_of_parts(paths)
     found = []
     for (record, generation), path in zip(there, paths, strict=True):
         is_usable, is_published = usable(record, generation), generation == published

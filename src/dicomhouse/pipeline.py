@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
+from importlib import import_module
 from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
@@ -47,6 +48,10 @@ _CANNOT_WRITE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS,
 _FEW_FILES = 1_000
 _FEW_ELEMENTS = 5_000_000
 """Up to these, to plan the models' queries takes longer than to carry them out."""
+_NEEDED_NEXT = ("dicomhouse.lake.parts", "dicomhouse.warehouse.database",
+                "dicomhouse.warehouse.models", "dicomhouse.warehouse.pixels",
+                 "dicomhouse.report")  # fmt: skip
+"""What a run imports once its files are read."""
 _DRIFT = ("new", "changed", "gone")
 
 
@@ -65,6 +70,8 @@ class Work:
     n_lists: int = 0
     n_read: int = 0
     """Lists, and files to read, as far as they are known."""
+    are_all_found: bool = False
+    """Whether the scan is over."""
     is_whole: bool = False
     """Whether all is known."""
 
@@ -226,12 +233,11 @@ def prepare(run: Run) -> Work | None:
             found = list(found)
         run.other_contents = other_contents(run, found, parts, choice)
         choice = _choice(run, parts)
-    run.work = Work()
     first = _lists(run, found, parts, choice)
     begun = []
-    for work in first:
-        begun.append(work)
-        if run.work.n_read > _FEW_FILES:
+    for path in first:
+        begun.append(path)
+        if run.work.n_read > _FEW_FILES and not run.work.are_all_found:
             break
     if run.work.is_whole and not run.reasons:
         _clean_up(run)
@@ -401,6 +407,7 @@ def scan(run: Run, choice: Choice) -> Iterator[tuple[str, Files]]:
                 f"{known:,}. Is it mounted? If it is empty by intent: --allow-empty, or "
                 f"--forget {source.name}."
             )
+    run.work.are_all_found = True
     others = _depends_on(run)["sources"].keys() - {source.name for source in run.sources}
     if not in_all and not others and not run.settings.allow_empty:
         folders = ", ".join(str(source.folder) for source in run.sources)
@@ -632,7 +639,6 @@ def make_parts(
     work = run.work
     made: list[PartRecord] = []
     done: SimpleQueue[Any] = SimpleQueue()
-    n_begun = 0
 
     def take() -> None:
         made.append(end(done.get()))
@@ -640,18 +646,22 @@ def make_parts(
         told = f"{len(made)} of {work.n_lists}" if work.is_whole else f"{len(made)}"
         run.say(f"extract: {told} batches, {read:,} files")
 
+    def carry_out_all(pool: Executor, paths: Iterable[Path]) -> None:
+        n_begun = len(made)
+        for path in paths:
+            begin(pool, path).add_done_callback(done.put)
+            n_begun += 1
+            while not done.empty():
+                take()
+        for name in _NEEDED_NEXT:  # the workers are busy meanwhile
+            import_module(name)
+        while len(made) < n_begun:
+            take()
+
     lists = work.n_lists if work.is_whole else run.settings.jobs
     with run.step("extract"), workers(run, lists, work.n_read) as pool:
-        for stage in ("first", "then"):
-            for path in getattr(work, stage):
-                begin(pool, path).add_done_callback(done.put)
-                n_begun += 1
-                while not done.empty():
-                    take()
-            import dicomhouse.lake.parts  # noqa: F401 -- needed next; the workers are busy
-
-            while len(made) < n_begun:
-                take()
+        carry_out_all(pool, work.first)
+        carry_out_all(pool, work.then)
     return made
 
 
