@@ -132,7 +132,8 @@ def test_encapsulated_pixels_without_a_fragment_are_not_there(
 @pytest.mark.parametrize(
     ("tail", "reason"),
     [(bytes(n), None) for n in (1, 3, 8, 511, 4096, 100_000)]
-    + [(b" ", None), (b"\r\nx", "bytes_follow")],
+    + [(b" ", None), (b"\r\nx", "bytes_follow")]
+    + [(b"\xff" * 700, "bytes_follow"), (b"no element at all", "bytes_follow")],
 )
 def test_bytes_behind_native_pixels_are_padding_or_told(
     syntax: str, tail: bytes, reason: str | None

@@ -39,6 +39,7 @@ DEFLATED = frozenset(
 UNDEFINED = 0xFFFFFFFF
 _LONG_VRS = frozenset(EXPLICIT_VR_LENGTH_32)
 _CHARSET = 0x00080005
+_DIRECTORY = 0x00041220
 _META_LENGTH = 0x00020000
 _TRANSFER_SYNTAX = 0x00020010
 _ITEM, _SEQUENCE_END, _ITEM_END = 0xFFFEE000, 0xFFFEE0DD, 0xFFFEE00D
@@ -310,18 +311,18 @@ class Parser:
                         if goes_on:
                             continue
                         return False
+                    if group is not None:
+                        stream.seek(here)
+                        return False
                     if stream.tell() - here >= _HEAD:  # pydicom ends at an item delimiter
                         if depth:
                             return True
                         self._add_stray(into, _ITEM_END, here)
                         continue
-                    if group is not None:
-                        stream.seek(here)
-                    else:
-                        self._judge_rest(into, here, depth)
+                    self._judge_rest(into, here, depth)
                     return False
             except struct.error:  # pydicom had not enough bytes for the longer head
-                self._note_end(into)
+                self._judge_rest(into, here, depth)
                 stream.seek(stream.limit)
                 return False
 
@@ -356,6 +357,8 @@ class Parser:
         if raw.length and (raw.value is None or len(raw.value) < raw.length != UNDEFINED):
             limit = self.stream.limit
             if raw.length != UNDEFINED and raw.value_tell + raw.length > limit:
+                if self._is_rest(entry.tag, depth):
+                    return entry
                 entry.problem = "cut_short"
                 self.is_cut |= not self._is_closed
                 there = max(0, limit - raw.value_tell)
@@ -392,11 +395,19 @@ class Parser:
         else:
             self.is_cut = True
 
+    def _is_rest(self, tag: int, depth: int) -> bool:
+        """Whether what does not end in the file is nothing that is known to stand behind pixels."""
+        is_rest = not depth and self.pixels is not None and not _is_known(tag)
+        if is_rest:
+            self.has_rest = True
+            self.stream.seek(self.size)
+        return is_rest
+
     def _judge_rest(self, into: DataSet, here: int, depth: int) -> None:
-        """Judge fewer than eight bytes that stand at the end."""
+        """Judge bytes at the end that are fewer than the head of an element."""
         if depth:
             self._note_end(into)
-        elif self._peek(here, _HEAD).strip(b"\0 "):
+        elif self._peek(here, self.size - here).strip(b"\0 "):
             if self.pixels is not None:
                 self.has_rest = True
             else:
@@ -421,9 +432,10 @@ class Parser:
         return False
 
     def _judge_zeros(self) -> None:
-        """Zeros behind the pixels fill a block, and so do a few elsewhere."""
+        """Zeros behind what ends a data set fill a block, and so do a few elsewhere."""
         start = self._zeros_at
-        if start is None or any(entry.tag >= min(PIXEL_DATA) for entry in self.main.entries):
+        ends = any(e.tag >= min(PIXEL_DATA) or e.tag == _DIRECTORY for e in self.main.entries)
+        if start is None or ends:
             return
         entry = self.main.entries[-1] if self.main.entries else None
         is_within = entry is not None and self._is_filled_up(entry)
@@ -478,6 +490,8 @@ class Parser:
             )
         except EOFError:
             is_ended = False
+            if self._is_rest(halt.tag, depth):
+                return Entry(halt.tag, "", halt.raw(at, None, into.little))
             self._note_end(into)
             if stream.limit - at <= self._defer_size:
                 stream.seek(at)
