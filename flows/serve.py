@@ -62,7 +62,7 @@ def _serve(chosen: argparse.Namespace) -> None:
         "jobs": chosen.jobs,
     }
     os.environ[SERVED] = json.dumps(fixed)
-    if ignored := orchestrator.set_aside(folder):
+    if ignored := orchestrator.settle_environment(folder):
         _say(f"these settings of Prefect's are set aside: {', '.join(ignored)}")
     server = None if orchestrator.is_configured() else _server()
     from prefect.flows import load_flow_from_entrypoint

@@ -117,3 +117,19 @@ def test_children_work_elsewhere_and_import_what_was_named(tmp_path: Path) -> No
     folders = {os.path.normpath(folder) for folder in path.split(os.pathsep)}
     assert folders >= {str(tmp_path / "lib"), str(source)}
     assert not folders & {str(there), str(elsewhere), ".", str(tmp_path)}
+
+
+@pytest.mark.parametrize(
+    ("work", "told"),
+    [
+        ((os.kill, "getpid", 9), "was killed by signal 9, perhaps for lack of memory"),
+        ((os.kill, "getpid", 11), "ended by signal 11"),
+        ((os._exit, 3), "ended with code 3"),
+    ],
+)
+def test_how_a_worker_ended_is_told(work: tuple[Any, ...], told: str) -> None:
+    function, *words = work
+    with pytest.raises(ExtractionFailed, match=f"a worker process {told}"), light_pool(1) as pool:
+        if words[0] == "getpid":
+            words[0] = pool.submit(os.getpid).result()
+        checked(pool.submit(function, *words).result)

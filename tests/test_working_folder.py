@@ -72,7 +72,7 @@ PROGRAM = ("-P", "-c", "import sys; from dicomhouse.cli import main; sys.exit(ma
 
 
 @pytest.mark.parametrize(
-    "words", [("build", "in", "--direct"), ("build", "in", "--flow"), ("demo",)]
+    "words", [("build", "in", "--direct"), ("build", "mine=in", "--flow"), ("demo",)]
 )
 def test_nothing_of_the_working_folder_is_used(
     trap: Path, prefect_home: Path, words: tuple[str, ...]

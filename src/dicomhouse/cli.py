@@ -253,7 +253,7 @@ def _run(chosen: argparse.Namespace, sources: Sequence[str]) -> int:
         allow_empty=getattr(chosen, "allow_empty", False),
         **({} if chosen.jobs is None else {"jobs": chosen.jobs}),
     )
-    ignored = orchestrator.set_aside(folder)
+    ignored = orchestrator.settle_environment(folder)
     if chosen.flow or (not chosen.direct and orchestrator.is_configured()):
         if ignored:
             _say(f"these settings of Prefect's are set aside: {', '.join(ignored)}")

@@ -71,9 +71,9 @@ _STOP_SECONDS = 10
 _LAST_WORDS = 3
 _DATABASES = ("PREFECT_SERVER_DATABASE_CONNECTION_URL", "PREFECT_API_DATABASE_CONNECTION_URL")
 
+_TOLD_NOTHING = {"DO_NOT_TRACK": "1", "PREFECT_SERVER_ANALYTICS_ENABLED": "false"}
 SERVING = {
-    "DO_NOT_TRACK": "1",
-    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    **_TOLD_NOTHING,
     "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": "",  # no page of another origin has business here
 }
 """The settings of every server of ours."""
@@ -87,10 +87,13 @@ PRIVATE = {
 """Those of a server for one run."""
 
 
-def set_aside(folder: Path, environment: MutableMapping[str, str] = os.environ) -> list[str]:
+def settle_environment(
+    folder: Path, environment: MutableMapping[str, str] = os.environ
+) -> list[str]:
     """Take Prefect's settings that do not count out of the environment; returns their names.
 
-    A database's file is named from `folder`, the working folder of who has set it.
+    A database's file is named from `folder`, the working folder of who has set it. Prefect's makers
+    are told nothing.
     """
     found = [name for name in environment if name.upper().startswith("PREFECT_")]
     names = [name for name in found if not any(fnmatchcase(name, kept) for kept in _RESPECTED)]
@@ -100,6 +103,7 @@ def set_aside(folder: Path, environment: MutableMapping[str, str] = os.environ) 
         kind, _, file = environment.get(name, "").partition(":///")
         if kind.startswith("sqlite") and file and not file.startswith((":memory:", "file:")):
             environment[name] = f"{kind}:///{folder / file}"
+    environment.update(_TOLD_NOTHING)
     return sorted(names)
 
 
@@ -226,7 +230,6 @@ class Server:
         }
         return {
             **proxies,
-            "DO_NOT_TRACK": "1",
             "PREFECT_API_URL": f"http://{_HOST}:{self.port}/api",
             "PREFECT_API_AUTH_STRING": self.login,
         }

@@ -37,7 +37,7 @@ from dicomhouse.lake.jobs import carry_out
 from dicomhouse.lake.layout import COLUMNS_PART
 from dicomhouse.lake.plan import Choice
 from dicomhouse.lake.records import PartRecord, remove, total
-from dicomhouse.processes import is_given_up, light_pool
+from dicomhouse.processes import how_a_worker_ended, is_given_up, light_pool
 from dicomhouse.scan import Scan, Source, sources_of, still_there
 from dicomhouse.settings import Settings
 from dicomhouse.warehouse.plan import Compilation, NodeResult
@@ -703,6 +703,6 @@ def checked(result: Callable[[], PartRecord]) -> PartRecord:
         if is_given_up():
             raise Interrupted("the run ended before this batch was read.") from error
         raise ExtractionFailed(
-            "a worker process ended unexpectedly, perhaps for lack of memory. "
-            "Build again with fewer --jobs."
+            f"a worker process {how_a_worker_ended()}. "
+            "Build again with fewer --jobs; what was read is kept."
         ) from error

@@ -33,6 +33,8 @@ _PATHS = (
 """Variables of the environment that name a path."""
 _given_up = threading.Event()
 """A pool was ended before its work was done, on purpose."""
+_workers: list[process.BaseProcess] = []
+"""Of the last pool."""
 
 
 def supervise(words: Sequence[str]) -> int:
@@ -153,6 +155,7 @@ def light_pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
         with _hidden_main():
             for ready in [pool.submit(time.sleep, 0.01) for _ in range(jobs)]:
                 ready.result()
+        _workers[:] = (pool._processes or {}).values()
         yield pool
         pool.shutdown()
     except BaseException:
@@ -161,6 +164,19 @@ def light_pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
             worker.kill()
         pool.shutdown(wait=False, cancel_futures=True)
         raise
+
+
+def how_a_worker_ended() -> str:
+    """How a worker of the last pool ended that did so before its time."""
+    deadline = time.monotonic() + 1  # the pool's own thread may be about to learn it
+    while time.monotonic() < deadline:
+        for code in (worker.exitcode for worker in _workers):
+            if code == -signal.SIGKILL:
+                return "was killed by signal 9, perhaps for lack of memory"
+            if code:
+                return f"ended by signal {-code}" if code < 0 else f"ended with code {code}"
+        time.sleep(0.02)
+    return "ended unexpectedly"
 
 
 def is_given_up() -> bool:
