@@ -171,6 +171,17 @@ def test_process_that_looks_ahead_changes_nothing(
     scan.close()
 
 
+def test_scan_needs_no_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sources = build_tree(tmp_path)
+    there = files(*sources)
+
+    def refused(*words: object, **named: object) -> None:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(listing.subprocess, "Popen", refused)
+    assert files(*sources, apart=True) == there
+
+
 def test_links_are_followed_by_who_looks_through_not_ahead(tmp_path: Path) -> None:
     sources = build_tree(tmp_path)
     (tmp_path / "a link").symlink_to(tmp_path / "b")

@@ -24,6 +24,7 @@ from dicomhouse.filesystem import UNKNOWN, Files, microseconds, printable
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _NAME = attrgetter("name")
 _LENGTH_BYTES = 8
+_LAST_WORDS_SECONDS = 2
 _FEW_ENTRIES = 2_000
 """Entries of the folders that are told at a time."""
 
@@ -66,8 +67,11 @@ def _look(folder: str, descriptor: int, own: Sequence[str]) -> Listing:
     files: list[os.DirEntry[str]] = []
     rest: list[os.DirEntry[str]] = []
     with os.scandir(descriptor) as entries:
-        for entry in entries:  # what an entry is, a file system tells with its name
-            (files if entry.is_file(follow_symlinks=False) else rest).append(entry)
+        for entry in entries:
+            try:  # what it is, most file systems tell with its name
+                (files if entry.is_file(follow_symlinks=False) else rest).append(entry)
+            except OSError:
+                rest.append(entry)
     folders: list[str] = []
     links: list[str] = []
     problems: dict[str, str] = {}
@@ -167,12 +171,14 @@ class Listings:
         self._known: dict[str, tuple[Any, ...]] = {}
         self._told: deque[bytes] = deque()
         self._process: subprocess.Popen[bytes] | None = None
-        if apart:
+        if not apart:
+            return
+        with suppress(OSError):  # the process is a help and no more
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "dicomhouse.listing"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,  # it is a help and no more; a stop ends it too
+                stderr=subprocess.DEVNULL,  # a stop ends it too
             )
             order = marshal.dumps((list(roots), list(others), list(own)))
             self._thread = threading.Thread(
@@ -192,8 +198,9 @@ class Listings:
         """End the process, whatever it still does."""
         if self._process is not None:
             self._process.kill()
-            self._process.wait()
-            self._thread.join()
+            with suppress(subprocess.TimeoutExpired):  # a dead file system holds it fast
+                self._process.wait(_LAST_WORDS_SECONDS)
+            self._thread.join(_LAST_WORDS_SECONDS)
             self._told.clear()
             self._known.clear()
             self._process = None
