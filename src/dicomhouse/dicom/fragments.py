@@ -16,6 +16,7 @@ _HEAD = 8
 _PIXEL_DATA = 0x7FE00010
 
 ZEROED = "zeroed: nothing but zeros from within its data set to its end"
+CUT = "pixel_data_ends: the file ends within its pixel data"
 _BROKEN = "pixel_data_broken: what follows a fragment of the pixel data is no item"
 
 _NATIVE = frozenset({
@@ -55,39 +56,38 @@ def measure_fragments(
         most: fragments, with more of which the file is `Exceeded`.
     """
     unpack = Struct(order + "HHL").unpack
-    delimiter = Struct(order + "HH").pack(_END >> 16, _END & 0xFFFF)
+    item = Struct(order + "HH").pack(_ITEM >> 16, _ITEM & 0xFFFF)
     total = 0
-    lack = "pixel_data_ends: the file ends within its pixel data"
     for number in range(most + 2):
         stream.seek(position)
         head = stream.read(_HEAD)
-        group, element, length = unpack(head.ljust(_HEAD, b"\0"))
-        tag = group << 16 | element
-        if len(head) == _HEAD and tag == _ITEM:
-            position += _HEAD
-            there = min(length, size - position)
-            total += there if number else 0
-            if there < length:
-                break
-            position += length
-        elif len(head) == _HEAD and tag == _END:
-            return Fragments(total, position + _HEAD)
-        elif number < 2:  # not one fragment
-            lack = lack if head.strip(b"\0") or not head else ZEROED
+        if len(head) < _HEAD or not head.startswith(item):
             break
-        elif not head.strip(b"\0") or (len(head) < _HEAD and delimiter.startswith(head[:4])):
-            return Fragments(total, position + len(head), is_open=True)
-        elif group == _ITEM >> 16:  # cut, or one that has no place here
-            lack = lack if len(head) < _HEAD else _BROKEN
-            break
-        elif len(head) < _HEAD or tag > _PIXEL_DATA or attribute(tag) is not None:
-            return Fragments(total, position, is_open=True)  # before the element that follows
-        else:
-            lack = _BROKEN
-            break
+        position += _HEAD
+        end = position + unpack(head)[2]
+        if end > size:
+            return Fragments(total + (size - position if number else 0), size, lack=CUT)
+        if number:
+            total += end - position
+        position = end
     else:
         raise Exceeded(f"too_many: more than {most} fragments of pixel data")
-    return Fragments(total, size, lack=lack)
+    group, element, _ = unpack(head.ljust(_HEAD, b"\0"))
+    tag = group << 16 | element
+    is_whole_head = len(head) == _HEAD
+    if is_whole_head and tag == _END:
+        return Fragments(total, position + _HEAD)
+    is_zero = not head.strip(b"\0")
+    if number < 2:  # not one fragment
+        return Fragments(total, size, lack=ZEROED if head and is_zero else CUT)
+    delimiter = Struct(order + "HH").pack(_END >> 16, _END & 0xFFFF)
+    if is_zero or (not is_whole_head and delimiter.startswith(head[:4])):
+        return Fragments(total, position + len(head), is_open=True)
+    if group == _ITEM >> 16:  # a head that is cut, or of what has no place here
+        return Fragments(total, size, lack=_BROKEN if is_whole_head else CUT)
+    if is_whole_head and tag <= _PIXEL_DATA and attribute(tag) is None:
+        return Fragments(total, size, lack=_BROKEN)
+    return Fragments(total, position, is_open=True)  # before the element that follows
 
 
 @lru_cache(1 << 10)

@@ -25,7 +25,7 @@ from pydicom.valuerep import EXPLICIT_VR_LENGTH_32
 
 from dicomhouse.dicom.bounds import Bounds
 from dicomhouse.dicom.decode import TEXT
-from dicomhouse.dicom.fragments import measure_fragments
+from dicomhouse.dicom.fragments import CUT, measure_fragments
 from dicomhouse.dicom.metered import Exceeded, Metered
 from dicomhouse.dicom.problems import joined
 from dicomhouse.dicom.tree import PIXEL_DATA
@@ -624,7 +624,7 @@ class Parser:
             end = min(at + halt.length, self.size)
             n_bytes = end - at
             if n_bytes < halt.length:
-                self.pixels_lack = "pixel_data_ends: the file ends within its pixel data"
+                self.pixels_lack = CUT
         pixels = Pixels(at, end, n_bytes)
         is_undefined = halt.length == UNDEFINED
         entry = Entry(halt.tag, halt.vr or "", None, None, pixels, is_undefined, problem)
