@@ -13,16 +13,35 @@ module_order as (
     select * from {{ ref('module_order') }}
 ),
 
+-- A pattern of a column is compiled for each row that it is held against: modules are few.
+patterns as (
+    select
+        modules.module,
+        not_judged.path
+    from (select distinct attributes.module from attributes) as modules
+    inner join not_judged on regexp_full_match(modules.module, not_judged.module)
+),
+
+not_known as (
+    select distinct
+        stated.module,
+        stated.path
+    from (
+        select distinct
+            attributes.module,
+            attributes.path
+        from attributes
+    ) as stated
+    inner join patterns
+        on stated.module = patterns.module and regexp_full_match(stated.path, patterns.path)
+),
+
 statements as (
     select
-        *,
-        not exists (
-            select 1 from not_judged
-            where
-                regexp_full_match(attributes.module, not_judged.module)
-                and regexp_full_match(attributes.path, not_judged.path)
-        ) as is_known
+        attributes.*,
+        not_known.module is null as is_known
     from attributes
+    left join not_known using (module, path)
 ),
 
 rated as (
