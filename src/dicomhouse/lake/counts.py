@@ -24,6 +24,9 @@ Flags = NDArray[np.bool_]
 SCHEMA = coded(VALUE_COUNTS, but=("content",))
 """Of the counts as they are made: a content mostly comes once."""
 
+_COUNTED = ["file_id", *(field.name for field in KEYS), "path", "tag", "vr", "vm", "value",
+            "number", "n_bytes", "digest", "problem_class", "structural"]  # fmt: skip
+"""Columns of `elements` that the counts follow from."""
 _BETWEEN = "\x1f"
 _ROWS_AT_ONCE = 1 << 17
 _SEED = np.random.default_rng().integers(1 << 63, dtype=np.uint64)
@@ -301,15 +304,13 @@ class Recount:
     def __init__(self, write: Callable[[pa.Table], None]) -> None:
         self._write = write
         self._waiting: list[pa.Table] = []
-        self._rows = 0
+        self._rows = self._left = 0
 
     def add(self, table: pa.Table) -> None:
         """Count more rows, their texts as dictionaries; by path, then by file, then by position."""
-        # Files without keys are no images.
-        said = pc.and_(pc.is_valid(table["patient_key"]), pc.invert(table["structural"]))
-        self._waiting.append(table.filter(said))
-        self._rows += self._waiting[-1].num_rows
-        if self._rows >= _ROWS_AT_ONCE:
+        self._waiting.append(table.select(_COUNTED))
+        self._rows += table.num_rows
+        if self._rows >= self._left + _ROWS_AT_ONCE:
             self._count(is_last=False)
 
     def close(self) -> None:
@@ -323,14 +324,17 @@ class Recount:
         if not is_last:  # more rows of the last path may come
             paths = table["path"].chunk(0).indices.to_numpy()
             end = int(np.flatnonzero(_changes(paths))[-1])
-        if end:
-            self._write(_of_rows(table.slice(0, end)))
-        self._waiting, self._rows = [table.slice(end)], table.num_rows - end
+        self._waiting = [table.slice(end)]
+        self._rows = self._left = table.num_rows - end
+        table = table.slice(0, end)
+        # Files without keys are no images.
+        said = pc.and_(pc.is_valid(table["patient_key"]), pc.invert(table["structural"]))
+        if pc.any(said).as_py():
+            self._write(_of_rows(table.filter(said).combine_chunks()))
 
 
 def _of_rows(table: pa.Table) -> pa.Table:
-    """The counts of some rows of `elements`."""
-    table = table.combine_chunks()
+    """The counts of some rows of `elements`, each column in one chunk."""
 
     def codes(name: str) -> Codes:
         """Of a column with a dictionary; -1 for null."""
@@ -340,24 +344,21 @@ def _of_rows(table: pa.Table) -> pa.Table:
         return table[name].chunk(0).fill_null(none).to_numpy()
 
     files = _changes(numbers("file_id", 0))
-    keys = np.stack([codes(field.name)[files] for field in KEYS], axis=1)
-    lineages, lineage = np.unique(keys, axis=0, return_inverse=True)
+    keys = [codes(field.name)[files] for field in KEYS]
+    first, lineage = _unique(keys)
     names = [table[field.name].chunk(0).dictionary.to_pylist() for field in KEYS]
-    holders = Holders(
-        numbers("file_id", 0)[files],
-        lineage.ravel().astype(np.int32),
-        [tuple(texts[code] for texts, code in zip(names, one, strict=True)) for one in lineages],
-    )
-    told_apart = {
-        **{name: codes(name) for name in ("path", "tag", "vr", "value", "digest", "problem_class")},
-        "vm": numbers("vm", 0),
-        "number": numbers("number", np.nan).view(np.int64),
-        "n_bytes": numbers("n_bytes", -1),
-    }
-    # Equal elements mostly stand together.
-    runs = _changes(*told_apart.values())
-    first, of_run = _unique([column[runs] for column in told_apart.values()])
-    distinct = table.take(pa.array(np.flatnonzero(runs)[first]))
+    lineages = [
+        tuple(texts[code] for texts, code in zip(names, one, strict=True))
+        for one in zip(*(column[first].tolist() for column in keys), strict=True)
+    ]
+    holders = Holders(numbers("file_id", 0)[files], lineage, lineages)
+    first, which = _unique([
+        *map(codes, ("path", "tag", "vr", "value", "digest", "problem_class")),
+        numbers("vm", 0),
+        numbers("number", np.nan).view(np.int64),
+        numbers("n_bytes", -1),
+    ])  # fmt: skip
+    distinct = table.take(pa.array(first))
 
     def texts(name: str) -> Texts:
         column = distinct[name].combine_chunks()
@@ -376,16 +377,20 @@ def _of_rows(table: pa.Table) -> pa.Table:
         .fill_null(False)
         .to_numpy(),
     )
-    return value_counts(
-        elements, of_run[np.cumsum(runs) - 1], np.cumsum(files, dtype=np.int32) - 1, holders
-    )
+    return value_counts(elements, which, np.cumsum(files, dtype=np.int32) - 1, holders)
 
 
 def _unique(columns: Sequence[NDArray[Any]]) -> tuple[NDArray[np.intp], Codes]:
     """Which rows differ in any column, and for each row which of them it equals."""
-    label = np.zeros(len(columns[0]), dtype=np.int64)
+    runs = _changes(*columns)  # equal rows mostly stand together
+    label = np.zeros(int(runs.sum()), dtype=np.int64)
     for column in columns:
-        _, codes = np.unique(column, return_inverse=True)
-        _, label = np.unique(label * len(column) + codes, return_inverse=True)
-    _, first = np.unique(label, return_index=True)
-    return first, label.astype(np.int32)
+        label = _codes(label * len(label) + _codes(column[runs]))
+    first = np.flatnonzero(np.diff(np.maximum.accumulate(label), prepend=-1))
+    return np.flatnonzero(runs)[first], label.astype(np.int32)[np.cumsum(runs) - 1]
+
+
+def _codes(column: NDArray[Any]) -> NDArray[np.int64]:
+    """Numbers in the place of values, from 0 as they first occur. Hashed: a sort takes longer."""
+    codes: NDArray[np.int64] = pa.array(column).dictionary_encode().indices.to_numpy()
+    return codes.astype(np.int64)
