@@ -210,6 +210,21 @@ def test_light_commands_import_no_heavy_library(demo: Path) -> None:
         assert done.stdout.splitlines()[-1] == "[]"
 
 
+def test_direct_build_imports_neither_dbt_nor_prefect(demo: Path, tmp_path: Path) -> None:
+    write_image(tmp_path / "in" / "1")
+    program = (
+        "import sys; from dicomhouse.cli import main; main(sys.argv[1:]);"
+        "print(sorted({'dbt', 'prefect', 'polars', 'highdicom', 'yaml'} & set(sys.modules)))"
+    )
+    words = ("build", str(tmp_path / "in"), "--direct", "--warehouse", str(tmp_path / "w"))
+    done = subprocess.run(
+        [sys.executable, "-c", program, *words], capture_output=True, text=True, check=True,
+        env={**os.environ, "DICOMHOUSE_SUPERVISED": "1"},
+    )  # fmt: skip
+    assert "dbt nodes in" in done.stderr
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
 def test_bad_input_is_told_and_the_rest_goes_on(tmp_path: Path) -> None:
     source, target = tmp_path / "in", tmp_path / "warehouse"
     source.mkdir()

@@ -117,7 +117,7 @@ def test_no_log_error_artifact_or_database_holds_a_value(
     loud = {"PREFECT_LOGGING_LEVEL": "DEBUG", "PREFECT_LOGGING_ROOT_LEVEL": "DEBUG",
             "PREFECT_SERVER_LOGGING_LEVEL": "DEBUG", "DBT_LOG_LEVEL": "debug"}  # fmt: skip
     source = f"a\x1b[2J\nb={tmp_path / 'in'}"
-    done = run_cli("build", source, *at, "--debug", **loud)
+    done = run_cli("build", source, *at, "--flow", "--debug", **loud)
     assert done.returncode == 0, done.stderr
     assert "\x1b[2J" not in done.stderr
     with dicomhouse.open(warehouse) as opened:
@@ -127,7 +127,7 @@ def test_no_log_error_artifact_or_database_holds_a_value(
         assert MARK not in told.stdout + told.stderr
     files = [p for p in (*prefect_home.rglob("*"), *warehouse.rglob("*"))
              if p.is_file() and not p.is_symlink()]  # fmt: skip
-    assert {"prefect.db", "run.json", "nodes.json"} <= {path.name for path in files}
+    assert {"prefect.db", "run.json"} <= {path.name for path in files}
     one = warehouse / "generations" / "000001"
     homes = (one / "lake", one / "report", one / "warehouse.duckdb")
     strange = [path for path in files if not any(path.is_relative_to(home) for home in homes)]
@@ -139,7 +139,7 @@ def test_no_log_error_artifact_or_database_holds_a_value(
 def test_source_whose_path_is_no_text_is_built_directly(tmp_path: Path) -> None:
     source = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff"))
     write_image(source / "1")
-    done = run_cli("build", str(source), "--warehouse", str(tmp_path / "w"))
+    done = run_cli("build", str(source), "--flow", "--warehouse", str(tmp_path / "w"))
     assert done.returncode == 2
     assert "Build with --direct" in done.stderr
     record = {"sources": {"\\xff": str(source)}, "rest": "\N{GRINNING FACE}"}
