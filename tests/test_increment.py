@@ -262,6 +262,42 @@ def test_source_that_is_suddenly_empty_does_not_empty_the_warehouse(root: Path) 
     assert lake_rows(root / "w")["files"] == []
 
 
+def test_files_are_read_while_the_scan_goes_on(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(9):
+        write(root / "s" / str(number) / "1", "ct")
+    made: list[int] = []
+    real = pipeline.scan
+
+    def watched(run: pipeline.Run, choice: Any) -> Iterator[Any]:
+        for found in real(run, choice):
+            made.append(len(list(records(run.generation.parts))))
+            yield found
+
+    monkeypatch.setattr(pipeline, "scan", watched)
+    monkeypatch.setattr(pipeline, "_FEW_FILES", 0)
+    build(root, "s", batch_files=1)
+    assert made[0] == 0 < made[-1] < 13
+    assert_clean(root, "s")
+
+
+def test_what_was_read_before_a_source_was_found_empty_is_kept(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(root / "t/1", "mr")
+    build(root, "s", "t")
+    before = lake_rows(root / "w")
+    (root / "t/1").unlink()
+    for number in range(9):
+        write(root / "s" / str(number) / "1", "ct")
+    monkeypatch.setattr(pipeline, "_FEW_FILES", 0)
+    with pytest.raises(SourceLost, match="where there were 1"):
+        build(root, "s", "t", batch_files=1)
+    assert lake_rows(root / "w") == before
+    write(root / "t/1", "mr")
+    assert 0 < read_in(build(root, "s", "t", batch_files=1)) < 9
+    assert_clean(root, "s", "t")
+
+
 def test_source_unmounted_while_it_is_read_loses_nothing(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
