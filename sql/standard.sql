@@ -54,7 +54,8 @@ select
     tag_path,
     tag,
     keyword,
-    attribute_type
+    attribute_type,
+    is_judged
 from read_parquet('{tables}/modules.parquet');
 
 -- One row per path that an element of the dictionaries has in the lake; the
@@ -105,6 +106,7 @@ select
     attributes.vm,
     attributes.is_retired,
     modules.attribute_type,
+    modules.is_judged,
     iod_modules.link_standard,
     concat(
         'https://dicom.innolitics.com/ciods/',
