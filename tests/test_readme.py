@@ -69,7 +69,10 @@ def test_make_targets_of_the_readme_exist() -> None:
             ["make", "--dry-run", target, "SOURCES=x"], cwd=ROOT, capture_output=True, check=False
         )
         assert done.returncode == 0, target
-    demo = subprocess.run(["make", "--dry-run", "demo"], cwd=ROOT, capture_output=True, text=True)
+    demo = subprocess.run(
+        ["make", "--no-print-directory", "--dry-run", "demo"], cwd=ROOT, capture_output=True,
+        text=True, check=True,
+    )  # fmt: skip
     assert demo.stdout.splitlines()[-1].endswith("dicomhouse demo --flow")
 
 
