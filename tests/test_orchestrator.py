@@ -159,7 +159,7 @@ def test_settings_that_load_code_or_change_a_run_are_set_aside() -> None:
     kept = {
         "PREFECT_API_AUTH_STRING": "a:b",
         "PREFECT_API_URL": URL,
-        "PREFECT_HOME": "/home/of/mine",
+        "PREFECT_HOME": "/there/prefect",
         "PREFECT_LOGGING_LEVEL": "DEBUG",
         "PREFECT_SERVER_DATABASE_CONNECTION_URL": "postgresql+asyncpg://db/prefect",
         "PREFECTURE": "Kyoto",
