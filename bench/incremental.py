@@ -1,9 +1,9 @@
 """What a run costs when little changed: nothing, 1 % in a few folders, 1 % everywhere.
 
 All over one cohort, in one run, on warm caches. Builds are started as a user starts them; the
-steps' seconds are those that they record themselves. Files are read and written while dbt gets
-ready, so two figures are told of a change: what its steps take by themselves, and by how much
-they put off the models, against a run that has only the models to build.
+steps' seconds are those that they record themselves. Two figures are told of a change: what its
+steps take by themselves, and by how much they put off the models, against a run that has only the
+models to build.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from dicomhouse.testing import build_cohort
 PADDING = b"\xfc\xff\xfc\xffOB\x00\x00\x02\x00\x00\x00\x00\x00"
 """DataSetTrailingPadding of two bytes, explicit VR little endian."""
 LOOKING = ("scan", "plan")
-"""What stands before dbt's start."""
+"""What stands before the work is laid out."""
 READING = (*LOOKING, "lay out", "extract")
 BEFORE_MODELS = (*READING, "register", "pixels", "wait for dbt")
 

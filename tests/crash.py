@@ -229,7 +229,7 @@ class Rounds:
         try:
             build.wait(self.chance.uniform(0.2, self.longest))
         except subprocess.TimeoutExpired:
-            # Half of the time its supervisor dies, else the run, a worker or dbt's process.
+            # Half of the time its supervisor dies, else the run, a worker or what compiles.
             own = marked_processes(environment["DICOMHOUSE_MARK"])
             victim = self.chance.choice(own) if own and self.chance.random() < 0.5 else build.pid
             with suppress(ProcessLookupError):
