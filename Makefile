@@ -40,11 +40,11 @@ demo: $(INSTALLED)
 	$(BIN)/dicomhouse demo --flow
 
 test: $(INSTALLED) lint
-	$(BIN)/pytest -n auto --dist loadfile
+	$(BIN)/pytest -n auto --dist loadscope --no-loadscope-reorder
 
 check: lint-python
 	$(if $(CHANGED_SQL),$(BIN)/sqlfluff lint --processes 2 $(CHANGED_SQL))
-	$(BIN)/pytest -n auto --dist loadfile -m 'not slow'
+	$(BIN)/pytest -n auto --dist loadscope --no-loadscope-reorder -m 'not slow'
 
 lint: lint-python
 	$(BIN)/sqlfluff lint --processes 2 sql dbt

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pydicom
 import pytest
 from hypothesis import HealthCheck, settings
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 import dicomhouse
+from dicomhouse.orchestrator import Server
 from dicomhouse.pipeline import build_direct
 from dicomhouse.reader import Warehouse
 from dicomhouse.settings import Settings
@@ -25,6 +30,7 @@ SLOW = {
     "test_checks": EVERYTHING,
     "test_cohort": EVERYTHING,
     "test_conformance": EVERYTHING,
+    "test_counts": ("test_parts_that",),
     "test_dcm2niix": EVERYTHING,
     "test_diff": ("warehouse",),
     "test_entities": EVERYTHING,
@@ -33,8 +39,10 @@ SLOW = {
     "test_flow": EVERYTHING,
     "test_geometry": EVERYTHING,
     "test_history": EVERYTHING,
-    "test_hostile": ("test_odd_names", "test_no_log", "test_what_is_shown"),
+    "test_hostile": ("test_odd_names", "test_no_log", "test_source_whose", "test_what_is_shown"),
     "test_increment": ("test_any_sequence", "test_hundred_small_runs"),
+    "test_misread": ("test_every_form",),
+    "test_orchestrator": ("prefect_home", "test_configured_server"),
     "test_pixels": ("tmp_path",),
     "test_plan": EVERYTHING,
     "test_processes": EVERYTHING,
@@ -51,9 +59,16 @@ SLOW = {
         "test_shared_studies",
     ),
     "test_wheel": EVERYTHING,
+    "test_working_folder": EVERYTHING,
 }
 """By module, the beginnings of the names of tests, or of fixtures that tests ask for, which build a
 warehouse or take seconds. They are marked `slow`, and `make check` leaves them out."""
+
+SCATTERED = {
+    "test_build", "test_faults", "test_flow", "test_hostile", "test_increment", "test_misread",
+    "test_orchestrator", "test_pixels", "test_walker", "test_working_folder",
+}  # fmt: skip
+"""Modules of long tests that make nothing for one another: any worker may run any of them."""
 
 # How long an example takes says more of the machine than of the code.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -61,10 +76,27 @@ settings.load_profile("untimed")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the slow tests, and let them start first."""
     for item in items:
         names = (item.name, *getattr(item, "fixturenames", ()))
         if any(name.startswith(SLOW.get(item.path.stem, ())) for name in names):
             item.add_marker(pytest.mark.slow)
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
+class Scheduling(LoadScopeScheduling):
+    """One worker runs a module or class in one go, but for modules whose tests share nothing."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return (
+            nodeid
+            if Path(nodeid.split("::")[0]).stem in SCATTERED
+            else super()._split_scope(nodeid)
+        )
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduling:
+    return Scheduling(config, log)
 
 
 def shared_folder() -> Path | None:
@@ -82,31 +114,67 @@ def shared_data() -> Path:
     return folder
 
 
+def make_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
+    """A folder for tests that only read, made by the first worker that asks for it."""
+    base = factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent  # of all workers of this run
+    with (base / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        folder = base / name
+        if not folder.exists():
+            unfinished = factory.mktemp(name)
+            make(unfinished)
+            unfinished.rename(folder)
+    return folder
+
+
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The warehouse of the demo, for tests that only read."""
-    folder = tmp_path_factory.mktemp("demo") / "warehouse"
-    done = run_cli("demo", "--direct", "--warehouse", str(folder))
-    assert done.returncode == 0, done.stderr
-    return folder
+
+    def make(folder: Path) -> None:
+        done = run_cli("demo", "--direct", "--warehouse", str(folder / "warehouse"))
+        assert done.returncode == 0, done.stderr
+
+    return make_once(tmp_path_factory, "demo", make) / "warehouse"
 
 
 @pytest.fixture(scope="session")
 def studies(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
     """A warehouse of all the shared studies, each folder a source, for tests that only read."""
-    folder = tmp_path_factory.mktemp("shared") / "warehouse"
     sources = tuple(str(path) for path in sorted(shared_data.iterdir()) if path.is_dir())
-    build_direct(Settings(sources, folder), lambda line: None)
-    with dicomhouse.open(folder) as warehouse:
+
+    def make(folder: Path) -> None:
+        build_direct(Settings(sources, folder / "warehouse"), lambda line: None)
+
+    with dicomhouse.open(make_once(tmp_path_factory, "shared", make) / "warehouse") as warehouse:
         yield warehouse
 
 
 @pytest.fixture
-def prefect_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home of Prefect's own for one test, and no server of anybody's."""
+def new_prefect_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home of Prefect's own for one test, still without a database; no server of anybody's."""
     monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "prefect"))
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
     return tmp_path / "prefect"
+
+
+@pytest.fixture
+def prefect_home(new_prefect_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with an empty database, whose making takes as long as a build."""
+
+    def make(folder: Path) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("PREFECT_HOME", str(folder))
+            server = Server()
+            try:
+                server.wait_until_ready()
+            finally:
+                server.stop()
+
+    shutil.copytree(make_once(tmp_path_factory, "prefect", make), new_prefect_home)
+    return new_prefect_home
 
 
 def marked_processes(mark: str) -> list[int]:

@@ -123,7 +123,7 @@ def test_configured_server_that_does_not_answer_is_told(
     assert told.startswith("dicomhouse: Prefect, as configured: Failed to reach API at http://127")
 
 
-def test_server_answers_who_has_its_login_and_no_other_page(home: Path) -> None:
+def test_server_answers_who_has_its_login_and_no_other_page(prefect_home: Path) -> None:
     server = Server()
     try:
         server.wait_until_ready()

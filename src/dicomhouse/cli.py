@@ -83,9 +83,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"dicomhouse: cannot write the output: {error.strerror}.", file=sys.stderr)
         return StorageError.exit_code
     except RuntimeError as error:
-        if "Query interrupted" not in str(error) or chosen.debug:  # DuckDB's word for Ctrl-C
+        if not _is_interruption(error) or chosen.debug:
             raise
         return Interrupted.exit_code
+
+
+def _is_interruption(error: BaseException | None) -> bool:
+    """Whether it is what becomes of Ctrl-C, for which DuckDB has a word of its own."""
+    return isinstance(error, KeyboardInterrupt) or (
+        isinstance(error, RuntimeError) and "Query interrupted" in str(error)
+    )
 
 
 def _say_no_more() -> None:
@@ -98,7 +105,13 @@ def _supervised(chosen: argparse.Namespace, words: Sequence[str]) -> int:
         return supervise(["-m", "dicomhouse", *words])
     hold_lifeline()
     raise_on_sigterm()
-    return int(chosen.run(chosen))
+    try:
+        return int(chosen.run(chosen))
+    except (KeyboardInterrupt, RuntimeError) as error:
+        if not _is_interruption(error) or chosen.debug:
+            raise
+        sys.stdout.flush()
+        os._exit(Interrupted.exit_code)  # libraries that are torn down while they work complain
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -356,7 +369,8 @@ def _give_up(error: ServerFailed) -> None:
 
 def _without_expected_traceback(record: logging.LogRecord) -> bool:
     """Log what a user may meet by its message alone, as the command line does."""
-    if record.exc_info and isinstance(record.exc_info[1], DicomhouseError):
+    error = record.exc_info[1] if record.exc_info else None
+    if isinstance(error, DicomhouseError) or _is_interruption(error):
         record.exc_info = None
     return True
 
