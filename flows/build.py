@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from concurrent.futures import Executor
+from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from prefect import flow, get_run_logger, task
 from prefect.artifacts import create_table_artifact
@@ -15,20 +17,38 @@ from prefect.states import Cancelled, Completed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from dicomhouse import pipeline
-from dicomhouse.errors import Interrupted
+from dicomhouse.errors import DicomhouseError, Interrupted
 from dicomhouse.lake import jobs
 from dicomhouse.lake.records import PartRecord
 from dicomhouse.output import printable
 from dicomhouse.pipeline import Run, Work
 from dicomhouse.settings import SERVED, Settings
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def without_names(step: Callable[P, T]) -> Callable[P, T]:
+    """Let a step fail in words that may stand in Prefect's logs and database."""
+
+    @wraps(step)
+    def carried_out(*given: P.args, **named: P.kwargs) -> T:
+        try:
+            return step(*given, **named)
+        except DicomhouseError as error:
+            raise error.without_names() from None
+
+    return carried_out
+
 
 @task(cache_policy=NO_CACHE)
+@without_names
 def prepare(run: Run) -> Work | None:
     return pipeline.prepare(run)
 
 
 @task(task_run_name="{work.parent.name} {work.stem}", cache_policy=NO_CACHE)
+@without_names
 def carry_out(pool: Executor, work: Path, extractor: str) -> Any:
     """The record of the part; a state where the run ends, which is no failure of this batch."""
     try:
@@ -38,16 +58,19 @@ def carry_out(pool: Executor, work: Path, extractor: str) -> Any:
 
 
 @task(cache_policy=NO_CACHE)
+@without_names
 def finish_lake(run: Run, made: list[PartRecord]) -> None:
     pipeline.finish_lake(run, made)
 
 
 @task(cache_policy=NO_CACHE)
+@without_names
 def register(run: Run) -> None:
     pipeline.register(run)
 
 
 @task(cache_policy=NO_CACHE)
+@without_names
 def transform(run: Run) -> None:
     results = pipeline.transform(run)
     rows = [
@@ -58,11 +81,13 @@ def transform(run: Run) -> None:
 
 
 @task(cache_policy=NO_CACHE)
+@without_names
 def report(run: Run) -> None:
     pipeline.report(run)
 
 
 @task(cache_policy=NO_CACHE)
+@without_names
 def publish(run: Run) -> dict[str, Any]:
     record = pipeline.publish(run)
     rows = [{"status": status, "files": count} for status, count in record["files"].items()]
@@ -75,6 +100,7 @@ def publish(run: Run) -> dict[str, Any]:
     task_runner=ThreadPoolTaskRunner(),  # type: ignore[arg-type]
     validate_parameters=False,
 )
+@without_names
 def build(
     sources: list[str],
     warehouse: str,
@@ -137,7 +163,9 @@ def build(
 
 @flow(name="build", task_runner=ThreadPoolTaskRunner())  # type: ignore[arg-type]
 def served(full_refresh: bool = False, retry: bool = False, verify: bool = False) -> Any:
-    """The build that a process serves, which has fixed sources, warehouse and workers.
+    """The build whose sources, warehouse and all the rest the process has fixed that runs it.
+
+    So they neither stand in Prefect's database nor can whoever asks for a run choose them.
 
     Args:
         full_refresh: read every file of the sources again.

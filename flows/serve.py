@@ -36,7 +36,7 @@ def main() -> int:
     try:
         _serve(chosen)
     except DicomhouseError as error:
-        _say(str(error))
+        _say(error.told)
         return error.exit_code
     return 0
 

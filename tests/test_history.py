@@ -11,7 +11,9 @@ import pytest
 from conftest import run_cli
 
 import dicomhouse
+from dicomhouse.pipeline import build_direct
 from dicomhouse.reader import Warehouse
+from dicomhouse.settings import Settings
 from dicomhouse.testing import write_image
 
 
@@ -40,6 +42,44 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
     again = run_cli("build", *words)
     assert "nothing changed since generation 3" in again.stderr
     return warehouse
+
+
+def test_what_is_forgotten_is_not_said_any_more(tmp_path: Path) -> None:
+    name = "DOE^JANE 19700101"
+    image(tmp_path / "in" / "1", SeriesInstanceUID="1.2.1")
+    image(tmp_path / name / f"of {name}", SeriesInstanceUID="1.2.2")
+    image(tmp_path / "more" / "2", SeriesInstanceUID="1.2.3")
+
+    def build(*sources: str, **chosen: object) -> None:
+        build_direct(Settings(sources, tmp_path / "w", **chosen), lambda line: None)  # type: ignore[arg-type]
+
+    build(str(tmp_path / "in"), str(tmp_path / name))
+    build(f"other={tmp_path / 'more'}")
+    (tmp_path / name / "late").write_text("no DICOM")
+    build()
+    with dicomhouse.open(tmp_path / "w") as opened:
+        assert opened.sql(f"select count(*) n from run_changes where source = '{name}'").item() > 0
+    build(forget=(name,), keep_generations=1)
+    with dicomhouse.open(tmp_path / "w") as opened:
+        runs = opened.sql("select reasons, parameters, sources from runs order by generation")
+        assert runs["sources"].to_list() == [
+            ["in"],
+            ["in", "other"],
+            ["in", "other"],
+            ["in", "other"],
+        ]
+        assert runs["reasons"].to_list()[-1] == ["2 files gone", "1 source forgotten"]
+        assert json.loads(runs["parameters"][0])["sources"] == [str(tmp_path / "in")]
+        assert opened.sql("select distinct source from run_changes").rows() == [("other",)]
+        for table, column in opened.sql("""
+            select schema_name || '.' || table_name, column_name from duckdb_columns()
+            where database_name = current_database() and not internal
+        """).rows():  # fmt: skip
+            asked = f"""select count(*) n from {table} where contains("{column}"::varchar, 'DOE')"""
+            assert opened.sql(asked).item() == 0, (table, column)
+    files = [path for path in (tmp_path / "w").rglob("*") if path.is_file()]
+    assert [path for path in files if b"DOE^JANE" in path.read_bytes()] == []
+    assert [path for path in files if "DOE" in path.relative_to(tmp_path).as_posix()] == []
 
 
 def changes(opened: Warehouse, generation: int, entity: str) -> set[tuple[str, ...]]:

@@ -7,6 +7,7 @@ import io
 import json
 import math
 import os
+import shutil
 from decimal import Decimal
 from pathlib import Path
 
@@ -80,6 +81,8 @@ def test_odd_names_texts_and_blocks_are_data(tmp_path: Path) -> None:
 
 MARK = "77700077701"
 """Digits, so that it is a text, a number and part of a UID."""
+NAME = "DOE^JANE 19700101"
+"""Of a source, and of its folder."""
 MODALITY = 0x00080060  # the name of a partition
 
 
@@ -105,7 +108,7 @@ def test_no_log_error_artifact_or_database_holds_a_value(
     tmp_path: Path, prefect_home: Path
 ) -> None:
     data = marked()
-    folder = tmp_path / "in" / f"patient {MARK}"
+    folder = tmp_path / NAME / f"patient {MARK}"
     folder.mkdir(parents=True)
     for name, held in {
         "whole": data, "cut": data[:-5], "odd": data.replace(b"LO", b"XX", 3),
@@ -116,18 +119,27 @@ def test_no_log_error_artifact_or_database_holds_a_value(
     at = ("--warehouse", str(warehouse))
     loud = {"PREFECT_LOGGING_LEVEL": "DEBUG", "PREFECT_LOGGING_ROOT_LEVEL": "DEBUG",
             "PREFECT_SERVER_LOGGING_LEVEL": "DEBUG", "DBT_LOG_LEVEL": "debug"}  # fmt: skip
-    source = f"a\x1b[2J\nb={tmp_path / 'in'}"
-    done = run_cli("build", source, *at, "--flow", "--debug", **loud)
+    source = f"{NAME}\x1b[2J\nb"
+    done = run_cli("build", f"{source}={tmp_path / NAME}", *at, "--flow", "--debug", **loud)
     assert done.returncode == 0, done.stderr
-    assert "\x1b[2J" not in done.stderr
+    assert NAME not in done.stdout + done.stderr
     with dicomhouse.open(warehouse) as opened:
         found = opened.sql(f"select count(distinct path) n from elements where value = '{MARK}'")
         assert found.item() > 1000
-    for told in (done, run_cli("status", *at)):
+    shutil.move(folder, tmp_path)
+    empty = run_cli("build", *at, "--flow", **loud)
+    assert empty.returncode == 8
+    *logged, told_user = empty.stderr.splitlines()
+    assert NAME in told_user and "\x1b" not in told_user
+    assert any("source <source>: no file below <folder>" in line for line in logged)
+    assert NAME not in "".join(logged)
+    for told in (done, empty, run_cli("status", *at)):
         assert MARK not in told.stdout + told.stderr
     files = [p for p in (*prefect_home.rglob("*"), *warehouse.rglob("*"))
              if p.is_file() and not p.is_symlink()]  # fmt: skip
     assert {"prefect.db", "run.json"} <= {path.name for path in files}
+    kept = [path for path in files if path.is_relative_to(prefect_home)]
+    assert [path for path in kept if NAME.encode() in path.read_bytes()] == []
     one = warehouse / "generations" / "000001"
     homes = (one / "lake", one / "report", one / "warehouse.duckdb")
     strange = [path for path in files if not any(path.is_relative_to(home) for home in homes)]
@@ -136,12 +148,11 @@ def test_no_log_error_artifact_or_database_holds_a_value(
         assert path.is_symlink() or path.stat().st_mode & 0o077 == 0, path
 
 
-def test_source_whose_path_is_no_text_is_built_directly(tmp_path: Path) -> None:
+def test_source_whose_path_is_no_text_is_built(tmp_path: Path, prefect_home: Path) -> None:
     source = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff"))
     write_image(source / "1")
     done = run_cli("build", str(source), "--flow", "--warehouse", str(tmp_path / "w"))
-    assert done.returncode == 2
-    assert "Build with --direct" in done.stderr
+    assert done.returncode == 0, done.stderr
     record = {"sources": {"\\xff": str(source)}, "rest": "\N{GRINNING FACE}"}
     (told,) = (
         duckdb.connect().execute("select ?::json ->> '$.sources.*'", [_json(record)]).fetchone()

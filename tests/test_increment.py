@@ -242,7 +242,7 @@ def test_sources_stay_until_they_are_forgotten(root: Path) -> None:
     with pytest.raises(UsageError, match="no source would be left"):
         build(root, forget=("s", "t"))
     shutil.rmtree(root / "s")
-    assert "source s forgotten" in "".join(build(root, forget=("s",)))
+    assert "1 source forgotten" in "".join(build(root, forget=("s",)))
     assert_clean(root, "t")
     shutil.rmtree(root / "t")
     for allow_empty in (False, True):
@@ -381,7 +381,7 @@ def test_source_within_another_is_its_own_whoever_is_named(root: Path) -> None:
     build(root, "s", "s/b")
     assert "nothing changed" in build(root, "s")[-1]
     assert "nothing changed" in build(root, "s/b")[-1]
-    assert "source b forgotten" in "".join(build(root, "s", forget=("b",)))
+    assert "1 source forgotten" in "".join(build(root, "s", forget=("b",)))
     assert_clean(root, "s")
 
 

@@ -36,7 +36,7 @@ from dicomhouse.output import printable, write
 from dicomhouse.processes import hold_lifeline, leave_working_folder, raise_on_sigterm, supervise
 from dicomhouse.questions import question, questions
 from dicomhouse.resources import resource
-from dicomhouse.settings import Settings, absolute_source, default_warehouse
+from dicomhouse.settings import SERVED, Settings, absolute_source, default_warehouse
 
 if TYPE_CHECKING:
     from dicomhouse.reader import Warehouse
@@ -68,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         # DuckDB points below the words that it means, and dbt speaks in several lines.
         several = isinstance(error, (QueryError, ModelsFailed))
-        lines = str(error).split("\n") if several else [str(error)]
+        lines = error.told.split("\n") if several else [error.told]
         print("dicomhouse: " + "\n".join(map(printable, lines)), file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
@@ -300,16 +300,19 @@ def _flow_run(settings: Settings) -> dict[str, Any]:
 
     check_settings(settings)  # wrong usage is told before the server answers
     check_sources(settings)
-    for source in settings.sources:
-        try:
-            source.encode()
-        except UnicodeEncodeError:
-            raise UsageError(
-                f"the path {source} is no UTF-8, which Prefect needs. Build with --direct."
-            ) from None
     from prefect.flows import load_flow_from_entrypoint
 
-    flow: Any = load_flow_from_entrypoint(f"{resource('flows', 'build.py')}:build")
+    fixed = {
+        "sources": list(settings.sources),
+        "warehouse": str(settings.warehouse),
+        "jobs": settings.jobs,
+        "keep_generations": settings.keep_generations,
+        "tolerances": dict(settings.tolerances),
+        "forget": list(settings.forget),
+        "allow_empty": settings.allow_empty,
+    }
+    os.environ[SERVED] = json.dumps(fixed)  # parameters would stand in Prefect's database
+    flow: Any = load_flow_from_entrypoint(f"{resource('flows', 'build.py')}:served")
     if server is not None:
         for name in _IMPORTED_LATER:
             with suppress(ImportError):
@@ -324,16 +327,7 @@ def _flow_run(settings: Settings) -> dict[str, Any]:
         server.wait_until_ready()
         server.watch(_give_up)
     record: dict[str, Any] = flow(
-        sources=list(settings.sources),
-        warehouse=str(settings.warehouse),
-        jobs=settings.jobs,
-        keep_generations=settings.keep_generations,
-        tolerances=dict(settings.tolerances),
-        forget=list(settings.forget),
-        full_refresh=settings.full_refresh,
-        retry=settings.retry,
-        verify=settings.verify,
-        allow_empty=settings.allow_empty,
+        full_refresh=settings.full_refresh, retry=settings.retry, verify=settings.verify
     )
     return record
 

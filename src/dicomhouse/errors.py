@@ -1,14 +1,37 @@
 """The error family: what a user may meet, each with the exit code it ends the program with.
 
 A message says what failed, where, and what to do next, and never holds a value read from a
-file. Anything that is not a `DicomhouseError` is a bug and keeps its traceback.
+file. Names of sources and folders, which may be a patient's, are told the user alone: Prefect's
+logs and database leave them out. Anything that is not a `DicomhouseError` is a bug and keeps its
+traceback.
 """
+
+from __future__ import annotations
+
+from typing import Self
 
 
 class DicomhouseError(Exception):
     """An expected failure, shown to the user without a traceback."""
 
     exit_code = 3
+
+    def __init__(self, text: str, **names: object) -> None:
+        """Say what failed.
+
+        Args:
+            text: what the user is told; a template of `str.format` where there are names.
+            names: what identifies: the name of a source, the path of a folder.
+        """
+        self.told = text.format(**names) if names else text
+        self._nameless = text.format(**{name: f"<{name}>" for name in names}) if names else text
+        super().__init__(self.told)
+
+    def without_names(self) -> Self:
+        """The same failure with `<source>` for a source's name; `told` has it still."""
+        nameless = type(self)(self._nameless)
+        nameless.told = self.told
+        return nameless
 
 
 class ModelsFailed(DicomhouseError):

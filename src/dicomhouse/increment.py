@@ -68,9 +68,13 @@ def sources(settings: Settings, before: Mapping[str, Any], extractor: str) -> li
     for name in settings.forget:
         if name not in known:
             there = ", ".join(sorted(known)) or "none"
-            raise UsageError(f"no source {name} to forget; the warehouse has: {there}.")
+            raise UsageError(
+                "no source {name} to forget; the warehouse has: {known}.",
+                name=name,
+                known=there,
+            )
         if name in names:
-            raise UsageError(f"source {name} cannot be both read and forgotten.")
+            raise UsageError("source {source} cannot be both read and forgotten.", source=name)
     rest = known.keys() - names - set(settings.forget)
     if not named and not rest:
         raise UsageError(
@@ -82,17 +86,22 @@ def sources(settings: Settings, before: Mapping[str, Any], extractor: str) -> li
     for name in sorted(rest):
         if (other := folders.setdefault(Path(known[name]), name)) != name:
             raise UsageError(
-                f"{known[name]} is the source {name} already. Build it under that name, or let "
-                f"it be {other} from now on: --forget {name}."
+                "{folder} is the source {source} already. Build it under that name, or let it be "
+                "{other} from now on: --forget {source}.",
+                folder=known[name],
+                source=name,
+                other=other,
             )
     if named and before.get("extractor") == extractor:
         return named
     for name in sorted(rest):
         if not Path(known[name]).is_dir():
             raise SourceLost(
-                f"source {name}: no folder {known[name]}. Is it mounted? Where it has moved: "
-                f"{name}=PATH. If it is gone by intent: --forget {name}. The published warehouse "
-                "is unchanged."
+                "source {source}: no folder {folder}. Is it mounted? Where it has moved: "
+                "{source}=PATH. If it is gone by intent: --forget {source}. The published "
+                "warehouse is unchanged.",
+                source=name,
+                folder=known[name],
             )
     return [*named, *(Source(name, Path(known[name])) for name in sorted(rest))]
 
@@ -143,7 +152,7 @@ def stored(
             part = Part(record.name, record.source, *files[path], is_usable, is_published)
             found.append(Stored(record, generation, part))
         elif is_usable and is_published:
-            raise StorageError(f"cannot read {path}. Build again with --full-refresh.")
+            raise StorageError("cannot read {path}. Build again with --full-refresh.", path=path)
     return found
 
 

@@ -176,13 +176,16 @@ def check_settings(settings: Settings) -> None:
     for source in sources_of(list(settings.sources)):
         if source.folder in names:
             raise UsageError(
-                f"sources {names[source.folder]} and {source.name} are one folder: "
-                f"{source.folder}. Name it once."
+                "sources {source} and {other} are one folder: {folder}. Name it once.",
+                source=names[source.folder],
+                other=source.name,
+                folder=source.folder,
             )
         names[source.folder] = source.name
         if source.folder == settings.warehouse.resolve():
             raise UsageError(
-                f"{source.folder} cannot be both source and warehouse. Choose another --warehouse."
+                "{folder} cannot be both source and warehouse. Choose another --warehouse.",
+                folder=source.folder,
             )
     if not (project := versions.dbt_project()).joinpath("dbt_project.yml").is_file():
         raise UsageError(f"DICOMHOUSE_DBT: no dbt project in {project}.")
@@ -393,25 +396,28 @@ def scan(run: Run, choice: Choice) -> Iterator[tuple[str, Files]]:
     """
     assert run.looking is not None
     in_all = 0
-    for source in run.sources:
+    for number, source in enumerate(run.sources, 1):
         n = 0
         for files in run.looking.files(source):
             n += files.n_files
             yield source.name, files
-        run.say(f"scan: {n:,} files in {source.name}")
+        run.say(f"scan: {n:,} files in source {number} of {len(run.sources)}")
         in_all += n
         known = 0 if n else sum(files.n_files for files in choice.published(source.name))
         if known and not run.settings.allow_empty:
             raise SourceLost(
-                f"source {source.name}: no file below {source.folder}, where there were "
-                f"{known:,}. Is it mounted? If it is empty by intent: --allow-empty, or "
-                f"--forget {source.name}."
+                f"source {{source}}: no file below {{folder}}, where there were {known:,}. Is it "
+                "mounted? If it is empty by intent: --allow-empty, or --forget {source}.",
+                source=source.name,
+                folder=source.folder,
             )
     run.work.are_all_found = True
     others = _depends_on(run)["sources"].keys() - {source.name for source in run.sources}
     if not in_all and not others and not run.settings.allow_empty:
         folders = ", ".join(str(source.folder) for source in run.sources)
-        raise UsageError(f"no files below {folders}. Is it the right folder, and is it mounted?")
+        raise UsageError(
+            "no files below {folder}. Is it the right folder, and is it mounted?", folder=folders
+        )
 
 
 def _other_sources(run: Run) -> Iterator[Source]:
@@ -459,7 +465,8 @@ def _reasons(run: Run, tried_again: int) -> list[str]:
     counts = {**{what: run.drift[what] for what in _DRIFT}, "tried again": tried_again,
               "of other contents": sum(map(len, run.other_contents.values()))}  # fmt: skip
     told += [f"{n:,} file{'s' if n > 1 else ''} {what}" for what, n in counts.items() if n]
-    told += [f"source {name} forgotten" for name in run.settings.forget]
+    if n := len(run.settings.forget):
+        told.append(f"{n} source{'s' if n > 1 else ''} forgotten")
     if before.get("models") != after["models"]:
         told.append("the models changed")
     if before.get("settings", {}).get("tolerances") != dict(run.settings.tolerances):
@@ -535,7 +542,7 @@ def register(run: Run) -> None:
             run.generation.lake,
             run.settings.tolerances,
             run.other_contents,
-            record(run),
+            record(run) | {"forgotten": run.settings.forget},
             previous,
             template,
         )

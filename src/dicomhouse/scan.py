@@ -36,13 +36,15 @@ class Source:
             name, path = "", text
         folder = Path(path).expanduser()
         if not is_there(folder):
-            raise UsageError(f"no such folder: {path}. Give a folder of DICOM files.")
+            raise UsageError("no such folder: {path}. Give a folder of DICOM files.", path=path)
         if not folder.is_dir():
-            raise UsageError(f"not a folder: {path}. Give the folder that holds the files.")
+            raise UsageError("not a folder: {path}. Give the folder with the files.", path=path)
         folder = folder.resolve()
         name = name or printable(folder.name) or "root"
         if len(quote(name)) > _LONGEST_NAME:
-            raise UsageError(f"the source's name is too long: {name}. Give another: NAME=PATH.")
+            raise UsageError(
+                "the source's name is too long: {name}. Give another: NAME=PATH.", name=name
+            )
         return cls(name, folder)
 
 
@@ -57,8 +59,11 @@ def sources_of(texts: list[str]) -> list[Source]:
     for source in sources:
         if source.name in seen:
             raise UsageError(
-                f"two sources are named {source.name}: {seen[source.name]} and {source.folder}. "
-                "Name one of them, as in NAME=PATH."
+                "two sources are named {source}: {one} and {other}. Name one of them, as in "
+                "NAME=PATH.",
+                source=source.name,
+                one=seen[source.name],
+                other=source.folder,
             )
         seen[source.name] = source.folder
     return sources
@@ -74,8 +79,10 @@ def identity(source: Source) -> tuple[int, int]:
         return _identity(source.folder)
     except OSError as error:
         raise SourceLost(
-            f"source {source.name}: cannot look into {source.folder}: {error.strerror}. "
-            "Is it mounted? The published warehouse is unchanged."
+            f"source {{source}}: cannot look into {{folder}}: {error.strerror}. Is it mounted? The "
+            "published warehouse is unchanged.",
+            source=source.name,
+            folder=source.folder,
         ) from error
 
 
@@ -87,8 +94,10 @@ def still_there(source: Source, before: tuple[int, int]) -> None:
 
 def _replaced(source: Source) -> SourceLost:
     return SourceLost(
-        f"source {source.name}: {source.folder} was replaced or unmounted meanwhile. "
-        "Build again when it is there; the published warehouse is unchanged."
+        "source {source}: {folder} was replaced or unmounted meanwhile. Build again when it is "
+        "there; the published warehouse is unchanged.",
+        source=source.name,
+        folder=source.folder,
     )
 
 
@@ -177,8 +186,10 @@ def _folders(folder: str, below: str, listing: Listing) -> Iterator[tuple[str, s
 def _unreadable(source: Source, folder: str, problem: str) -> Files:
     if not folder:
         raise SourceLost(
-            f"source {source.name}: cannot look into {source.folder}: {problem}. "
-            "Give the right to read it; the published warehouse is unchanged."
+            f"source {{source}}: cannot look into {{folder}}: {problem}. Give the right to read "
+            "it; the published warehouse is unchanged.",
+            source=source.name,
+            folder=source.folder,
         )
     parent, _, name = folder.rpartition("/")
     return Files(parent, name, UNKNOWN, UNKNOWN, {name: problem})

@@ -13,7 +13,7 @@ from dicomhouse.errors import UsageError
 from dicomhouse.filesystem import is_there
 
 SERVED = "DICOMHOUSE_SERVED"
-"""The variable in which a serving process tells its runs what they read and where they write."""
+"""The variable in which a process tells its flow runs what they read and where they write."""
 
 
 def default_warehouse(environment: Mapping[str, str] = os.environ) -> Path:
@@ -80,6 +80,8 @@ class Settings:
                 raise UsageError(f"{name} must be at least 1.")
 
     def as_json(self) -> dict[str, Any]:
+        """All of them but the names of what is forgotten."""
         plain = asdict(self)
+        del plain["forget"]
         plain |= {"warehouse": str(self.warehouse), "tolerances": dict(self.tolerances)}
-        return {**plain, "sources": list(self.sources), "forget": list(self.forget)}
+        return {**plain, "sources": list(self.sources)}
