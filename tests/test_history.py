@@ -11,6 +11,8 @@ import pytest
 from conftest import run_cli
 
 import dicomhouse
+from dicomhouse.cli import main
+from dicomhouse.errors import SourceLost, UsageError, WarehouseNotFound
 from dicomhouse.pipeline import build_direct
 from dicomhouse.reader import Warehouse
 from dicomhouse.settings import Settings
@@ -80,6 +82,34 @@ def test_what_is_forgotten_is_not_said_any_more(tmp_path: Path) -> None:
     files = [path for path in (tmp_path / "w").rglob("*") if path.is_file()]
     assert [path for path in files if b"DOE^JANE" in path.read_bytes()] == []
     assert [path for path in files if "DOE" in path.relative_to(tmp_path).as_posix()] == []
+
+
+def test_failed_run_is_told_until_one_publishes_and_then_stands_in_runs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    at = ("--warehouse", str(tmp_path / "w"))
+    image(tmp_path / "in" / "1", SeriesInstanceUID="1.2.1")
+    settings = Settings((str(tmp_path / "in"),), tmp_path / "w")
+    moved = (tmp_path / "in" / "1").rename(tmp_path / "1")
+    with pytest.raises(UsageError):
+        build_direct(settings, lambda line: None)
+    assert main(["status", *at]) == WarehouseNotFound.exit_code
+    assert "no files below" in capsys.readouterr().out
+    moved.rename(tmp_path / "in" / "1")
+    build_direct(settings, lambda line: None)
+    moved = (tmp_path / "in" / "1").rename(tmp_path / "1")
+    with pytest.raises(SourceLost):
+        build_direct(settings, lambda line: None)
+    assert (tmp_path / "w" / "failures.jsonl").stat().st_mode & 0o777 == 0o600
+    assert main(["status", *at]) == 0
+    assert "source in: no file below" in capsys.readouterr().out
+    build_direct(Settings((), tmp_path / "w", allow_empty=True), lambda line: None)
+    with dicomhouse.open(tmp_path / "w") as opened:
+        runs = opened.sql("select generation, failure like '%file%below%' as is_told from runs")
+    found = sorted(runs.rows(), key=str)
+    assert found == [(1, None), (2, None), (None, True), (None, True)]
+    assert main(["status", *at]) == 0
+    assert capsys.readouterr().out.startswith("run_id")
 
 
 def changes(opened: Warehouse, generation: int, entity: str) -> set[tuple[str, ...]]:

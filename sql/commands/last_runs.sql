@@ -1,4 +1,4 @@
--- The last runs that published something, newest first.
+-- The last runs that published something or failed, newest first.
 select
     run_id,
     generation,
@@ -9,7 +9,7 @@ select
     files_changed as changed,
     files_gone as gone,
     images,
-    array_to_string(reasons, '; ') as reasons
+    coalesce('failed: ' || failure, array_to_string(reasons, '; ')) as reasons
 from runs
-order by generation desc
+order by started_at desc, run_id desc
 limit 5

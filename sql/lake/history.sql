@@ -1,36 +1,58 @@
 -- What the published generation says of earlier runs, and how things stood then; its DuckDB file is
--- attached as `previous`. This run's own record is a JSON text in the variable `record`. Of a source
--- that this run forgets nothing is said any more: neither what changed in it, nor what it was called.
+-- attached as `previous`. This run's own record is a JSON text in the variable `record`. Of a
+-- source that this run forgets nothing is said any more: neither what changed, nor its name.
 create schema if not exists history;
 
-create or replace temporary macro is_forgotten(name) as
-coalesce(list_contains((getvariable('record')::json -> 'forgotten')::varchar[], name), false);
+create or replace temporary macro forgotten() as
+coalesce((getvariable('record')::json -> 'forgotten')::varchar[], []);
 
 -- A source was given as PATH or NAME=PATH.
-create or replace temporary macro names_forgotten(text) as
-is_forgotten(split_part(text, '=', 1)) or is_forgotten(list_last(string_split(rtrim(text, '/'), '/')));
+create or replace temporary macro names_forgotten(given) as
+list_contains(forgotten(), split_part(given, '=', 1))
+or list_contains(forgotten(), list_last(string_split(rtrim(given, '/'), '/')));
 
 create or replace table history.runs as
-select * replace (
-    json_merge_patch(
-        parameters::json,
-        json_object(
-            'sources',
-            list_filter(
-                (parameters::json -> 'sources')::varchar[],
-                lambda given: not names_forgotten(given)
-            ),
-            'forget',
-            null
-        )
-    )::varchar as parameters,
-    list_filter(sources, lambda name: not is_forgotten(name)) as sources
+with known as (
+    select * from previous.runs
+    union all by name
+    select null::varchar as failure  -- earlier releases noted no failed runs
+    where false
 )
-from previous.runs;
+
+select
+    * replace (
+        json_merge_patch(
+            parameters::json,
+            json_object(
+                'sources',
+                list_filter(
+                    (parameters::json -> 'sources')::varchar[],
+                    lambda given: not names_forgotten(given)
+                ),
+                'forget',
+                null
+            )
+        )::varchar as parameters,
+        list_filter(sources, lambda name: not list_contains(forgotten(), name)) as sources,
+        case when len(forgotten()) = 0 then failure end as failure
+    )
+from known;
+
+-- Those that failed since then.
+create or replace table history.failed_runs as
+select
+    failed ->> 'run_id' as run_id,
+    (failed ->> 'started_at')::timestamptz::timestamp as started_at,
+    (failed ->> 'finished_at')::timestamptz::timestamp as finished_at,
+    failed ->> 'dicomhouse' as dicomhouse,
+    failed ->> 'failure' as failure
+from (
+    select unnest((getvariable('record')::json -> 'failed')::json[]) as failed
+) as told;
 
 create or replace table history.run_changes as
 select * from previous.run_changes
-where not is_forgotten(source);
+where not list_contains(forgotten(), source);
 
 create or replace table history.files as
 select
@@ -44,7 +66,7 @@ select
 from previous.files as files
 left join previous.images as images
     on files.file_id = images.file_id
-where not is_forgotten(files.source);
+where not list_contains(forgotten(), files.source);
 
 create or replace table history.tag_levels as
 select
@@ -52,7 +74,7 @@ select
     path,
     level
 from previous.tag_levels
-where not is_forgotten(source);
+where not list_contains(forgotten(), source);
 
 create or replace table history.this_run as
 select

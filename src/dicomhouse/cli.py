@@ -20,7 +20,7 @@ from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any
 
-from dicomhouse import __version__
+from dicomhouse import __version__, failures
 from dicomhouse.errors import (
     DicomhouseError,
     Interrupted,
@@ -562,6 +562,8 @@ def _tag(chosen: argparse.Namespace) -> int:
 def _status(chosen: argparse.Namespace) -> int:
     import dicomhouse
 
+    for failed in failures.noted(chosen.warehouse):
+        print(printable(f"failed       {failed['finished_at']}: {failed['failure']}"))
     with dicomhouse.open(chosen.warehouse, chosen.generation) as warehouse:
         if chosen.since is not None:
             return _since(warehouse.connection, chosen.since)
@@ -583,7 +585,9 @@ def _status(chosen: argparse.Namespace) -> int:
 def _since(connection: Any, run: str) -> int:
     from dicomhouse.warehouse.database import query
 
-    known = connection.execute("select run_id, generation from runs").fetchall()
+    known = connection.execute(
+        "select run_id, generation from runs where generation is not null"
+    ).fetchall()
     if not any(run in (run_id, str(generation)) for run_id, generation in known):
         told = ", ".join(run_id for run_id, _ in known)
         raise UsageError(f"no run {run}; there were: {told}.")

@@ -27,8 +27,15 @@ from queue import SimpleQueue
 from typing import Any
 from uuid import uuid4
 
-from dicomhouse import increment, versions
-from dicomhouse.errors import ExtractionFailed, Interrupted, SourceLost, StorageError, UsageError
+from dicomhouse import failures, increment, versions
+from dicomhouse.errors import (
+    DicomhouseError,
+    ExtractionFailed,
+    Interrupted,
+    SourceLost,
+    StorageError,
+    UsageError,
+)
 from dicomhouse.filesystem import Files, below, printable
 from dicomhouse.increment import Lists, Stored
 from dicomhouse.lake import generations
@@ -151,6 +158,9 @@ def begin(settings: Settings, say: Say) -> Iterator[Run]:
             if settings.full_refresh:
                 generation.mark_as_refresh()
             yield run
+        except DicomhouseError as error:
+            failures.note(settings.warehouse, failure(run, error))
+            raise
         except OSError as error:
             if error.errno not in _CANNOT_WRITE:
                 raise
@@ -542,7 +552,7 @@ def register(run: Run) -> None:
             run.generation.lake,
             run.settings.tolerances,
             run.other_contents,
-            record(run) | {"forgotten": run.settings.forget},
+            record(run) | {"forgotten": run.settings.forget, "failed": _failed(run)},
             previous,
             template,
         )
@@ -589,6 +599,7 @@ def publish(run: Run) -> dict[str, Any]:
     told = record(run)
     database.finish(run.generation.database, told)
     generations.publish(run.settings.warehouse, run.generation, told)
+    failures.clear(run.settings.warehouse)
     generations.prune(run.settings.warehouse, run.settings.keep_generations)
     return told
 
@@ -610,6 +621,19 @@ def record(run: Run) -> dict[str, Any]:
         "parts": len(run.parts),
         "seconds": {step: round(seconds, 3) for step, seconds in run.seconds.items()},
     }
+
+
+def failure(run: Run, error: DicomhouseError) -> dict[str, Any]:
+    """What stands of a run that published nothing."""
+    known = record(run)
+    kept = ("run_id", "started_at", "finished_at", "dicomhouse")
+    return {**{name: known[name] for name in kept}, "failure": error.told}
+
+
+def _failed(run: Run) -> list[dict[str, Any]]:
+    """The runs before this one that published nothing; without their words where some forget."""
+    failed = failures.noted(run.settings.warehouse)
+    return [told | {"failure": None} for told in failed] if run.settings.forget else failed
 
 
 def build_direct(settings: Settings, say: Say) -> dict[str, Any]:

@@ -1,3 +1,5 @@
 select * from {{ source('history', 'runs') }}
 union all by name
+select * from {{ source('history', 'failed_runs') }}
+union all by name
 select * from {{ source('history', 'this_run') }}
