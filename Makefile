@@ -2,7 +2,10 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+RUNTIME := $(VENV)/.runtime
 INSTALLED := $(VENV)/.installed
+PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
+SUPPLY := .venv-supply
 
 # Looked up when it is used: the SQL that is another than on main, since all of it takes minutes.
 CHANGED_SQL = $(shell { git diff --name-only --diff-filter=d \
@@ -11,7 +14,7 @@ CHANGED_SQL = $(shell { git diff --name-only --diff-filter=d \
 
 .DEFAULT_GOAL := help
 .PHONY: help demo check test lint lint-python serve schedule-test crash-test fuzz
-.PHONY: bench-build bench-reader bench-memory bench-models bench-incremental clean
+.PHONY: bench-build bench-reader bench-memory bench-models bench-incremental lock sbom audit clean
 
 help:
 	@echo "make demo           build a warehouse from the studies that ship inside pydicom"
@@ -26,17 +29,27 @@ help:
 	@echo "make bench-memory   what a worker's memory grows to: 20,000 files, and hostile ones"
 	@echo "make bench-models   seconds and memory of the models: OPTIONS='--images 1000000'"
 	@echo "make bench-incremental  what a run costs after which nothing or little changed"
+	@echo "make lock           pin anew what pyproject.toml asks for, by version and hash"
+	@echo "make sbom           dist/sbom.cdx.json: what a run is made of (CycloneDX)"
+	@echo "make audit          known vulnerabilities of what a run is made of; asks PyPI"
 
-$(INSTALLED): pyproject.toml constraints.txt
+# What runs: pinned by hash, the package itself built by a pinned backend.
+$(RUNTIME): pyproject.toml requirements/runtime.txt requirements/build.txt
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is not here: install Python 3.11, 3.12 or 3.13, or say which: make PYTHON=python3.11"; exit 2; }
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' || { echo "Python 3.11, 3.12 or 3.13 is needed; this is $$($(PYTHON) --version). Say which: make PYTHON=python3.11"; exit 2; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "this Python cannot make environments: install its venv package (Debian: python3-venv)"; exit 2; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	$(PIP_INSTALL) --require-hashes --requirement requirements/runtime.txt --requirement requirements/build.txt
+	$(PIP_INSTALL) --no-deps --no-build-isolation --editable .
 	$(BIN)/python -m compileall -q $(VENV)/lib >/dev/null || true
 	@touch $@
 
-demo: $(INSTALLED)
+$(INSTALLED): $(RUNTIME) requirements/development.txt
+	$(PIP_INSTALL) --require-hashes --requirement requirements/development.txt
+	$(BIN)/python -m compileall -q $(VENV)/lib >/dev/null || true
+	@touch $@
+
+demo: $(RUNTIME)
 	$(BIN)/dicomhouse demo --flow
 
 test: $(INSTALLED) lint
@@ -55,7 +68,7 @@ lint-python: $(INSTALLED)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-serve: $(INSTALLED)
+serve: $(RUNTIME)
 	@test -n "$(SOURCES)" || { echo "say what to build: make serve SOURCES=/data/dicom WAREHOUSE=warehouse"; exit 2; }
 	$(BIN)/python -P flows/serve.py $(SOURCES) --warehouse $(or $(WAREHOUSE),warehouse)
 
@@ -72,7 +85,7 @@ bench-incremental: $(INSTALLED)
 	$(BIN)/python bench/incremental.py $(OPTIONS)
 
 bench-reader: $(INSTALLED)
-	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,bench]' || echo "the peers could not be installed"
+	@$(PIP_INSTALL) --require-hashes --requirement requirements/peers.txt || echo "the peers could not be installed"
 	$(BIN)/python bench/reader.py $(OPTIONS)
 
 bench-memory: $(INSTALLED)
@@ -84,5 +97,28 @@ bench-models: $(INSTALLED)
 fuzz: $(INSTALLED)
 	PYTHONPATH=tests $(BIN)/python tests/fuzz.py $(OPTIONS)
 
+$(SUPPLY)/.installed: requirements/supply.txt
+	$(PYTHON) -m venv $(SUPPLY)
+	$(SUPPLY)/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
+	@touch $@
+
+COMPILE = $(SUPPLY)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-annotate --no-header $(OPTIONS) --output-file
+
+# OPTIONS='--upgrade' takes newer releases; without it only what pyproject.toml asks for changes.
+lock: $(SUPPLY)/.installed
+	$(COMPILE) requirements/development.txt --extra dev pyproject.toml
+	$(COMPILE) requirements/runtime.txt --constraint requirements/development.txt pyproject.toml
+	$(COMPILE) requirements/peers.txt --constraint requirements/development.txt --extra bench pyproject.toml
+	$(COMPILE) requirements/build.txt --constraint requirements/development.txt --group build
+	$(COMPILE) requirements/supply.txt --group supply
+
+sbom: $(RUNTIME) $(SUPPLY)/.installed
+	@mkdir -p dist
+	$(SUPPLY)/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --output-file dist/sbom.cdx.json $(BIN)/python
+
+audit: $(SUPPLY)/.installed
+	$(SUPPLY)/bin/pip-audit --disable-pip --require-hashes --requirement requirements/runtime.txt $(OPTIONS)
+
 clean:
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache dist
+	rm -rf $(VENV) $(SUPPLY) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache dist

@@ -290,13 +290,12 @@ def installed(program: Program) -> Peer:
     """A peer from PyPI, installed into an environment of its own, apart from dicomhouse's."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     place = cache / f"dicomhouse-bench-{platform.python_version()}"
-    constraints = BENCH.parent / "constraints.txt"
     pip = place / "bin" / "pip"
     missing = ""
     try:
         if not pip.exists():
             subprocess.run([sys.executable, "-m", "venv", place], check=True, stdout=sys.stderr)
-        words = ["--quiet", "--disable-pip-version-check", "--constraint", constraints]
+        words = ["--quiet", "--disable-pip-version-check", f"pydicom=={version('pydicom')}"]
         subprocess.run([pip, "install", *words, program.requirement], check=True, stdout=sys.stderr)
     except (OSError, subprocess.CalledProcessError):
         missing = "could not be installed"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -17,15 +19,18 @@ ROOT = Path(__file__).parents[1]
 NOT_SHIPPED = ("__pycache__", ".pyc")
 
 
+def built(project: Path, folder: Path) -> Path:
+    words = ("--quiet", "--no-deps", "--no-build-isolation")
+    subprocess.run(
+        [sys.executable, "-m", "pip", "wheel", *words, "-w", folder, project], check=True
+    )
+    (wheel,) = folder.glob("dicomhouse-*.whl")
+    return wheel
+
+
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("dist")
-    subprocess.run(
-        [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "-w", folder, ROOT],
-        check=True,
-    )
-    (built,) = folder.glob("dicomhouse-*.whl")
-    return built
+    return built(ROOT, tmp_path_factory.mktemp("dist"))
 
 
 def tracked(*folders: str) -> set[str]:
@@ -43,6 +48,27 @@ def test_wheel_holds_package_flows_sql_and_dbt_and_nothing_else(wheel: Path) -> 
     }
     assert names == expected
     assert "dicomhouse/dbt/__init__.py" not in names
+
+
+def test_same_sources_give_the_same_wheel(wheel: Path, tmp_path: Path) -> None:
+    """Wherever they lie, and whenever they were written."""
+    copied = tmp_path / "elsewhere"
+    for path in tracked("."):
+        (copied / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(ROOT / path, copied / path)
+        os.utime(copied / path, (1_000_000_000, 1_000_000_000))
+    subprocess.run(["git", "init", "--quiet", copied], check=True)
+    assert built(copied, tmp_path).read_bytes() == wheel.read_bytes()
+
+
+def test_all_that_is_installed_is_pinned_by_hash() -> None:
+    locks = sorted((ROOT / "requirements").iterdir())
+    assert {"build.txt", "development.txt", "runtime.txt"} <= {path.name for path in locks}
+    for path in locks:
+        for entry in re.split(r"\n(?=\S)", path.read_text().strip()):
+            assert re.fullmatch(
+                r"[\w.-]+==[\w.]+( ; [^\\\n]+)?( \\\n    --hash=sha256:[0-9a-f]{64})+", entry
+            ), (path.name, entry[:60])
 
 
 def test_build_works_from_the_wheel_in_another_folder(wheel: Path, tmp_path: Path) -> None:
