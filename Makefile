@@ -33,19 +33,20 @@ help:
 	@echo "make sbom           dist/sbom.cdx.json: what a run is made of (CycloneDX)"
 	@echo "make audit          known vulnerabilities of what a run is made of; asks PyPI"
 
-# What runs: pinned by hash, the package itself built by a pinned backend.
+# What runs, by hash and nothing beyond; the package itself is built by a pinned backend.
 $(RUNTIME): pyproject.toml requirements/runtime.txt requirements/build.txt
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is not here: install Python 3.11, 3.12 or 3.13, or say which: make PYTHON=python3.11"; exit 2; }
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' || { echo "Python 3.11, 3.12 or 3.13 is needed; this is $$($(PYTHON) --version). Say which: make PYTHON=python3.11"; exit 2; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "this Python cannot make environments: install its venv package (Debian: python3-venv)"; exit 2; }
 	$(PYTHON) -m venv $(VENV)
-	$(PIP_INSTALL) --require-hashes --requirement requirements/runtime.txt --requirement requirements/build.txt
+	$(PIP_INSTALL) --require-hashes --no-deps --requirement requirements/runtime.txt --requirement requirements/build.txt
 	$(PIP_INSTALL) --no-deps --no-build-isolation --editable .
+	$(BIN)/pip check >/dev/null
 	$(BIN)/python -m compileall -q $(VENV)/lib >/dev/null || true
 	@touch $@
 
 $(INSTALLED): $(RUNTIME) requirements/development.txt
-	$(PIP_INSTALL) --require-hashes --requirement requirements/development.txt
+	$(PIP_INSTALL) --require-hashes --no-deps --requirement requirements/development.txt
 	$(BIN)/python -m compileall -q $(VENV)/lib >/dev/null || true
 	@touch $@
 
@@ -85,7 +86,7 @@ bench-incremental: $(INSTALLED)
 	$(BIN)/python bench/incremental.py $(OPTIONS)
 
 bench-reader: $(INSTALLED)
-	@$(PIP_INSTALL) --require-hashes --requirement requirements/peers.txt || echo "the peers could not be installed"
+	@$(PIP_INSTALL) --require-hashes --no-deps --requirement requirements/peers.txt || echo "the peers could not be installed"
 	$(BIN)/python bench/reader.py $(OPTIONS)
 
 bench-memory: $(INSTALLED)
@@ -99,7 +100,7 @@ fuzz: $(INSTALLED)
 
 $(SUPPLY)/.installed: requirements/supply.txt
 	$(PYTHON) -m venv $(SUPPLY)
-	$(SUPPLY)/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
+	$(SUPPLY)/bin/pip install --quiet --disable-pip-version-check --require-hashes --no-deps --requirement $<
 	@touch $@
 
 COMPILE = $(SUPPLY)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
@@ -118,7 +119,7 @@ sbom: $(RUNTIME) $(SUPPLY)/.installed
 	$(SUPPLY)/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --output-file dist/sbom.cdx.json $(BIN)/python
 
 audit: $(SUPPLY)/.installed
-	$(SUPPLY)/bin/pip-audit --disable-pip --require-hashes --requirement requirements/runtime.txt $(OPTIONS)
+	$(SUPPLY)/bin/pip-audit --strict --disable-pip --require-hashes --no-deps --requirement requirements/runtime.txt $(OPTIONS)
 
 clean:
 	rm -rf $(VENV) $(SUPPLY) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache dist
