@@ -13,7 +13,7 @@ CHANGED_SQL = $(shell { git diff --name-only --diff-filter=d \
 	git ls-files --others --exclude-standard -- '*.sql'; } 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check test lint lint-python serve schedule-test crash-test fuzz
+.PHONY: help demo check test lint lint-python serve schedule-test crash-test soak-test fuzz fuzz-build
 .PHONY: bench-build bench-reader bench-memory bench-models bench-incremental lock sbom audit clean
 
 help:
@@ -24,6 +24,8 @@ help:
 	@echo "make schedule-test  let a short schedule fire and look at the warehouse it built"
 	@echo "make crash-test     kill builds at 60 moments and at every step; compare with clean builds"
 	@echo "make fuzz           20,000 broken headers through both readers; OPTIONS='--seed 7'"
+	@echo "make fuzz-build     50 builds of 2,000 hostile files each; OPTIONS='--builds 5 --seed 7'"
+	@echo "make soak-test      200 runs with arrivals, deletions, faults and kills: nothing grows"
 	@echo "make bench-build    seconds and memory of whole builds beside pydicom's: OPTIONS='--images 1000000'"
 	@echo "make bench-reader   files a second: the reader, to Parquet, pydicom, and its peers on PyPI"
 	@echo "make bench-memory   what a worker's memory grows to: 20,000 files, and hostile ones"
@@ -97,6 +99,12 @@ bench-models: $(INSTALLED)
 
 fuzz: $(INSTALLED)
 	PYTHONPATH=tests $(BIN)/python tests/fuzz.py $(OPTIONS)
+
+fuzz-build: $(INSTALLED)
+	PYTHONPATH=tests $(BIN)/python tests/fuzz_builds.py $(OPTIONS)
+
+soak-test: $(INSTALLED)
+	PYTHONPATH=tests $(BIN)/python tests/soak.py $(OPTIONS)
 
 $(SUPPLY)/.installed: requirements/supply.txt
 	$(PYTHON) -m venv $(SUPPLY)

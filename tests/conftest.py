@@ -39,7 +39,10 @@ SLOW = {
     "test_flow": EVERYTHING,
     "test_geometry": EVERYTHING,
     "test_history": EVERYTHING,
-    "test_hostile": ("test_odd_names", "test_no_log", "test_source_whose", "test_what_is_shown"),
+    "test_hostile": (
+        *("test_odd_names", "test_no_log", "test_name_of_sixty", "test_source_whose"),
+        "test_what_is_shown",
+    ),
     "test_increment": ("test_any_sequence", "test_hundred_small_runs"),
     "test_misread": ("test_every_form",),
     "test_orchestrator": ("prefect_home", "test_configured_server"),

@@ -112,7 +112,8 @@ def test_no_log_error_artifact_or_database_holds_a_value(
     folder.mkdir(parents=True)
     for name, held in {
         "whole": data, "cut": data[:-5], "odd": data.replace(b"LO", b"XX", 3),
-        "bare": data[132:], "big": data.replace(b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.1.2.2\0"),
+        "bare": data[132:],
+        "big": data.replace(b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.1.2.2\0"),
     }.items():  # fmt: skip
         (folder / f"{name} {MARK}").write_bytes(held)
     warehouse = tmp_path / "w"
@@ -146,6 +147,15 @@ def test_no_log_error_artifact_or_database_holds_a_value(
     assert [path for path in strange if MARK.encode() in path.read_bytes()] == []
     for path in [warehouse, *warehouse.rglob("*")]:
         assert path.is_symlink() or path.stat().st_mode & 0o077 == 0, path
+
+
+def test_name_of_sixty_thousand_components_is_no_matter_of_memory(tmp_path: Path) -> None:
+    for letter in "ABC":
+        name = letter + "^" * 65_000
+        write_image(tmp_path / "in" / letter, PatientID=letter, PatientName=name)
+    build_direct(Settings((str(tmp_path / "in"),), tmp_path / "w"), lambda line: None)
+    with dicomhouse.open(tmp_path / "w") as opened:
+        assert opened.sql("select count(*) n from files where status = 'ok'").item() == 3
 
 
 def test_source_whose_path_is_no_text_is_built(tmp_path: Path, prefect_home: Path) -> None:

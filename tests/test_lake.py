@@ -175,6 +175,15 @@ def test_expected_pixel_bytes_follow_the_attributes(tmp_path: Path) -> None:
     assert found == {"grey": 30, "bits": 2, "ybr": 30, "jpeg": None, "odd": None}
 
 
+def test_no_warning_quotes_what_is_no_transfer_syntax(
+    tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    data = encode(Rows=3).replace(b"1.2.840.10008.1.2.1\0", b"1.02.DOE^JANE.......")
+    write(tmp_path, {"1": data})
+    assert only(tmp_path, "files", path="1")["status"] == "ok"
+    assert [str(warning.message) for warning in recwarn] == []
+
+
 def test_columns_part_is_empty_and_holds_every_column(tmp_path: Path) -> None:
     seen = write(tmp_path, {"1": encode(Modality="CT", TableHeight="1")}).image_columns
     write_columns_parts(tmp_path, ["s"], seen - set(IMAGE_LINEAGE.names))

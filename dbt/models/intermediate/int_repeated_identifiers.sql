@@ -10,16 +10,25 @@ identifiers as (
 ),
 
 -- The components of a name, and the values of an element, are identifiers of their own.
-components as (
-    select distinct
+parts as (
+    select
         path_values.source,
         path_values.patient_key,
         path_values.path,
         identifiers.shortest,
-        {{ searchable('component.text') }} as words
+        unnest(string_split_regex(path_values.value, '[\\^=]')) as text
     from path_values
     inner join identifiers on path_values.path = identifiers.keyword
-    cross join unnest(string_split_regex(path_values.value, '[\\^=]')) as component (text)
+),
+
+components as (
+    select distinct
+        source,
+        patient_key,
+        path,
+        shortest,
+        {{ searchable('text') }} as words
+    from parts
 ),
 
 -- Each is looked for by its longest word.
@@ -73,9 +82,11 @@ hits as (
         and contains(texts.text, sought.word)
 ),
 
--- ... and those of the others are taken apart, so that words meet words.
-apart as (
+-- ... and those of the others are taken apart, so that words meet words. A long text stands in one
+-- row: beside each of its words it would take the square of its length.
+apart as materialized (
     select
+        row_number() over () as number,
         texts.*,
         {{ words_of('texts.text', 'texts.is_uid') }} as words
     from texts
@@ -84,11 +95,25 @@ apart as (
 
 text_words as (
     select
-        apart.*,
-        parts.word
+        number,
+        unnest(list_distinct(string_split(words, ' '))) as word
     from apart
-    cross join unnest(string_split(apart.words, ' ')) as parts (word)
-    where length(parts.word) >= apart.shortest
+),
+
+found as (
+    select
+        apart.source,
+        apart.path,
+        apart.value_key,
+        sought.identifier,
+        sought.words as sought_words,
+        apart.words
+    from text_words
+    inner join apart using (number)
+    inner join sought using (source, patient_key, word)
+    where
+        length(text_words.word) >= apart.shortest
+        and apart.path <> sought.identifier
 ),
 
 matches as (
@@ -101,16 +126,7 @@ matches as (
         {{ words_of('text', 'is_uid') }} as words
     from hits
     union all
-    select
-        text_words.source,
-        text_words.path,
-        text_words.value_key,
-        sought.identifier,
-        sought.words as sought_words,
-        text_words.words
-    from text_words
-    inner join sought using (source, patient_key, word)
-    where text_words.path <> sought.identifier
+    select * from found
 )
 
 select

@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
+from pydicom.config import IGNORE
 from pydicom.uid import UID
 
 from dicomhouse.dicom.elements import Element, Headers
@@ -545,12 +546,10 @@ def _pixel_bytes(
     photometric: str | None,
     transfer_syntax: str | None,
 ) -> int | None:
-    if (
-        transfer_syntax
-        and UID(transfer_syntax).is_transfer_syntax
-        and UID(transfer_syntax).is_compressed
-    ):
-        return None
+    if transfer_syntax:
+        uid = UID(transfer_syntax, validation_mode=IGNORE)  # else a warning quotes it
+        if uid.is_transfer_syntax and uid.is_compressed:
+            return None
     try:
         per_pixel = 2 if photometric == "YBR_FULL_422" else int(samples or 1)
         total = (
