@@ -22,6 +22,7 @@ from dicomhouse.lake.records import records
 from dicomhouse.settings import Settings
 from dicomhouse.testing import build_cohort, write_enhanced, write_image
 from dicomhouse.testing.defects import Defect
+from dicomhouse.testing.raw import raw_element
 
 
 def built(folder: Path, *sources: Path, **named: Any) -> Path:
@@ -52,6 +53,9 @@ def odd_images(root: Path) -> Path:
         write_image(root / "blocks" / str(number), *blocks, PatientID=None)
     write_image(root / "other", Modality="../x", SeriesInstanceUID="", KVP=b"much", Rows=None)
     write_image(root / "cut").write_bytes((root / "other").read_bytes()[:-7])
+    pixels = raw_element(0x7FE00009, "SQ", b"ab")  # declared as what they cannot be
+    image = write_image(root / "measured", PixelData=None)
+    image.write_bytes(image.read_bytes() + pixels)
     frames = [{"ImagePositionPatient": ["0", "0", z]} for z in ("0", "2.5", "1e1", "0.1")]
     for number, order in enumerate((frames, frames[::-1], frames)):
         write_enhanced(root / "enhanced" / str(number), order * 3)

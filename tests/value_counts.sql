@@ -5,10 +5,10 @@ with
 elements as (
     select
         *,
-        vm > 0 and value is null and vr <> 'SQ' as is_bulk,
+        vm > 0 and value is null and (vr <> 'SQ' or number is null) as is_bulk,
         case
             when vm = 0 then null
-            when vr = 'SQ' then try_cast(number as bigint)::varchar
+            when vr = 'SQ' and number is not null then try_cast(number as bigint)::varchar
             when value is null then concat(n_bytes, ':', digest)
             else value
         end as content

@@ -41,8 +41,8 @@ said as not materialized (
         end as value_key,
         vm = 0 as is_empty,
         case
-            when vr = 'SQ' then replace(content, chr(31), ' item(s)' || chr(31)) || ' item(s)'
             when is_bulk then regexp_replace(content, ':[^' || chr(31) || ']*', ' bytes', 'g')
+            when vr = 'SQ' then replace(content, chr(31), ' item(s)' || chr(31)) || ' item(s)'
             else content
         end as value,
         tag,

@@ -233,8 +233,10 @@ def _scattered(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:
 def _contents(elements: Distinct, lists: _Lists, said: Codes) -> dict[str, Any]:
     """The columns of what is said: each the code of an element or, after these, of a list."""
     n = len(elements.vm)
-    is_sequence = elements.vr.ranks == elements.vr.distinct.index("SQ").as_py()
     has_value = elements.vm > 0
+    # Pixel data may be declared as a sequence: it is measured all the same, and has no items.
+    is_measured = has_value & np.isnan(elements.number)
+    is_sequence = (elements.vr.ranks == elements.vr.distinct.index("SQ").as_py()) & ~is_measured
     has_text = elements.value.is_valid().to_numpy(zero_copy_only=False)
     is_bulk = has_value & ~has_text & ~is_sequence
     is_unread = is_bulk & elements.digest.is_null().to_numpy(zero_copy_only=False)
