@@ -47,6 +47,7 @@ SLOW = {
     "test_plan": EVERYTHING,
     "test_processes": EVERYTHING,
     "test_readme": ("demo",),
+    "test_received": ("demo",),
     "test_report": EVERYTHING,
     "test_sequences": EVERYTHING,
     "test_standard": ("test_writing_twice",),

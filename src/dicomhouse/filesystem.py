@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from io import FileIO
 from itertools import compress, pairwise
 from pathlib import Path
-from stat import S_ISREG
+from stat import S_ISDIR, S_ISREG
 from typing import NamedTuple
 
 _FIRST_MICROSECOND = -62_135_596_800_000_000
@@ -130,3 +130,10 @@ def open_file(path: str | Path) -> tuple[FileIO, os.stat_result]:
         return FileIO(descriptor), status
     os.close(descriptor)
     raise OSError(errno.ENOENT, "no file any more")
+
+
+def is_private_folder(folder: Path) -> bool:
+    """Whether it is a folder, and no link to one, of this user's that nobody else may look into."""
+    status = folder.lstat()
+    is_own = status.st_uid == os.geteuid() and not status.st_mode & 0o077
+    return S_ISDIR(status.st_mode) and is_own

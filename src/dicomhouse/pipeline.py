@@ -341,7 +341,7 @@ def other_contents(
         now = list(scratch.lake.rglob("*.parquet"))
         columns = [path for path in now if path.name == COLUMNS_PART]
         before = _files_in_use(choice, parts, again.sources)
-        differing = database.differing([*before, *columns], now)
+        differing = database.differing([*before, *columns], now, scratch.folder / "spill")
         generations.discard(scratch)
         differing += _other_pixels(run)
     looked_at = {
@@ -542,7 +542,8 @@ def register(run: Run) -> None:
     with run.step("pixels"):
         folders = {name: Path(folder) for name, folder in _depends_on(run)["sources"].items()}
         kept = None if run.settings.full_refresh else _digests_before(run)
-        digest_repeated(run.generation.database, folders, kept, run.settings.jobs)
+        generation = run.generation
+        digest_repeated(generation.database, generation.lake, folders, kept, run.settings.jobs)
 
 
 def transform(run: Run) -> list[NodeResult]:
