@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+import stat
+import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
+from incremental import build_lake
 
 import dicomhouse
 from dicomhouse.cli import main
-from dicomhouse.errors import QueryError, UsageError
+from dicomhouse.errors import QueryError, StorageError, UsageError, WarehouseNotFound
+from dicomhouse.lake.records import records
+from dicomhouse.settings import Settings
+from dicomhouse.testing import write_image
 from dicomhouse.warehouse import database
 from dicomhouse.warehouse.pixels import other_pixels
 
@@ -132,7 +142,7 @@ def test_build_reads_the_generation_before_without_its_views(
     plant_view(received, "run.pixel_digests", ways_out(secret)[way])
     previous = Path(os.path.realpath(received / "warehouse.duckdb"))
     made = tmp_path / "warehouse.duckdb"
-    with pytest.raises(database.StorageError, match="cannot read"):
+    with pytest.raises(StorageError, match="cannot read"):
         database.register(made, tmp_path / "lake", {}, {}, {}, previous)
     assert other_pixels(previous, {}, 1) == []  # views are no digests
     assert not secret.with_name("planted").exists()
@@ -140,7 +150,7 @@ def test_build_reads_the_generation_before_without_its_views(
 
 def test_damaged_tables_are_told(received: Path, capsys: pytest.CaptureFixture[str]) -> None:
     plant(received, "drop table run.place")
-    assert main(["status", "--warehouse", str(received)]) == database.StorageError.exit_code
+    assert main(["status", "--warehouse", str(received)]) == StorageError.exit_code
     assert "cannot read" in capsys.readouterr().err
 
 
@@ -165,3 +175,161 @@ def test_connections_in_memory_spill_nowhere(
     with database.connect_standard() as connection:
         asked = "select current_setting('temp_directory'), current_setting('memory_limit')"
         assert connection.execute(asked).fetchall() == [("", "3.7 GiB")]
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    for patient in ("a", "b"):
+        write_image(tmp_path / "in" / patient / "1", PatientID=patient)
+    return tmp_path / "in"
+
+
+def build(source: Path, **named: Any) -> list[str]:
+    told: list[str] = []
+    build_lake(Settings((str(source),), source.parent / "w", **named), told)
+    return told
+
+
+def outside(source: Path) -> list[str]:
+    """What lies beside the source and the warehouse."""
+    return sorted(path.name for path in source.parent.iterdir() if path.name not in ("in", "w"))
+
+
+PLANTED: dict[str, dict[str, Any]] = {
+    "upwards": {"paths": ["../../../../planted/files.parquet"]},
+    "within": {"paths": ["files/source=in/../../../../../planted/files.parquet"]},
+    "absolute": {"paths": ["/tmp/planted.parquet"]},
+    "another's": {"paths": ["files/source=other/part-000001-01234567-00000.parquet"]},
+    "name": {"name": "../../planted"},
+    "source": {"source": "../planted"},
+    "number": {"files": "1"},
+    "column": {"image_columns": ['"; drop']},
+    "status": {"statuses": {"\x1b[2J": 1}},
+    "more": {"planted": 1},
+}
+
+
+@pytest.mark.parametrize("kind", PLANTED)
+def test_record_of_a_part_is_believed_only_in_its_form(source: Path, kind: str) -> None:
+    build(source)
+    victim = source.parent / "planted"
+    victim.mkdir()
+    (victim / "files.parquet").write_text(SECRET)
+    (path,) = (source.parent / "w" / "current" / "parts").glob("*.json")
+    path.write_text(json.dumps(json.loads(path.read_text()) | PLANTED[kind]))
+    write_image(source / "c" / "1", PatientID="c")
+    with pytest.raises(StorageError, match=r"1 of the 1 records in .* are damaged"):
+        build(source)
+    assert outside(source) == ["planted"]
+    assert [path.name for path in victim.iterdir()] == ["files.parquet"]
+    assert list(records(path.parent)) == []
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe", "folder"])
+def test_part_that_is_no_plain_file_of_the_lake_is_not_taken_over(source: Path, kind: str) -> None:
+    build(source)
+    (path,) = (source.parent / "w" / "lake" / "images").rglob("part-*.parquet")
+    real = source.parent / "elsewhere"
+    if kind == "folder":
+        path = path.parent
+    path.rename(real)
+    if kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to(real)
+    write_image(source / "c" / "1", PatientID="c")
+    with pytest.raises(StorageError, match="--full-refresh"):
+        build(source)
+    assert real.exists()
+    assert "build: full refresh" in build(source, full_refresh=True)[1]
+    assert outside(source) == ["elsewhere"]
+
+
+@pytest.mark.parametrize("name", [".build-lock", "generations"])
+def test_command_that_builds_tells_of_a_link_in_one_sentence(
+    source: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    build(source)
+    victim = source.parent / "victim"
+    (source.parent / "w" / name).rename(victim)
+    (source.parent / "w" / name).symlink_to(victim)
+    with pytest.raises((StorageError, UsageError)) as told:
+        build(source)
+    assert "\n" not in str(told.value)
+    assert victim.exists()
+
+
+def test_status_tells_of_a_damaged_generation_in_one_sentence(
+    received: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (received / "current" / "run.json").write_text("\x1b[2J")
+    assert main(["status", "--warehouse", str(received)]) == WarehouseNotFound.exit_code
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err.startswith("dicomhouse: no warehouse in") and told.err.count("\n") == 1
+
+
+def test_report_is_written_beside_its_place_for_its_owner_alone(
+    received: Path, tmp_path: Path
+) -> None:
+    words = ("report", "--warehouse", str(received), "--output")
+    page, victim = tmp_path / "page.html", tmp_path / "victim"
+    page.write_text("old")
+    page.chmod(0o644)
+    with page.open() as opened:
+        assert main([*words, str(page)]) == 0
+        assert opened.read() == "old"  # the file that was there is another one
+    assert stat.S_IMODE(page.stat().st_mode) == 0o600
+    assert page.read_text() == (received / "report" / "index.html").read_text()
+    page.unlink()
+    victim.write_text("mine")
+    page.symlink_to(victim)
+    assert main([*words, str(page)]) == StorageError.exit_code
+    assert victim.read_text() == "mine"
+    assert main([*words, str(tmp_path)]) == StorageError.exit_code
+    assert {path.name for path in tmp_path.iterdir()} == {"page.html", "victim", "received"}
+
+
+def test_report_that_is_a_link_is_not_copied(
+    received: Path, secret: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = received / "report" / "index.html"
+    page.unlink()
+    page.symlink_to(secret)
+    copy = secret.with_name("copy.html")
+    words = ["report", "--warehouse", str(received), "--output", str(copy)]
+    assert main(words) == StorageError.exit_code
+    assert "cannot read" in capsys.readouterr().err
+    assert not copy.exists()
+
+
+def test_another_user_reads_nothing_of_a_warehouse(source: Path) -> None:
+    if os.geteuid() != 0 or not shutil.which("setpriv"):
+        pytest.skip("no second user: it takes root and setpriv")
+    build(source)
+    for folder in (source.parent, *source.parent.parents[:2]):
+        folder.chmod(0o755)  # pytest's own folders are closed too
+    (source.parent / "open").mkdir()
+    (source.parent / "open").chmod(0o755)
+    (source.parent / "open" / "letter").touch()
+    other = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+    look = [*other, "find", str(source.parent / "w"), str(source.parent / "open")]
+    found = subprocess.run(look, capture_output=True, text=True, check=False).stdout
+    assert f"{source.parent}/open/letter" in found
+    assert f"{source.parent}/w/" not in found
+
+
+def test_threads_open_a_warehouse_at_once(received: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = database.lock
+
+    def slow(*words: Any) -> None:
+        time.sleep(0.1)
+        real(*words)
+
+    def count(_: int) -> int:
+        with dicomhouse.open(received) as opened:
+            return int(opened.sql("select count(*) from files").item())
+
+    monkeypatch.setattr(database, "lock", slow)
+    with ThreadPoolExecutor(4) as pool:
+        assert len(set(pool.map(count, range(8)))) == 1

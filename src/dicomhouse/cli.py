@@ -9,7 +9,6 @@ import gc
 import json
 import logging
 import os
-import shutil
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -31,7 +30,7 @@ from dicomhouse.errors import (
     UsageError,
     WarehouseNotFound,
 )
-from dicomhouse.filesystem import is_there
+from dicomhouse.filesystem import is_there, open_file, replace_file
 from dicomhouse.output import printable, write
 from dicomhouse.processes import hold_lifeline, leave_working_folder, raise_on_sigterm, supervise
 from dicomhouse.questions import question, questions
@@ -614,13 +613,17 @@ def _report(chosen: argparse.Namespace) -> int:
     with dicomhouse.open(chosen.warehouse, chosen.generation) as warehouse:
         page = warehouse.generation.report / "index.html"
         if chosen.output is None:
-            print(page)
+            print(printable(str(page)))
             return 0
-        os.umask(0o077)  # it holds names and identifiers
         try:
-            shutil.copyfile(page, chosen.output)
+            content, _ = open_file(page, os.O_NOFOLLOW)
         except OSError as error:
-            raise StorageError(f"cannot write {chosen.output}: {error.strerror}.") from error
+            raise StorageError(f"cannot read {page}: {error.strerror}. Build again.") from error
+        with content:
+            try:
+                replace_file(chosen.output, content)
+            except OSError as error:
+                raise StorageError(f"cannot write {chosen.output}: {error.strerror}.") from error
     return 0
 
 

@@ -225,7 +225,9 @@ def prepare(run: Run) -> Work | None:
     run.places = run.looking.places
     with run.step("plan"), _uncollected():
         leftovers = generations.leftovers(run.settings.warehouse, but=run.generation)
-        parts = increment.stored(run.published, leftovers, _usable(run))
+        is_same = run.before.get("extractor") == run.extractor  # else all is read again
+        needed = run.before["parts"] if is_same else 0
+        parts = increment.stored(run.published, leftovers, _usable(run), needed)
         choice = _choice(run, parts)
     found: Iterable[tuple[str, Files]] = scan(run, choice)
     if run.settings.verify:

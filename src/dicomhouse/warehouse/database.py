@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from glob import escape
@@ -16,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from dicomhouse.errors import ModelsFailed, QueryError, StorageError, UsageError
-from dicomhouse.filesystem import Files, is_private_folder
+from dicomhouse.filesystem import Files
+from dicomhouse.ownership import is_private_folder
 from dicomhouse.resources import resource
 
 if TYPE_CHECKING:
@@ -38,6 +40,8 @@ _READS = {
 _CANNOT_WRITE = (duckdb.IOException, duckdb.OutOfMemoryException, duckdb.TransactionException)
 FilesOfPart = tuple[list[Files], dict[str, list[str]]]
 """Its files, and by folder the names of those that were not read in full."""
+_setting_up = threading.Lock()
+"""Held meanwhile, since the connections of one process to one file have all settings in common."""
 _ANALYZE = re.compile(r"\banalyze\b", re.IGNORECASE)
 
 
@@ -302,26 +306,30 @@ def connect(database: Path, lake: Path, allow_files: bool = False) -> duckdb.Duc
     config = {**SETTINGS, "temp_directory": str(spill) if can_spill else ""}
     try:
         connection = duckdb.connect(str(database), read_only=True, config=config)
-        # Connections of one process to one file have all settings in common.
-        ((is_locked, has_files),) = connection.execute(
-            "select current_setting('lock_configuration'), "
-            "current_setting('enable_external_access')"
-        ).fetchall()
-        if not is_locked:
-            connection.execute("set global timezone = 'UTC'")
-            lock(connection, lake, allow_files)
-        elif has_files != allow_files:
-            connection.close()
-            raise UsageError(
-                f"{database} is open in this process already, "
-                f"with{'' if has_files else 'out'} leave to read other files. Close it first."
-            )
+        with _setting_up:
+            _set_up(connection, lake, allow_files)
         if connection.execute("select lake from run.place").fetchall() != [(str(lake),)]:
             script = resource("sql", "moved.sql").read_text()
             connection.execute(filled(script, {"lake_glob": _quoted(escape(str(lake)))}))
     except duckdb.Error as error:
         raise _unreadable(database, error) from error
     return connection
+
+
+def _set_up(connection: duckdb.DuckDBPyConnection, lake: Path, allow_files: bool) -> None:
+    """Set the zone and lock a connection, or find that another one to the same file has."""
+    ((is_locked, has_files),) = connection.execute(
+        "select current_setting('lock_configuration'), current_setting('enable_external_access')"
+    ).fetchall()
+    if not is_locked:
+        connection.execute("set global timezone = 'UTC'")
+        lock(connection, lake, allow_files)
+    elif has_files != allow_files:
+        connection.close()
+        raise UsageError(
+            f"{lake.parent} is open in this process already, with{'' if has_files else 'out'} "
+            "leave to read other files. Close it first."
+        )
 
 
 def lock(connection: duckdb.DuckDBPyConnection, lake: Path, allow_files: bool = False) -> None:
