@@ -52,7 +52,7 @@ def build(warehouse: Path, text: str) -> None:
     with building(warehouse) as generation:
         generation.lake.mkdir()
         (generation.lake / "text").write_text(text)
-        generation.database.write_bytes(b"checksumDUCK")
+        generation.database.write_bytes(bytes(3 * 4096))
         publish(warehouse, generation, record(generation, text))
 
 
@@ -278,8 +278,14 @@ def test_what_is_not_ours_among_the_generations_stays(tmp_path: Path) -> None:
     assert [g.number for g in published(tmp_path)] == [128]
 
 
-def test_warehouse_of_an_earlier_release_is_given_its_mark(tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_damaged", [False, True])
+def test_warehouse_of_an_earlier_release_is_given_its_mark(
+    tmp_path: Path, is_damaged: bool
+) -> None:
     build(tmp_path, "one")
+    build(tmp_path, "second")
+    if is_damaged:
+        (tmp_path / "current" / "run.json").write_text("")
     unmark(tmp_path)
     build(tmp_path, "two")
     assert (tmp_path / ".dicomhouse").read_text() == "dicomhouse warehouse 1\n"

@@ -19,6 +19,7 @@ from incremental import build_lake
 import dicomhouse
 from dicomhouse.cli import main
 from dicomhouse.errors import QueryError, StorageError, UsageError, WarehouseNotFound
+from dicomhouse.lake.layout import COLUMNS_PART
 from dicomhouse.lake.records import records
 from dicomhouse.settings import Settings
 from dicomhouse.testing import write_image
@@ -333,3 +334,10 @@ def test_threads_open_a_warehouse_at_once(received: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(database, "lock", slow)
     with ThreadPoolExecutor(4) as pool:
         assert len(set(pool.map(count, range(8)))) == 1
+
+
+def test_lake_without_its_columns_is_told(received: Path) -> None:
+    (path,) = (received / "lake" / "images").rglob(COLUMNS_PART)
+    path.unlink()
+    with dicomhouse.open(received) as opened, pytest.raises(StorageError, match="is gone"):
+        opened.images.collect()

@@ -616,14 +616,14 @@ def _report(chosen: argparse.Namespace) -> int:
             print(printable(str(page)))
             return 0
         try:
-            content, _ = open_file(page, os.O_NOFOLLOW)
+            with open_file(page, os.O_NOFOLLOW)[0] as file:
+                content = file.read()
         except OSError as error:
             raise StorageError(f"cannot read {page}: {error.strerror}. Build again.") from error
-        with content:
-            try:
-                replace_file(chosen.output, content)
-            except OSError as error:
-                raise StorageError(f"cannot write {chosen.output}: {error.strerror}.") from error
+    try:
+        replace_file(chosen.output, content)
+    except OSError as error:
+        raise StorageError(f"cannot write {chosen.output}: {error.strerror}.") from error
     return 0
 
 

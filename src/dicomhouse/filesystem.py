@@ -5,14 +5,12 @@ from __future__ import annotations
 import errno
 import os
 import re
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from io import FileIO
+from io import BufferedWriter, FileIO
 from itertools import compress, pairwise
 from pathlib import Path
 from stat import S_ISREG
-from tempfile import NamedTemporaryFile
-from typing import IO, NamedTuple
+from typing import NamedTuple
 
 _FIRST_MICROSECOND = -62_135_596_800_000_000
 _LAST_MICROSECOND = 253_402_300_799_999_999
@@ -138,7 +136,7 @@ def open_file(path: str | Path, flags: int = 0) -> tuple[FileIO, os.stat_result]
     raise OSError(errno.ENOENT, "no file any more")
 
 
-def replace_file(path: Path, content: IO[bytes]) -> None:
+def replace_file(path: Path, content: bytes) -> None:
     """Write a file for its owner alone: beside its place, then in the place of what stands there.
 
     Raises:
@@ -146,11 +144,11 @@ def replace_file(path: Path, content: IO[bytes]) -> None:
     """
     if os.path.lexists(path) and not S_ISREG(path.lstat().st_mode):
         raise OSError(errno.EEXIST, "a link, a folder or a device is there")
-    with NamedTemporaryFile(dir=path.parent, prefix=".", delete=False) as beside:
-        try:
-            shutil.copyfileobj(content, beside)
-            beside.flush()
-            Path(beside.name).replace(path)
-        except BaseException:
-            Path(beside.name).unlink()
-            raise
+    private = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with BufferedWriter(open_file(private, os.O_RDWR | os.O_CREAT | os.O_EXCL)[0]) as file:
+            file.write(content)
+        private.replace(path)
+    except OSError:
+        private.unlink(missing_ok=True)
+        raise

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, cast
 
+from dicomhouse.errors import StorageError
 from dicomhouse.lake.generations import acquire
 
 if TYPE_CHECKING:
@@ -96,7 +97,11 @@ class Warehouse:
 
         folder = self.generation.lake / table
         # Parts differ in their columns; without the full schema Polars would take the first's.
-        (columns,) = folder.rglob(COLUMNS_PART)
+        columns = next(folder.rglob(COLUMNS_PART), None)
+        if columns is None:
+            raise StorageError(
+                f"cannot read {folder}: {COLUMNS_PART} is gone. Build again with --full-refresh."
+            )
         partitions = {"source": pl.String} | ({} if table == "files" else {"Modality": pl.String})
         return pl.scan_parquet(
             f"{escape(str(folder))}/**/*.parquet",

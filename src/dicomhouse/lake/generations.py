@@ -24,7 +24,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
-from stat import S_ISDIR, S_ISLNK
+from stat import S_ISDIR, S_ISLNK, S_ISREG
 from typing import Any
 
 from dicomhouse.errors import (
@@ -56,8 +56,8 @@ _ROOM = re.compile(
     r"|models\.log|warehouse\.duckdb(\..+)?"
 )
 """What a run makes in the folder of its generation."""
-_DATABASE_MARK = b"DUCK"
-_DATABASE_MARK_AT = 8
+_LEAST_DATABASE = 3 * 4096
+"""Bytes of an empty one: DuckDB's headers."""
 _log = logging.getLogger(__name__)
 
 
@@ -134,18 +134,15 @@ class Generation:
         Raises:
             PermissionError: nothing can be told.
         """
-        broken = _PUBLISHED
         try:
-            is_known = self.run()["format"] <= FORMAT
-            broken = self.database.name
-            with open_file(self.database, os.O_NOFOLLOW)[0] as database:
-                database.seek(_DATABASE_MARK_AT)
-                if is_known and database.read(len(_DATABASE_MARK)) != _DATABASE_MARK:
-                    return broken
+            self.run()
         except PermissionError:
             raise
         except (ValueError, OSError):
-            return broken
+            return _PUBLISHED
+        # To open and close it would take the locks from DuckDB's connections of this process.
+        if not _is_plain(self.database, _LEAST_DATABASE):
+            return self.database.name
         return None if _is_folder(self.lake) else self.lake.name
 
     @property
@@ -201,6 +198,15 @@ def _is_folder(path: Path) -> bool:
         return S_ISDIR(path.lstat().st_mode)
     except FileNotFoundError:
         return False
+
+
+def _is_plain(path: Path, least: int) -> bool:
+    """Whether it is a file of some size, and no link to one."""
+    try:
+        status = path.lstat()
+    except FileNotFoundError:
+        return False
+    return S_ISREG(status.st_mode) and status.st_size >= least
 
 
 def current(warehouse: Path) -> Generation | None:
@@ -399,14 +405,13 @@ def _check_unmarked(root: Path) -> None:
     """Raise UsageError where it is not certain that a folder without a mark is a warehouse.
 
     It is one of an earlier release where it holds what such a one holds and nothing else, and
-    `current` names a generation whose record is whole.
+    `current` names a generation, and one at least is whole.
     """
-    generation = _named(root, _target(root))
     is_ours = (
         _things(root) <= {"generations", "current", *_LINKS}
         and all(_target_of(root / name) in (None, target) for name, target in _LINKS.items())
-        and generation is not None
-        and generation.damage() is None
+        and _named(root, _target(root)) is not None
+        and published(root) != []
     )
     if not is_ours:
         raise UsageError(
