@@ -71,7 +71,6 @@ def register(
     Raises:
         StorageError: the file cannot be written.
     """
-    places = {"lake": _quoted(str(lake)), "lake_glob": _quoted(escape(str(lake)))}
     if template is None:
         create_template(database)
     else:
@@ -87,7 +86,7 @@ def register(
         lock(connection, lake)
         for script in sorted(resource("sql", "lake").glob("*.sql")):
             with asking(previous):
-                connection.execute(filled(script.read_text(), places))
+                connection.execute(filled(script.read_text(), _places(lake)))
         if tolerances:
             connection.executemany(
                 "insert into run.tolerances values (?, ?)", list(tolerances.items())
@@ -310,7 +309,7 @@ def connect(database: Path, lake: Path, allow_files: bool = False) -> duckdb.Duc
             _set_up(connection, lake, allow_files)
         if connection.execute("select lake from run.place").fetchall() != [(str(lake),)]:
             script = resource("sql", "moved.sql").read_text()
-            connection.execute(filled(script, {"lake_glob": _quoted(escape(str(lake)))}))
+            connection.execute(filled(script, _places(lake)))
     except duckdb.Error as error:
         raise _unreadable(database, error) from error
     return connection
@@ -342,7 +341,7 @@ def lock(connection: duckdb.DuckDBPyConnection, lake: Path, allow_files: bool = 
         connection.execute("set lock_configuration = true")
     else:
         script = resource("sql", "lock.sql").read_text()
-        connection.execute(filled(script, {"lake": _quoted(str(lake))}))
+        connection.execute(filled(script, _places(lake)))
 
 
 def connect_standard() -> duckdb.DuckDBPyConnection:
@@ -438,6 +437,11 @@ def _json(record: Mapping[str, Any]) -> str:
     """A record as JSON that DuckDB reads: the bytes of a path that is no UTF-8 as `\\xNN`."""
     text = json.dumps(record, ensure_ascii=False)
     return re.sub("[\udc80-\udcff]", lambda odd: rf"\\x{ord(odd[0]) - 0xDC00:02x}", text)
+
+
+def _places(lake: Path) -> dict[str, str]:
+    """What fills the placeholders of a script that reads the lake."""
+    return {"lake": _quoted(str(lake)), "lake_glob": _quoted(escape(str(lake)))}
 
 
 def _quoted(text: str) -> str:
