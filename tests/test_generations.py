@@ -331,12 +331,14 @@ def test_mark_of_a_later_release_or_of_nobody_is_refused(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("name", [".", "generations"])
-@pytest.mark.parametrize("way", ["mode", "owner"])
+@pytest.mark.parametrize("way", ["mode", "mode unmarked", "owner"])
 def test_warehouse_that_others_may_write_is_not_built_on(
     tmp_path: Path, name: str, way: str
 ) -> None:
     build(tmp_path, "one")
-    if way == "mode":
+    if way.endswith("unmarked"):
+        unmark(tmp_path)
+    if way.startswith("mode"):
         (tmp_path / name).chmod(0o720)
     elif os.geteuid() != 0:
         pytest.skip("only root gives a folder away")
@@ -508,3 +510,26 @@ def test_default_acl_opens_nothing_to_others(tmp_path: Path) -> None:
 def test_published_database_is_read_only(tmp_path: Path) -> None:
     build(tmp_path, "one")
     assert stat.S_IMODE((tmp_path / "warehouse.duckdb").stat().st_mode) == 0o400
+
+
+def test_lock_that_is_a_link_removes_nothing(tmp_path: Path) -> None:
+    for text in ("one", "two"):
+        build(tmp_path, text)
+    leftover = tmp_path / "generations" / "000003"
+    (leftover / "lake").mkdir(parents=True)
+    victim = tmp_path / ".victim"
+    for folder in (leftover, leftover.with_name("000001")):
+        (folder / ".lock").unlink(missing_ok=True)
+        (folder / ".lock").symlink_to(victim)
+    build(tmp_path, "four")
+    prune(tmp_path, keep=1)
+    assert {path.name for path in leftover.parent.iterdir()} == {"000001", "000003", "000004"}
+    assert not victim.exists()
+
+
+def test_path_of_a_file_is_no_warehouse(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(WarehouseNotFound):
+        acquire(tmp_path / "file")
+    with pytest.raises(StorageError, match="Not a directory"):
+        build(tmp_path / "file", "one")

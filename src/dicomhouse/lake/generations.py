@@ -149,7 +149,7 @@ class Generation:
     def is_ours(self) -> bool:
         """Whether an unpublished one is what a run of ours leaves: nothing else is ever removed."""
         names = {path.name for path in self.folder.iterdir()}
-        return not names or (".lock" in names and all(map(_ROOM.fullmatch, names)))
+        return not names or (_is_plain(self.folder / ".lock") and all(map(_ROOM.fullmatch, names)))
 
 
 class ReadLock:
@@ -194,19 +194,28 @@ def _all(warehouse: Path) -> list[Generation]:
 
 def _is_folder(path: Path) -> bool:
     """Whether it is a folder, and no link to one."""
-    try:
-        return S_ISDIR(path.lstat().st_mode)
-    except FileNotFoundError:
-        return False
+    status = _status(path)
+    return status is not None and S_ISDIR(status.st_mode)
 
 
-def _is_plain(path: Path, least: int) -> bool:
-    """Whether it is a file of some size, and no link to one."""
+def _is_plain(path: Path, least: int = 0) -> bool:
+    """Whether it is a file of so many bytes or more, and no link to one."""
+    status = _status(path)
+    return status is not None and S_ISREG(status.st_mode) and status.st_size >= least
+
+
+def _status(path: Path) -> os.stat_result | None:
+    """What the file system says of just this; None where it is not there.
+
+    Raises:
+        PermissionError: it does not say.
+    """
     try:
-        status = path.lstat()
-    except FileNotFoundError:
-        return False
-    return S_ISREG(status.st_mode) and status.st_size >= least
+        return path.lstat()
+    except PermissionError:
+        raise
+    except OSError:
+        return None
 
 
 def current(warehouse: Path) -> Generation | None:
@@ -276,7 +285,7 @@ def acquire(warehouse: Path, number: int | None = None) -> tuple[Generation, Rea
 
 
 def _acquire(warehouse: Path, number: int | None) -> tuple[Generation, ReadLock]:
-    root = warehouse.resolve()
+    root = Path(os.path.realpath(warehouse))
     for _ in range(10):  # between resolving and locking it may be superseded and removed
         words = None
         if number is None:
@@ -334,8 +343,7 @@ def building(warehouse: Path) -> Iterator[Generation]:
     _check_place(warehouse)
     with _told(warehouse):
         root = warehouse.resolve()
-        _mark(root)
-        _check_owner(root, root / "generations")
+        _take(root)
         # Unbuffered: what a full disk refuses is not tried again as the file is closed.
         lock, status = open_file(root / ".build-lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW)
     with lock:
@@ -370,16 +378,21 @@ def building(warehouse: Path) -> Iterator[Generation]:
                 shutil.rmtree(folder, ignore_errors=True)
 
 
-def _mark(root: Path) -> None:
-    """Make a warehouse of a new folder, and of one that an earlier release made: give it its mark.
+def _take(root: Path) -> None:
+    """Make a warehouse of a new folder, give one of an earlier release its mark, or leave it alone.
 
     Raises:
-        UsageError: it is somebody's folder.
+        UsageError: it is somebody's folder, or others may write to it.
         WarehouseTooNew: a later dicomhouse made it.
         OSError: it cannot be read or written.
     """
-    if not os.path.lexists(root / _MARK):
-        make_private_folder(root) if not _things(root) else _check_unmarked(root)
+    is_marked = os.path.lexists(root / _MARK)
+    if not is_marked and _things(root):
+        _check_unmarked(root)
+    elif not is_marked:
+        make_private_folder(root)
+    _check_owner(root, root / "generations")
+    if not is_marked:
         private = root / f"{_MARK}.{os.getpid()}"
         with open_file(private, os.O_RDWR | os.O_CREAT | os.O_EXCL)[0] as file:
             file.write(f"dicomhouse warehouse {_LAYOUT}\n".encode())
@@ -397,8 +410,10 @@ def _mark(root: Path) -> None:
 
 
 def _things(root: Path) -> set[str]:
-    """What lies in a folder; nothing where there is none."""
-    return {path.name for path in root.glob("[!.]*")} - {"lost+found"}
+    """What lies in a folder, but for hidden files; nothing where there is none."""
+    if not root.exists():
+        return set()
+    return {path.name for path in root.iterdir() if not path.name.startswith(".")} - {"lost+found"}
 
 
 def _check_unmarked(root: Path) -> None:
@@ -423,9 +438,8 @@ def _check_unmarked(root: Path) -> None:
 def _check_owner(*folders: Path) -> None:
     """Raise UsageError where somebody else could change what a run of ours reads and removes."""
     for folder in folders:
-        try:
-            status = folder.lstat()
-        except FileNotFoundError:
+        status = _status(folder)
+        if status is None:
             continue
         if S_ISLNK(status.st_mode):
             raise UsageError(
@@ -578,8 +592,13 @@ def _replace_link(link: Path, target: str) -> None:
 
 
 def prune(warehouse: Path, keep: int) -> None:
-    """Remove the oldest generations beyond `keep`, passing over those that somebody reads."""
+    """Remove the oldest generations beyond `keep`, passing over those that somebody reads.
+
+    One whose lock is no file of ours stays too.
+    """
     for generation in published(warehouse)[:-keep]:
+        if not _is_plain(generation.folder / ".lock"):
+            continue
         with open_file(generation.folder / ".lock", os.O_NOFOLLOW)[0] as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
