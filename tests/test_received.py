@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 import pytest
 from incremental import build_lake
 
@@ -169,13 +170,27 @@ def test_reading_spills_only_where_nobody_else_looks(received: Path, tmp_path: P
         assert opened.sql(setting).item() == ""
 
 
-def test_connections_in_memory_spill_nowhere(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_connections_in_memory_spill_into_no_working_folder(
+    received: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    with database.connect_standard() as connection:
+    real, found = duckdb.connect, []
+
+    def connect(*words: Any, **named: Any) -> duckdb.DuckDBPyConnection:
+        connection = real(*words, **named)
         asked = "select current_setting('temp_directory'), current_setting('memory_limit')"
-        assert connection.execute(asked).fetchall() == [("", "3.7 GiB")]
+        found.extend(connection.execute(asked).fetchall())
+        return connection
+
+    monkeypatch.setattr(duckdb, "connect", connect)
+    parts = list((received / "lake").rglob("part-*.parquet"))
+    database.connect_standard().close()
+    database.ask({"rows": pa.table({"a": [1]})}, "from rows", {})
+    database.files_of_parts([path for path in parts if "files" in path.parts])
+    database.create_template(tmp_path / "template.duckdb")
+    other_pixels(Path(os.path.realpath(received / "warehouse.duckdb")), {}, 1)
+    assert found == [("", "3.7 GiB")] * 5
+    database.differing(parts, parts, tmp_path / "spill")
+    assert found[5:] == [(str(tmp_path / "spill"), "3.7 GiB")]
 
 
 @pytest.fixture
