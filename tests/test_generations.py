@@ -355,7 +355,8 @@ def test_folder_of_another_user_becomes_no_warehouse(tmp_path: Path) -> None:
     if os.geteuid() != 0:
         pytest.skip("only root gives a folder away")
     folder = tmp_path / "theirs"
-    folder.mkdir(mode=0o755)
+    folder.mkdir()
+    folder.chmod(0o755)
     os.chown(folder, 65534, -1)
     with pytest.raises(StorageError, match="another user's"):
         build(folder, "one")
