@@ -445,11 +445,15 @@ def _check_owner(*folders: Path) -> None:
             raise UsageError(
                 f"{folder} is a link, which a build does not follow. Put the folder in its place."
             )
+        if status.st_uid != os.geteuid():
+            raise UsageError(
+                f"{folder} is another user's (uid {status.st_uid}), who may write there. Build as "
+                "that user, or choose another folder."
+            )
         if may_be_written_by_others(status):
             raise UsageError(
-                f"others may write to {folder} (owner {status.st_uid}, mode "
-                f"{status.st_mode & 0o7777:o}), so it is not built on. Build as its owner, after "
-                f"chmod go-w, or choose another folder."
+                f"others may write to {folder} (mode {status.st_mode & 0o7777:o}). Look what is "
+                "there, then chmod go-w, or choose another folder."
             )
 
 
