@@ -418,7 +418,7 @@ DAMAGE = {
 }
 
 
-@pytest.mark.parametrize("kind", [*DAMAGE, "link", "database", "no database", "lake"])
+@pytest.mark.parametrize("kind", [*DAMAGE, "link", "database", "no database", "log", "lake"])
 def test_damaged_generation_gives_way_to_the_one_before(
     tmp_path: Path, kind: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -436,6 +436,8 @@ def test_damaged_generation_gives_way_to_the_one_before(
     elif kind == "link":
         (folder / "run.json").rename(tmp_path / "run.json")
         (folder / "run.json").symlink_to(tmp_path / "run.json")
+    elif kind == "log":
+        os.mkfifo(folder / "warehouse.duckdb.wal")
     elif kind == "lake":
         (folder / "lake").rename(tmp_path / "elsewhere")
         (folder / "lake").symlink_to(tmp_path / "elsewhere")

@@ -297,8 +297,13 @@ def test_report_is_written_beside_its_place_for_its_owner_alone(
         assert opened.read() == "old"  # the file that was there is another one
     assert stat.S_IMODE(page.stat().st_mode) == 0o600
     assert page.read_text() == (received / "report" / "index.html").read_text()
-    page.unlink()
     victim.write_text("mine")
+    private = tmp_path / f".page.html.{os.getpid()}.tmp"
+    private.hardlink_to(victim)
+    assert main([*words, str(page)]) == StorageError.exit_code
+    assert private.exists()
+    private.unlink()
+    page.unlink()
     page.symlink_to(victim)
     assert main([*words, str(page)]) == StorageError.exit_code
     assert victim.read_text() == "mine"

@@ -145,8 +145,9 @@ def replace_file(path: Path, content: bytes) -> None:
     if os.path.lexists(path) and not S_ISREG(path.lstat().st_mode):
         raise OSError(errno.EEXIST, "a link, a folder or a device is there")
     private = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    made, _ = open_file(private, os.O_RDWR | os.O_CREAT | os.O_EXCL)
     try:
-        with BufferedWriter(open_file(private, os.O_RDWR | os.O_CREAT | os.O_EXCL)[0]) as file:
+        with BufferedWriter(made) as file:
             file.write(content)
         private.replace(path)
     except OSError:

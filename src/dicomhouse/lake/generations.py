@@ -143,6 +143,9 @@ class Generation:
         # To open and close it would take the locks from DuckDB's connections of this process.
         if not _is_plain(self.database, _LEAST_DATABASE):
             return self.database.name
+        log = self.database.with_name(f"{self.database.name}.wal")
+        if _status(log) is not None and not _is_plain(log):  # DuckDB would wait for a pipe
+            return log.name
         return None if _is_folder(self.lake) else self.lake.name
 
     @property
