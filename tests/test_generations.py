@@ -35,6 +35,9 @@ from dicomhouse.lake.generations import (
 )
 from dicomhouse.lake.layout import COLUMNS_PART
 
+DATABASE = bytes(8) + b"DUCK" + bytes(3 * 4096)
+"""What looks like one from outside."""
+
 
 def record(generation: Generation, text: str) -> dict[str, Any]:
     """What a run says of itself; the text stands for the program's version."""
@@ -52,7 +55,7 @@ def build(warehouse: Path, text: str) -> None:
     with building(warehouse) as generation:
         generation.lake.mkdir()
         (generation.lake / "text").write_text(text)
-        generation.database.write_bytes(bytes(3 * 4096))
+        generation.database.write_bytes(DATABASE)
         publish(warehouse, generation, record(generation, text))
 
 
@@ -457,6 +460,23 @@ def test_damaged_generation_gives_way_to_the_one_before(
     assert read(tmp_path) == "three"
     prune(tmp_path, keep=1)
     assert folder.exists()  # nobody knows whose it is
+
+
+def test_database_of_other_bytes_gives_way_too(tmp_path: Path) -> None:
+    for text in ("one", "two"):
+        build(tmp_path, text)
+    database = tmp_path / "current" / "warehouse.duckdb"
+    database.chmod(0o600)
+    database.write_bytes(bytes(len(DATABASE)))
+    program = (
+        "import sys; from pathlib import Path\n"
+        "from dicomhouse.lake.generations import acquire\n"
+        "print(acquire(Path(sys.argv[1]))[0].number)\n"
+    )
+    words = [sys.executable, "-c", program, str(tmp_path)]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert done.stdout == "1\n"
+    assert "000002 is damaged (warehouse.duckdb), so this is generation 1" in done.stderr
 
 
 @pytest.mark.parametrize(

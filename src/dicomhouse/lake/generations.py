@@ -18,6 +18,7 @@ import logging
 import os
 import re
 import shutil
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -56,6 +57,7 @@ _ROOM = re.compile(
     r"|models\.log|warehouse\.duckdb(\..+)?"
 )
 """What a run makes in the folder of its generation."""
+_DATABASE = re.compile(rb".{8}DUCK", re.DOTALL)
 _LEAST_DATABASE = 3 * 4096
 """Bytes of an empty one: DuckDB's headers."""
 _log = logging.getLogger(__name__)
@@ -140,8 +142,7 @@ class Generation:
             raise
         except (ValueError, OSError):
             return _PUBLISHED
-        # To open and close it would take the locks from DuckDB's connections of this process.
-        if not _is_plain(self.database, _LEAST_DATABASE):
+        if not _is_database(self.database):
             return self.database.name
         log = self.database.with_name(f"{self.database.name}.wal")
         if _status(log) is not None and not _is_plain(log):  # DuckDB would wait for a pipe
@@ -205,6 +206,20 @@ def _is_plain(path: Path, least: int = 0) -> bool:
     """Whether it is a file of so many bytes or more, and no link to one."""
     status = _status(path)
     return status is not None and S_ISREG(status.st_mode) and status.st_size >= least
+
+
+def _is_database(path: Path) -> bool:
+    """Whether it looks like a DuckDB file, as far as can be told without opening it as one.
+
+    To close a file takes from a process its locks on it. So its mark is looked at only where this
+    process has not loaded DuckDB, whose connections have such locks.
+    """
+    if not _is_plain(path, _LEAST_DATABASE):
+        return False
+    if "duckdb" in sys.modules:
+        return True
+    with open_file(path, os.O_NOFOLLOW)[0] as file:
+        return _DATABASE.match(file.read(12)) is not None
 
 
 def _status(path: Path) -> os.stat_result | None:
