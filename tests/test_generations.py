@@ -421,7 +421,9 @@ DAMAGE = {
 }
 
 
-@pytest.mark.parametrize("kind", [*DAMAGE, "link", "database", "no database", "log", "lake"])
+@pytest.mark.parametrize(
+    "kind", [*DAMAGE, "link", "bytes", "database", "no database", "log", "lake"]
+)
 def test_damaged_generation_gives_way_to_the_one_before(
     tmp_path: Path, kind: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -439,6 +441,9 @@ def test_damaged_generation_gives_way_to_the_one_before(
     elif kind == "link":
         (folder / "run.json").rename(tmp_path / "run.json")
         (folder / "run.json").symlink_to(tmp_path / "run.json")
+    elif kind == "bytes":
+        (folder / "warehouse.duckdb").unlink()
+        (folder / "warehouse.duckdb").write_bytes(bytes(len(DATABASE)))
     elif kind == "log":
         os.mkfifo(folder / "warehouse.duckdb.wal")
     elif kind == "lake":
@@ -450,7 +455,7 @@ def test_damaged_generation_gives_way_to_the_one_before(
             folder.joinpath("warehouse.duckdb").touch()
     assert read(tmp_path) == "one"
     (told,) = caplog.messages
-    assert f"{folder} is damaged" in told and "this is generation 1" in told
+    assert f"{folder} is damaged" in told and "generation 1 takes its place" in told
     assert told.isprintable()
     with pytest.raises(StorageError, match=r"generation 2 in .* is damaged"):
         acquire(tmp_path, 2)
@@ -462,21 +467,27 @@ def test_damaged_generation_gives_way_to_the_one_before(
     assert folder.exists()  # nobody knows whose it is
 
 
-def test_database_of_other_bytes_gives_way_too(tmp_path: Path) -> None:
-    for text in ("one", "two"):
-        build(tmp_path, text)
-    database = tmp_path / "current" / "warehouse.duckdb"
-    database.chmod(0o600)
-    database.write_bytes(bytes(len(DATABASE)))
-    program = (
-        "import sys; from pathlib import Path\n"
-        "from dicomhouse.lake.generations import acquire\n"
-        "print(acquire(Path(sys.argv[1]))[0].number)\n"
-    )
-    words = [sys.executable, "-c", program, str(tmp_path)]
-    done = subprocess.run(words, capture_output=True, text=True, check=True)
-    assert done.stdout == "1\n"
-    assert "000002 is damaged (warehouse.duckdb), so this is generation 1" in done.stderr
+def test_database_that_this_process_reads_is_not_opened_and_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build(tmp_path, "one")
+    opened: list[str] = []
+    real = generations.open_file
+
+    def open_file(path: Path, flags: int = 0) -> Any:
+        opened.append(path.name)
+        return real(path, flags)
+
+    monkeypatch.setattr(generations, "open_file", open_file)
+    _, lock = acquire(tmp_path)
+    assert "warehouse.duckdb" in opened
+    opened.clear()
+    acquire(tmp_path)[1].close()
+    assert "warehouse.duckdb" not in opened
+    lock.close()
+    lock.close()
+    acquire(tmp_path)[1].close()
+    assert "warehouse.duckdb" in opened
 
 
 @pytest.mark.parametrize(

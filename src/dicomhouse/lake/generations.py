@@ -18,7 +18,6 @@ import logging
 import os
 import re
 import shutil
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -60,6 +59,8 @@ _ROOM = re.compile(
 _DATABASE = re.compile(rb".{8}DUCK", re.DOTALL)
 _LEAST_DATABASE = 3 * 4096
 """Bytes of an empty one: DuckDB's headers."""
+_read_here: list[Path] = []
+"""The folders of the generations that this process reads."""
 _log = logging.getLogger(__name__)
 
 
@@ -160,11 +161,15 @@ class ReadLock:
     """A shared lock on a generation, held until closed or the process ends."""
 
     def __init__(self, generation: Generation) -> None:
+        self._folder = generation.folder
         self._file, _ = open_file(generation.folder / ".lock", os.O_NOFOLLOW)
         fcntl.flock(self._file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        _read_here.append(self._folder)
 
     def close(self) -> None:
-        self._file.close()
+        if not self._file.closed:
+            self._file.close()
+            _read_here.remove(self._folder)
 
 
 @contextmanager
@@ -211,12 +216,12 @@ def _is_plain(path: Path, least: int = 0) -> bool:
 def _is_database(path: Path) -> bool:
     """Whether it looks like a DuckDB file, as far as can be told without opening it as one.
 
-    To close a file takes from a process its locks on it. So its mark is looked at only where this
-    process has not loaded DuckDB, whose connections have such locks.
+    To close a file takes all locks on it from a process, those of DuckDB's connections too. So the
+    mark in it is looked at only where this process does not read the generation already.
     """
     if not _is_plain(path, _LEAST_DATABASE):
         return False
-    if "duckdb" in sys.modules:
+    if path.parent in _read_here:
         return True
     with open_file(path, os.O_NOFOLLOW)[0] as file:
         return _DATABASE.match(file.read(12)) is not None
@@ -256,10 +261,8 @@ def _resolve(warehouse: Path) -> tuple[Generation | None, str | None]:
     if target is None or not rest:
         return (rest[-1] if rest else None), None
     what = warehouse if generation is None else generation.folder
-    return rest[-1], (
-        f"{what} is damaged ({damage}), so this is generation {rest[-1].number}. "
-        "The next build makes a new one."
-    )
+    words = f"{what} is damaged ({damage}): generation {rest[-1].number} takes its place."
+    return rest[-1], words
 
 
 def _target(warehouse: Path) -> str | None:
