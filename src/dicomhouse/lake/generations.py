@@ -356,7 +356,7 @@ def building(warehouse: Path) -> Iterator[Generation]:
 
     Raises:
         UsageError: the folder's path would be read as something else, or is no text; or the
-            folder holds other files.
+            folder holds other files, is another user's, or others may write there.
         WarehouseBusy: another process builds this warehouse.
         WarehouseTooNew: a later dicomhouse made it.
         StorageError: the folder cannot be written.
