@@ -567,3 +567,13 @@ def test_path_of_a_file_is_no_warehouse(tmp_path: Path) -> None:
         acquire(tmp_path / "file")
     with pytest.raises(StorageError, match="Not a directory"):
         build(tmp_path / "file", "one")
+
+
+def test_generation_that_cannot_be_locked_is_told(tmp_path: Path) -> None:
+    build(tmp_path, "one")
+    (tmp_path / "current" / ".lock").unlink()
+    for make in (lambda lock: None, lambda lock: lock.symlink_to("/dev/null"), os.mkfifo):
+        make(tmp_path / "generations" / "000001" / ".lock")
+        with pytest.raises(StorageError, match="cannot lock"):
+            acquire(tmp_path)
+        (tmp_path / "current" / ".lock").unlink(missing_ok=True)

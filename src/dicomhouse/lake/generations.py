@@ -20,7 +20,7 @@ import re
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
@@ -307,6 +307,7 @@ def acquire(warehouse: Path, number: int | None = None) -> tuple[Generation, Rea
 
 def _acquire(warehouse: Path, number: int | None) -> tuple[Generation, ReadLock]:
     root = Path(os.path.realpath(warehouse))
+    failure: OSError | None = None
     for _ in range(10):  # between resolving and locking it may be superseded and removed
         words = None
         if number is None:
@@ -321,14 +322,19 @@ def _acquire(warehouse: Path, number: int | None) -> tuple[Generation, ReadLock]
             raise StorageError(
                 f"generation {number} in {warehouse} is damaged ({damage}). Take another one."
             )
-        with suppress(OSError):
+        try:
             lock = ReadLock(generation)
-            if generation.is_published:
-                _check_format(generation)
-                if words is not None:
-                    _log.warning(words)
-                return generation, lock
-            lock.close()  # it was removed before we held it
+        except OSError as error:
+            failure = error
+            continue
+        if generation.is_published:
+            _check_format(generation)
+            if words is not None:
+                _log.warning(words)
+            return generation, lock
+        lock.close()  # it was removed before we held it
+    if failure is not None and generation is not None and generation.is_published:
+        raise StorageError(f"cannot lock {generation.folder} for reading: {failure.strerror}.")
     if number is not None:
         kept = ", ".join(str(g.number) for g in published(root)) or "none"
         raise WarehouseNotFound(f"no generation {number} in {warehouse}; there are: {kept}.")
