@@ -361,3 +361,14 @@ def test_lake_without_its_columns_is_told(received: Path) -> None:
     path.unlink()
     with dicomhouse.open(received) as opened, pytest.raises(StorageError, match="is gone"):
         opened.images.collect()
+
+
+def test_record_names_no_column_but_an_attributes(source: Path) -> None:
+    build(source)
+    (path,) = (source.parent / "w" / "current" / "parts").glob("*.json")
+    record = json.loads(path.read_text())
+    path.write_text(json.dumps(record | {"image_columns": [*record["image_columns"], "Planted"]}))
+    write_image(source / "c" / "1", PatientID="c")
+    with pytest.raises(StorageError, match="no attribute's"):
+        build(source, batch_files=1)
+    build(source, full_refresh=True)

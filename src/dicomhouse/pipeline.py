@@ -502,9 +502,11 @@ def finish_lake(run: Run, made: Sequence[PartRecord]) -> None:
 
     Raises:
         SourceLost: a source was unmounted while it was read.
+        StorageError: the record of a part is damaged.
     """
     from dicomhouse.lake.parts import write_columns_parts
     from dicomhouse.lake.schema import IMAGE_LINEAGE
+    from dicomhouse.standard.dictionary import attribute_of_keyword
 
     for source in run.sources:
         still_there(source, run.places[source.name])
@@ -513,8 +515,14 @@ def finish_lake(run: Run, made: Sequence[PartRecord]) -> None:
             remove(part, run.generation.folder)
     run.parts = [*run.work.kept, *(part for part in made if part.name not in run.work.merged)]
     seen = {column for part in run.parts for column in part.image_columns}
+    keywords = seen - set(IMAGE_LINEAGE.names)
+    if not all(map(attribute_of_keyword, keywords)):
+        raise StorageError(
+            "the record of a part names a column that is no attribute's. "
+            "Build again with --full-refresh; the published warehouse is unchanged."
+        )
     names = list(_depends_on(run)["sources"])
-    write_columns_parts(run.generation.lake, names, seen - set(IMAGE_LINEAGE.names))
+    write_columns_parts(run.generation.lake, names, keywords)
     _clean_up(run)
 
 
