@@ -50,6 +50,7 @@ SLOW = {
     "test_plan": EVERYTHING,
     "test_processes": EVERYTHING,
     "test_readme": ("demo",),
+    "test_received": ("demo",),
     "test_report": EVERYTHING,
     "test_sequences": EVERYTHING,
     "test_standard": ("test_writing_twice",),
@@ -69,7 +70,7 @@ warehouse or take seconds. They are marked `slow`, and `make check` leaves them 
 
 SCATTERED = {
     "test_build", "test_faults", "test_flow", "test_hostile", "test_increment", "test_misread",
-    "test_orchestrator", "test_pixels", "test_walker", "test_working_folder",
+    "test_orchestrator", "test_pixels", "test_received", "test_walker", "test_working_folder",
 }  # fmt: skip
 """Modules of long tests that make nothing for one another: any worker may run any of them."""
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+import duckdb
 import pyarrow.parquet as pq
 import pytest
 
@@ -55,6 +58,15 @@ def without_models() -> Iterator[None]:
         yield
 
 
+@cache
+def _empty_database() -> bytes:
+    """A DuckDB file without a table, in the place of the one that the models would make."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "empty.duckdb")
+        duckdb.connect(str(path)).close()
+        return path.read_bytes()
+
+
 def build_lake(settings: Settings, told: list[str] | None = None) -> dict[str, Any]:
     """One run without its models; the record of the generation that stands."""
     say = (told if told is not None else []).append
@@ -63,6 +75,7 @@ def build_lake(settings: Settings, told: list[str] | None = None) -> dict[str, A
             return pipeline.unchanged(run)
         pipeline.make_lake(run)
         told = pipeline.record(run)
+        run.generation.database.write_bytes(_empty_database())
         publish(settings.warehouse, run.generation, told)
         prune(settings.warehouse, settings.keep_generations)
         return told

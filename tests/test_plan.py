@@ -55,7 +55,8 @@ class TestAgainstDbt:
         told = {**pipeline.record(run), "finished_at": None}
         words = (run.generation.lake, run.settings.tolerances, {}, told, None)
         database.register(path, *words, template)
-        digest_repeated(path, {source.name: source.folder for source in run.sources}, None, 2)
+        folders = {source.name: source.folder for source in run.sources}
+        digest_repeated(path, run.generation.lake, folders, None, 2)
         return path
 
     @staticmethod

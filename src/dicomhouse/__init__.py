@@ -9,12 +9,16 @@ if TYPE_CHECKING:
     from dicomhouse.reader import Warehouse
 
 
-def open(folder: str | Path = "warehouse", generation: int | None = None) -> "Warehouse":
+def open(
+    folder: str | Path = "warehouse", generation: int | None = None, allow_files: bool = False
+) -> "Warehouse":
     """Open a warehouse's current generation (or the one asked for) for reading.
+
+    Its queries read nothing but the generation, or with `allow_files` any file of this machine.
 
     Raises:
         WarehouseNotFound: nothing was published there.
     """
     from dicomhouse.reader import Warehouse
 
-    return Warehouse(folder, generation)
+    return Warehouse(folder, generation, allow_files)

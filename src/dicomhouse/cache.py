@@ -13,7 +13,7 @@ from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 from typing import BinaryIO
 
-_WRITABLE_BY_OTHERS = 0o022
+from dicomhouse.ownership import make_private_folder, may_be_written_by_others
 
 
 class NotOurs(PermissionError):
@@ -45,9 +45,12 @@ def own_folder(folder: Path) -> Path:
         NotOurs: it is another user's, a link, or writable by others.
         OSError: it cannot be made.
     """
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    status = folder.lstat()
-    if not S_ISDIR(status.st_mode) or not _is_ours(status):
+    try:
+        status = folder.lstat()
+    except FileNotFoundError:
+        make_private_folder(folder)
+        status = folder.lstat()
+    if not S_ISDIR(status.st_mode) or may_be_written_by_others(status):
         raise NotOurs(f"{folder} is not this user's alone")
     return folder
 
@@ -61,11 +64,7 @@ def open_own(path: Path) -> BinaryIO:
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     status = os.fstat(descriptor)
-    if not S_ISREG(status.st_mode) or not _is_ours(status):
+    if not S_ISREG(status.st_mode) or may_be_written_by_others(status):
         os.close(descriptor)
         raise NotOurs(f"{path} is not this user's alone")
     return os.fdopen(descriptor, "rb")
-
-
-def _is_ours(status: os.stat_result) -> bool:
-    return status.st_uid == os.geteuid() and not status.st_mode & _WRITABLE_BY_OTHERS

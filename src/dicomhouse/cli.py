@@ -9,7 +9,6 @@ import gc
 import json
 import logging
 import os
-import shutil
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -31,7 +30,7 @@ from dicomhouse.errors import (
     UsageError,
     WarehouseNotFound,
 )
-from dicomhouse.filesystem import is_there
+from dicomhouse.filesystem import is_there, open_file, replace_file
 from dicomhouse.output import printable, write
 from dicomhouse.processes import hold_lifeline, leave_working_folder, raise_on_sigterm, supervise
 from dicomhouse.questions import question, questions
@@ -207,6 +206,11 @@ def _parser() -> argparse.ArgumentParser:
     sql.add_argument(
         "--param", action="append", default=[], metavar="KEY=VALUE",
         help="of the report; a statement of your own reads it by getvariable('KEY')",
+    )  # fmt: skip
+    sql.add_argument(
+        "--allow-files", action="store_true",
+        help="let the statement read files of this machine, as read_csv and read_parquet do; so "
+        "may the views of a warehouse then, whoever made it",
     )  # fmt: skip
     tag = command("tag", _tag, "Tell what the standard and the warehouse say of a tag.")
     tag.add_argument("tag", help='PatientName, 0010,0010, 00100010, (0019,"CREATOR",0C), ...')
@@ -476,11 +480,12 @@ def _opened(chosen: argparse.Namespace) -> Warehouse:
 
 def _check_privacy(chosen: argparse.Namespace) -> int:
     import dicomhouse
+    from dicomhouse.warehouse.database import query
 
     if chosen.severity or chosen.rule or chosen.level:
         raise UsageError("--privacy stands alone: --severity, --rule and --level choose findings.")
     with dicomhouse.open(chosen.warehouse, chosen.generation) as warehouse:
-        rows = warehouse.connection.sql(_statement("privacy")).to_arrow_table()
+        rows = query(warehouse.connection, _statement("privacy"))
     if chosen.format == "table" and not rows.num_rows:
         print("nothing that may identify")
     else:
@@ -506,7 +511,7 @@ def _sql(chosen: argparse.Namespace) -> int:
     if chosen.report:
         asked = question(chosen.report)
         statement, variables = asked.sql, asked.variables(given)
-    with dicomhouse.open(chosen.warehouse, chosen.generation) as warehouse:
+    with dicomhouse.open(chosen.warehouse, chosen.generation, chosen.allow_files) as warehouse:
         rows = query(warehouse.connection, statement, variables)
     write(rows, chosen.format)
     if chosen.report and given and not rows.num_rows:
@@ -561,6 +566,7 @@ def _tag(chosen: argparse.Namespace) -> int:
 
 def _status(chosen: argparse.Namespace) -> int:
     import dicomhouse
+    from dicomhouse.warehouse.database import query
 
     for failed in failures.noted(chosen.warehouse):
         print(printable(f"failed       {failed['finished_at']}: {failed['failure']}"))
@@ -568,12 +574,12 @@ def _status(chosen: argparse.Namespace) -> int:
         if chosen.since is not None:
             return _since(warehouse.connection, chosen.since)
         record = warehouse.generation.run()
-        runs = warehouse.connection.sql(_statement("last_runs")).to_arrow_table()
-        quarantined = warehouse.connection.sql(_statement("quarantined")).to_arrow_table()
+        runs = query(warehouse.connection, _statement("last_runs"))
+        quarantined = query(warehouse.connection, _statement("quarantined"))
     for name in ("run_id", "started_at", "finished_at", "images", "elements", "lake_bytes"):
-        print(f"{name:<12} {record[name]}")
-    print(f"{'files':<12} {json.dumps(record['files'])}")
-    print(f"{'seconds':<12} {json.dumps(record['seconds'])}")
+        print(f"{name:<12} {printable(str(record[name]))}")
+    for name in ("files", "seconds"):
+        print(f"{name:<12} {printable(json.dumps(record[name]))}")
     print("\nlast runs:")
     write(runs, "table")
     if quarantined.num_rows:
@@ -585,11 +591,10 @@ def _status(chosen: argparse.Namespace) -> int:
 def _since(connection: Any, run: str) -> int:
     from dicomhouse.warehouse.database import query
 
-    known = connection.execute(
-        "select run_id, generation from runs where generation is not null"
-    ).fetchall()
-    if not any(run in (run_id, str(generation)) for run_id, generation in known):
-        told = ", ".join(run_id for run_id, _ in known)
+    asked = "select run_id, generation::varchar as generation from runs where generation > 0"
+    known = query(connection, asked)
+    if not any(run in row.values() for row in known.to_pylist()):
+        told = ", ".join(map(str, known.column("run_id").to_pylist()))
         raise UsageError(f"no run {run}; there were: {told}.")
     drift = query(connection, _statement("since"), {"run": run})
     if drift.num_rows:
@@ -605,13 +610,17 @@ def _report(chosen: argparse.Namespace) -> int:
     with dicomhouse.open(chosen.warehouse, chosen.generation) as warehouse:
         page = warehouse.generation.report / "index.html"
         if chosen.output is None:
-            print(page)
+            print(printable(str(page)))
             return 0
-        os.umask(0o077)  # it holds names and identifiers
         try:
-            shutil.copyfile(page, chosen.output)
+            with open_file(page, os.O_NOFOLLOW)[0] as file:
+                content = file.read()
         except OSError as error:
-            raise StorageError(f"cannot write {chosen.output}: {error.strerror}.") from error
+            raise StorageError(f"cannot read {page}: {error.strerror}. Build again.") from error
+    try:
+        replace_file(chosen.output, content)
+    except OSError as error:
+        raise StorageError(f"cannot write {chosen.output}: {error.strerror}.") from error
     return 0
 
 

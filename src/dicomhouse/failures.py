@@ -12,6 +12,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from dicomhouse.filesystem import open_file, replace_file
+
 _NAME = "failures.jsonl"
 _KEPT = 100
 _MOST_BYTES = 1_000_000
@@ -20,27 +22,24 @@ _TEXTS = ("run_id", "started_at", "finished_at", "dicomhouse", "failure")
 
 def note(warehouse: Path, failure: dict[str, Any]) -> None:
     """Add one, and drop the oldest beyond a hundred. Where nothing can be written, nothing is."""
-    lines = [json.dumps(known) for known in [*noted(warehouse), failure][-_KEPT:]]
-    beside = warehouse / f"{_NAME}.new"
+    kept = [*noted(warehouse), failure][-_KEPT:]
     with suppress(OSError):
-        beside.unlink(missing_ok=True)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-        with os.fdopen(os.open(beside, flags, 0o600), "w") as file:
-            file.writelines(f"{line}\n" for line in lines)
-        beside.replace(warehouse / _NAME)
+        lines = "".join(f"{json.dumps(known)}\n" for known in kept)
+        replace_file(warehouse / _NAME, lines.encode())
 
 
 def noted(warehouse: Path) -> list[dict[str, Any]]:
     """Those since the last run that published, oldest first; of a damaged file what is whole."""
     found = []
+    lines: list[bytes] = []
     with suppress(OSError):
-        with os.fdopen(os.open(warehouse / _NAME, os.O_RDONLY | os.O_NOFOLLOW)) as file:
+        with open_file(warehouse / _NAME, os.O_NOFOLLOW)[0] as file:
             lines = file.read(_MOST_BYTES).splitlines()
-        for line in lines:
-            with suppress(ValueError):
-                told = json.loads(line)
-                if isinstance(told, dict) and all(isinstance(told.get(n), str) for n in _TEXTS):
-                    found.append({name: told[name] for name in _TEXTS})
+    for line in lines:
+        with suppress(ValueError, RecursionError):
+            told = json.loads(line)
+            if isinstance(told, dict) and all(isinstance(told.get(n), str) for n in _TEXTS):
+                found.append({name: told[name] for name in _TEXTS})
     return found
 
 

@@ -6,7 +6,7 @@ import errno
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from io import FileIO
+from io import BufferedWriter, FileIO
 from itertools import compress, pairwise
 from pathlib import Path
 from stat import S_ISREG
@@ -115,8 +115,11 @@ def microseconds(nanoseconds: int | None) -> int | None:
     return time if _FIRST_MICROSECOND <= time <= _LAST_MICROSECOND else None
 
 
-def open_file(path: str | Path) -> tuple[FileIO, os.stat_result]:
+def open_file(path: str | Path, flags: int = 0) -> tuple[FileIO, os.stat_result]:
     """Open a file for reading, unbuffered, and tell what the file system says of just that file.
+
+    Flags of the system's say otherwise: O_NOFOLLOW where a link is none, O_RDWR to write too,
+    O_CREAT to make it, for its owner alone, where it is not there.
 
     Whatever was put in its place meanwhile, this does not wait: a pipe is opened without waiting
     for whoever writes to it, and found out.
@@ -124,9 +127,29 @@ def open_file(path: str | Path) -> tuple[FileIO, os.stat_result]:
     Raises:
         OSError: it cannot be opened; ENOENT also where something else than a file stands there.
     """
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    flags |= os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+    descriptor = os.open(path, flags, 0o600)
     status = os.fstat(descriptor)
     if S_ISREG(status.st_mode):
-        return FileIO(descriptor), status
+        return FileIO(descriptor, "r+" if flags & os.O_RDWR else "r"), status
     os.close(descriptor)
     raise OSError(errno.ENOENT, "no file any more")
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Write a file for its owner alone: beside its place, then in the place of what stands there.
+
+    Raises:
+        OSError: it cannot be written, or something else than a plain file stands there.
+    """
+    if os.path.lexists(path) and not S_ISREG(path.lstat().st_mode):
+        raise OSError(errno.EEXIST, "a link, a folder or a device is there")
+    private = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    made, _ = open_file(private, os.O_RDWR | os.O_CREAT | os.O_EXCL)
+    try:
+        with BufferedWriter(made) as file:
+            file.write(content)
+        private.replace(path)
+    except OSError:
+        private.unlink(missing_ok=True)
+        raise

@@ -110,6 +110,7 @@ def stored(
     published: Generation | None,
     leftovers: Sequence[Generation],
     usable: Callable[[PartRecord, Generation], bool],
+    needed: int,
 ) -> list[Stored]:
     """The parts that earlier runs left, those of unpublished runs first, the larger ones first.
 
@@ -119,11 +120,17 @@ def stored(
         published: the generation that readers see.
         leftovers: what runs left unpublished, newest first.
         usable: by its record and the generation it is in, whether a part may be used.
+        needed: how many published parts there must be, lest files be lost.
 
     Raises:
-        StorageError: the rows of `files` of a published part that is needed cannot be read.
+        StorageError: the record of a published part, or its rows of `files`, cannot be read.
     """
     theirs = [] if published is None else list(records(published.parts))
+    if published is not None and len(theirs) < needed:
+        raise StorageError(
+            f"{needed - len(theirs)} of the {needed} records in {published.parts} are damaged. "
+            f"Remove {published.folder}, then build again: the generation before it is taken up."
+        )
     there: list[tuple[PartRecord, Generation]] = []
     names = {record.name for record in theirs}
     for leftover in leftovers:
@@ -140,11 +147,16 @@ def stored(
         layout.source_folder(generation.lake, "files", record.source) / f"{record.name}.parquet"
         for record, generation in there
     ]
+    whole = [
+        path
+        for (record, generation), path in zip(there, paths, strict=True)
+        if record.is_there(generation.folder)
+    ]
     files = {}
-    if paths:  # else DuckDB is not needed yet
+    if whole:  # else DuckDB is not needed yet
         from dicomhouse.warehouse.database import files_of_parts
 
-        files = files_of_parts(paths)
+        files = files_of_parts(whole)
     found = []
     for (record, generation), path in zip(there, paths, strict=True):
         is_usable, is_published = usable(record, generation), generation == published

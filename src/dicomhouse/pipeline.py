@@ -238,7 +238,9 @@ def prepare(run: Run) -> Work | None:
     run.places = run.looking.places
     with run.step("plan"), _uncollected():
         leftovers = generations.leftovers(run.settings.warehouse, but=run.generation)
-        parts = increment.stored(run.published, leftovers, _usable(run))
+        is_same = run.before.get("extractor") == run.extractor  # else all is read again
+        needed = run.before["parts"] if is_same else 0
+        parts = increment.stored(run.published, leftovers, _usable(run), needed)
         choice = _choice(run, parts)
     found: Iterable[tuple[str, Files]] = scan(run, choice)
     if run.settings.verify:
@@ -354,7 +356,7 @@ def other_contents(
         now = list(scratch.lake.rglob("*.parquet"))
         columns = [path for path in now if path.name == COLUMNS_PART]
         before = _files_in_use(choice, parts, again.sources)
-        differing = database.differing([*before, *columns], now)
+        differing = database.differing([*before, *columns], now, scratch.folder / "spill")
         generations.discard(scratch)
         differing += _other_pixels(run)
     looked_at = {
@@ -517,9 +519,11 @@ def finish_lake(run: Run, made: Sequence[PartRecord]) -> None:
 
     Raises:
         SourceLost: a source was unmounted while it was read.
+        StorageError: the record of a part is damaged.
     """
     from dicomhouse.lake.parts import write_columns_parts
     from dicomhouse.lake.schema import IMAGE_LINEAGE
+    from dicomhouse.standard.dictionary import attribute_of_keyword
 
     for source in run.sources:
         still_there(source, run.places[source.name])
@@ -528,8 +532,14 @@ def finish_lake(run: Run, made: Sequence[PartRecord]) -> None:
             remove(part, run.generation.folder)
     run.parts = [*run.work.kept, *(part for part in made if part.name not in run.work.merged)]
     seen = {column for part in run.parts for column in part.image_columns}
+    keywords = seen - set(IMAGE_LINEAGE.names)
+    if not all(map(attribute_of_keyword, keywords)):
+        raise StorageError(
+            "the record of a part names a column that is no attribute's. "
+            "Build again with --full-refresh; the published warehouse is unchanged."
+        )
     names = list(_depends_on(run)["sources"])
-    write_columns_parts(run.generation.lake, names, seen - set(IMAGE_LINEAGE.names))
+    write_columns_parts(run.generation.lake, names, keywords)
     _clean_up(run)
 
 
@@ -559,7 +569,8 @@ def register(run: Run) -> None:
     with run.step("pixels"):
         folders = {name: Path(folder) for name, folder in _depends_on(run)["sources"].items()}
         kept = None if run.settings.full_refresh else _digests_before(run)
-        digest_repeated(run.generation.database, folders, kept, run.settings.jobs)
+        generation = run.generation
+        digest_repeated(generation.database, generation.lake, folders, kept, run.settings.jobs)
 
 
 def transform(run: Run) -> list[NodeResult]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, cast
 
+from dicomhouse.errors import StorageError
 from dicomhouse.lake.generations import acquire
 
 if TYPE_CHECKING:
@@ -20,13 +21,18 @@ class Warehouse:
     Args:
         folder: the warehouse's folder.
         generation: a number of `generations/` instead of the current one.
+        allow_files: let queries read other files of this machine too. Then so do the views of a
+            warehouse received from someone else.
 
     Raises:
         WarehouseNotFound: nothing was published there.
     """
 
-    def __init__(self, folder: str | Path, generation: int | None = None) -> None:
+    def __init__(
+        self, folder: str | Path, generation: int | None = None, allow_files: bool = False
+    ) -> None:
         self.generation, self._lock = acquire(Path(folder), generation)
+        self._allow_files = allow_files
         self._connection: duckdb.DuckDBPyConnection | None = None
 
     @property
@@ -58,11 +64,12 @@ class Warehouse:
 
     @property
     def connection(self) -> duckdb.DuckDBPyConnection:
-        """DuckDB's own connection, read-only."""
+        """DuckDB's own connection, read-only; its settings and the files it reads are fixed."""
         if self._connection is None:
             from dicomhouse.warehouse.database import connect
 
-            self._connection = connect(self.generation.database, self.generation.lake)
+            generation = self.generation
+            self._connection = connect(generation.database, generation.lake, self._allow_files)
         return self._connection
 
     def close(self) -> None:
@@ -90,7 +97,11 @@ class Warehouse:
 
         folder = self.generation.lake / table
         # Parts differ in their columns; without the full schema Polars would take the first's.
-        (columns,) = folder.rglob(COLUMNS_PART)
+        columns = next(folder.rglob(COLUMNS_PART), None)
+        if columns is None:
+            raise StorageError(
+                f"cannot read {folder}: {COLUMNS_PART} is gone. Build again with --full-refresh."
+            )
         partitions = {"source": pl.String} | ({} if table == "files" else {"Modality": pl.String})
         return pl.scan_parquet(
             f"{escape(str(folder))}/**/*.parquet",

@@ -16,7 +16,7 @@ FORMAT = 1
 """Of a generation's folder. A program refuses a warehouse whose number is above its own."""
 
 _READING = ("dicom", "standard", "lake")
-_ABOUT_PARTS = ("generations.py", "jobs.py", "plan.py", "records.py")
+_ABOUT_PARTS = ("forms.py", "generations.py", "jobs.py", "plan.py", "records.py")
 """Code of the lake's that decides about whole parts, and nothing about what stands in them."""
 _MODELS = ("dbt-core", "dbt-duckdb", "duckdb")
 _OF_DBT = (".sql", ".yml", ".yaml", ".csv", ".md", ".py")

@@ -3,6 +3,10 @@
 Readers resolve `current` once and hold a shared lock on what they found; removal passes locked
 generations over. One builder at a time holds the warehouse's own lock, which the kernel takes
 back from a process that is gone.
+
+A warehouse bears a mark, and nothing is written, removed or renamed in a folder without it. What
+bears it may still come from someone else: links are not followed, and records are believed only
+where they have the form of ours.
 """
 
 from __future__ import annotations
@@ -10,15 +14,17 @@ from __future__ import annotations
 import errno
 import fcntl
 import json
+import logging
 import os
 import re
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
+from stat import S_ISDIR, S_ISLNK, S_ISREG
 from typing import Any
 
 from dicomhouse.errors import (
@@ -28,16 +34,34 @@ from dicomhouse.errors import (
     WarehouseNotFound,
     WarehouseTooNew,
 )
+from dicomhouse.filesystem import open_file
+from dicomhouse.lake.forms import RUN, has_form, read_json
 from dicomhouse.lake.layout import COLUMNS_PART
 from dicomhouse.lake.records import sync
+from dicomhouse.ownership import make_private_folder, may_be_written_by_others
 from dicomhouse.versions import FORMAT
 
 _PUBLISHED = "run.json"
 _REMOVED = ".removed-"
 _REFRESH = ".refresh"
-_NUMBER = re.compile(r"[0-9]{6,}")
+_NUMBER = re.compile(r"[0-9]{6,18}")
 _LAST_WORDS_SECONDS = 10
 _LINKS = {name: f"current/{name}" for name in ("lake", "warehouse.duckdb", "report")}
+_MARK = ".dicomhouse"
+_MARKED = re.compile(rb"dicomhouse warehouse ([0-9]{1,9})\n")
+_LAYOUT = 1
+"""Of a warehouse's folder, as its mark has it; what a generation's has is `versions.FORMAT`."""
+_ROOM = re.compile(
+    r"\.lock|\.refresh|\.?run\.json|lake|parts|work|scratch|report|spill|\.spill-[0-9]+"
+    r"|models\.log|warehouse\.duckdb(\..+)?"
+)
+"""What a run makes in the folder of its generation."""
+_DATABASE = re.compile(rb".{8}DUCK", re.DOTALL)
+_LEAST_DATABASE = 3 * 4096
+"""Bytes of an empty one: DuckDB's headers."""
+_read_here: list[Path] = []
+"""The folders of the generations that this process reads."""
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -89,21 +113,63 @@ class Generation:
     def mark_as_refresh(self) -> None:
         (self.folder / _REFRESH).touch()
 
+    @property
+    def is_published(self) -> bool:
+        return os.path.lexists(self.folder / _PUBLISHED)
+
     def run(self) -> dict[str, Any]:
-        """What `run.json` says of the run that made it."""
-        record: dict[str, Any] = json.loads((self.folder / _PUBLISHED).read_text())
-        return record
+        """What `run.json` says of the run that made it.
+
+        Raises:
+            ValueError: it does not say what it should.
+            OSError: it is not there, a link, or cannot be read.
+        """
+        record = read_json(self.folder / _PUBLISHED)
+        if has_form(record, {"format": int, "dicomhouse": str}) and record["format"] > FORMAT:
+            return dict(record)
+        if not has_form(record, RUN) or f"{record['generation']:06d}" != self.folder.name:
+            raise ValueError("not what a run says of itself")
+        return dict(record)
+
+    def damage(self) -> str | None:
+        """Which of the things that a published generation has cannot be what it was; None if none.
+
+        Raises:
+            PermissionError: nothing can be told.
+        """
+        try:
+            self.run()
+        except PermissionError:
+            raise
+        except (ValueError, OSError):
+            return _PUBLISHED
+        if not _is_database(self.database):
+            return self.database.name
+        log = self.database.with_name(f"{self.database.name}.wal")
+        if _status(log) is not None and not _is_plain(log):  # DuckDB would wait for a pipe
+            return log.name
+        return None if _is_folder(self.lake) else self.lake.name
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether an unpublished one is what a run of ours leaves: nothing else is ever removed."""
+        names = {path.name for path in self.folder.iterdir()}
+        return not names or (_is_plain(self.folder / ".lock") and all(map(_ROOM.fullmatch, names)))
 
 
 class ReadLock:
     """A shared lock on a generation, held until closed or the process ends."""
 
     def __init__(self, generation: Generation) -> None:
-        self._file = (generation.folder / ".lock").open("rb")
+        self._folder = generation.folder
+        self._file, _ = open_file(generation.folder / ".lock", os.O_NOFOLLOW)
         fcntl.flock(self._file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        _read_here.append(self._folder)
 
     def close(self) -> None:
-        self._file.close()
+        if not self._file.closed:
+            self._file.close()
+            _read_here.remove(self._folder)
 
 
 @contextmanager
@@ -121,21 +187,106 @@ def at_work(generation: Generation) -> Iterator[None]:
 
 
 def published(warehouse: Path) -> list[Generation]:
-    """The published generations, oldest first."""
-    return [one for one in _all(warehouse) if (one.folder / _PUBLISHED).exists()]
+    """The published generations that are not damaged, oldest first."""
+    return [one for one in _all(warehouse) if one.damage() is None]
 
 
 def _all(warehouse: Path) -> list[Generation]:
     """Published or not, oldest first; what bears another name than a number is none."""
-    folders = (warehouse / "generations").glob("[0-9]*")
-    numbered = (Generation(folder) for folder in folders if _NUMBER.fullmatch(folder.name))
-    return sorted(numbered, key=lambda generation: generation.number)
+    if not _is_folder(warehouse / "generations"):
+        return []
+    folders = (warehouse / "generations").iterdir()
+    numbered = [Generation(one) for one in folders if _NUMBER.fullmatch(one.name)]
+    there = [generation for generation in numbered if _is_folder(generation.folder)]
+    return sorted(there, key=lambda generation: generation.number)
+
+
+def _is_folder(path: Path) -> bool:
+    """Whether it is a folder, and no link to one."""
+    status = _status(path)
+    return status is not None and S_ISDIR(status.st_mode)
+
+
+def _is_plain(path: Path, least: int = 0) -> bool:
+    """Whether it is a file of so many bytes or more, and no link to one."""
+    status = _status(path)
+    return status is not None and S_ISREG(status.st_mode) and status.st_size >= least
+
+
+def _is_database(path: Path) -> bool:
+    """Whether it looks like a DuckDB file, as far as can be told without opening it as one.
+
+    To close a file takes all locks on it from a process, those of DuckDB's connections too. So the
+    mark in it is looked at only where this process does not read the generation already.
+    """
+    if not _is_plain(path, _LEAST_DATABASE):
+        return False
+    if path.parent in _read_here:
+        return True
+    with open_file(path, os.O_NOFOLLOW)[0] as file:
+        return _DATABASE.match(file.read(12)) is not None
+
+
+def _status(path: Path) -> os.stat_result | None:
+    """What the file system says of just this; None where it is not there.
+
+    Raises:
+        PermissionError: it does not say.
+    """
+    try:
+        return path.lstat()
+    except PermissionError:
+        raise
+    except OSError:
+        return None
 
 
 def current(warehouse: Path) -> Generation | None:
     """What readers see; None where nothing was published."""
-    folder = Path(os.path.realpath(warehouse / "current"))
-    return Generation(folder) if (folder / _PUBLISHED).is_file() else None
+    return _resolve(warehouse.resolve())[0]
+
+
+def _resolve(warehouse: Path) -> tuple[Generation | None, str | None]:
+    """What readers see, and why it is another generation than `current` says, where it is."""
+    target = _target(warehouse)
+    while True:
+        generation = _named(warehouse, target)
+        damage = "current" if generation is None else generation.damage()
+        if damage is None:
+            return generation, None
+        before, target = target, _target(warehouse)
+        if target == before:  # else it was superseded, and perhaps removed, meanwhile
+            break
+    rest = published(warehouse)
+    if target is None or not rest:
+        return (rest[-1] if rest else None), None
+    what = warehouse if generation is None else generation.folder
+    words = f"{what} is damaged ({damage}): generation {rest[-1].number} takes its place."
+    return rest[-1], words
+
+
+def _target(warehouse: Path) -> str | None:
+    return _target_of(warehouse / "current")
+
+
+def _target_of(link: Path) -> str | None:
+    """Where a link leads; None where it is none, as in a copy that has no links."""
+    try:
+        return os.readlink(link)  # noqa: PTH115 -- the text as it is
+    except PermissionError:
+        raise
+    except OSError:
+        return None
+
+
+def _named(warehouse: Path, target: str | None) -> Generation | None:
+    """The generation that `current` names: one of this warehouse's, by nothing but its number."""
+    folder, _, name = (target or "").rpartition("/")
+    if folder != "generations" or not _NUMBER.fullmatch(name):
+        return None
+    generation = Generation(warehouse / folder / name)
+    is_own = _is_folder(generation.folder.parent) and _is_folder(generation.folder)
+    return generation if is_own else None
 
 
 def acquire(warehouse: Path, number: int | None = None) -> tuple[Generation, ReadLock]:
@@ -155,24 +306,37 @@ def acquire(warehouse: Path, number: int | None = None) -> tuple[Generation, Rea
 
 
 def _acquire(warehouse: Path, number: int | None) -> tuple[Generation, ReadLock]:
+    root = Path(os.path.realpath(warehouse))
+    failure: OSError | None = None
     for _ in range(10):  # between resolving and locking it may be superseded and removed
+        words = None
         if number is None:
-            folder = Path(os.path.realpath(warehouse / "current"))
+            generation, words = _resolve(root)
         else:
-            folder = warehouse.resolve() / "generations" / f"{number:06d}"
-        if not (folder / _PUBLISHED).is_file():
-            if number is None and folder != Path(os.path.realpath(warehouse / "current")):
-                continue
+            generation = _named(root, f"generations/{number:06d}")
+        if generation is None or not generation.is_published:
             break
-        generation = Generation(folder)
-        with suppress(OSError):
+        if damage := generation.damage():
+            if not generation.is_published:
+                continue
+            raise StorageError(
+                f"generation {number} in {warehouse} is damaged ({damage}). Take another one."
+            )
+        try:
             lock = ReadLock(generation)
-            if (folder / _PUBLISHED).is_file():
-                _check_format(generation)
-                return generation, lock
-            lock.close()  # it was removed before we held it
+        except OSError as error:
+            failure = error
+            continue
+        if generation.is_published:
+            _check_format(generation)
+            if words is not None:
+                _log.warning(words)
+            return generation, lock
+        lock.close()  # it was removed before we held it
+    if failure is not None and generation is not None and generation.is_published:
+        raise StorageError(f"cannot lock {generation.folder} for reading: {failure.strerror}.")
     if number is not None:
-        kept = ", ".join(str(g.number) for g in published(warehouse)) or "none"
+        kept = ", ".join(str(g.number) for g in published(root)) or "none"
         raise WarehouseNotFound(f"no generation {number} in {warehouse}; there are: {kept}.")
     raise WarehouseNotFound(
         f"no warehouse in {warehouse}. Build one: dicomhouse build FOLDER --warehouse {warehouse}"
@@ -198,30 +362,38 @@ def building(warehouse: Path) -> Iterator[Generation]:
 
     Raises:
         UsageError: the folder's path would be read as something else, or is no text; or the
-            folder holds other files.
+            folder holds other files, is another user's, or others may write there.
         WarehouseBusy: another process builds this warehouse.
         WarehouseTooNew: a later dicomhouse made it.
         StorageError: the folder cannot be written.
     """
     _check_place(warehouse)
     with _told(warehouse):
-        warehouse.mkdir(parents=True, exist_ok=True)
+        root = warehouse.resolve()
+        _take(root)
         # Unbuffered: what a full disk refuses is not tried again as the file is closed.
-        lock = (warehouse / ".build-lock").open("a+b", buffering=0)
+        lock, status = open_file(root / ".build-lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW)
     with lock:
+        if status.st_nlink != 1:
+            raise UsageError(f"{root / '.build-lock'} is another file too, by a hard link.")
         _lock_for_building(lock, warehouse)
-        there = published(warehouse.resolve())
+        there = published(root)
         for generation in there:
             _check_format(generation)
         with _told(warehouse):
-            if there and there[-1] != current(warehouse):  # a run was killed at the last moment
-                _point_to(warehouse, there[-1])
-            for removed in (warehouse / "generations").glob(f"{_REMOVED}*"):
-                shutil.rmtree(removed)
-        numbers = [generation.number for generation in _all(warehouse)]
-        folder = warehouse.resolve() / "generations" / f"{max(numbers, default=0) + 1:06d}"
-        with _told(warehouse):
-            for leftover in leftovers(warehouse):
+            _, words = _resolve(root)
+            if words is not None:
+                _log.warning(words)
+            if there and _named(root, _target(root)) != there[-1]:
+                _point_to(root, there[-1])  # a run was killed at the last moment
+            folders = root / "generations"
+            make_private_folder(folders)
+            for removed in folders.glob(f"{_REMOVED}*"):
+                if _NUMBER.fullmatch(removed.name.removeprefix(_REMOVED)):
+                    shutil.rmtree(removed)  # which follows no link
+            numbers = [int(one.name) for one in folders.iterdir() if _NUMBER.fullmatch(one.name)]
+            folder = folders / f"{max(numbers, default=0) + 1:06d}"
+            for leftover in leftovers(root):
                 if not leftover.has_parts:
                     give_up(leftover)
             create(Generation(folder))
@@ -229,8 +401,87 @@ def building(warehouse: Path) -> Iterator[Generation]:
         try:
             yield generation
         finally:
-            if not (folder / _PUBLISHED).exists() and not generation.has_parts:
+            if not generation.is_published and not generation.has_parts:
                 shutil.rmtree(folder, ignore_errors=True)
+
+
+def _take(root: Path) -> None:
+    """Make a warehouse of a new folder, give one of an earlier release its mark, or leave it alone.
+
+    Raises:
+        UsageError: it is somebody's folder, or others may write to it.
+        WarehouseTooNew: a later dicomhouse made it.
+        OSError: it cannot be read or written.
+    """
+    is_marked = os.path.lexists(root / _MARK)
+    if not is_marked and _things(root):
+        _check_unmarked(root)
+    elif not is_marked:
+        make_private_folder(root)
+    _check_owner(root, root / "generations")
+    if not is_marked:
+        private = root / f"{_MARK}.{os.getpid()}"
+        with open_file(private, os.O_RDWR | os.O_CREAT | os.O_EXCL)[0] as file:
+            file.write(f"dicomhouse warehouse {_LAYOUT}\n".encode())
+        sync(private)
+        private.replace(root / _MARK)
+    with open_file(root / _MARK, os.O_NOFOLLOW)[0] as file:
+        marked = _MARKED.fullmatch(file.read(100))
+    if marked is None:
+        raise UsageError(f"{root / _MARK} is damaged. Choose another folder, or remove that one.")
+    if int(marked[1]) > _LAYOUT:
+        raise WarehouseTooNew(
+            f"{root} was made by a later dicomhouse, in a form that this one does not know. "
+            "Install that release."
+        )
+
+
+def _things(root: Path) -> set[str]:
+    """What lies in a folder, but for hidden files; nothing where there is none."""
+    if not root.exists():
+        return set()
+    return {path.name for path in root.iterdir() if not path.name.startswith(".")} - {"lost+found"}
+
+
+def _check_unmarked(root: Path) -> None:
+    """Raise UsageError where it is not certain that a folder without a mark is a warehouse.
+
+    It is one of an earlier release where it holds what such a one holds and nothing else, and
+    `current` names a generation, and one at least is whole.
+    """
+    is_ours = (
+        _things(root) <= {"generations", "current", *_LINKS}
+        and all(_target_of(root / name) in (None, target) for name, target in _LINKS.items())
+        and _named(root, _target(root)) is not None
+        and published(root) != []
+    )
+    if not is_ours:
+        raise UsageError(
+            f"{root} is no warehouse and holds other files, which stay as they are. Give a new or "
+            "empty folder."
+        )
+
+
+def _check_owner(*folders: Path) -> None:
+    """Raise UsageError where somebody else could change what a run of ours reads and removes."""
+    for folder in folders:
+        status = _status(folder)
+        if status is None:
+            continue
+        if S_ISLNK(status.st_mode):
+            raise UsageError(
+                f"{folder} is a link, which a build does not follow. Put the folder in its place."
+            )
+        if status.st_uid != os.geteuid():
+            raise UsageError(
+                f"{folder} is another user's (uid {status.st_uid}), who may write there. Build as "
+                "that user, or choose another folder."
+            )
+        if may_be_written_by_others(status):
+            raise UsageError(
+                f"others may write to {folder} (mode {status.st_mode & 0o7777:o}). Look what is "
+                "there, then chmod go-w, or choose another folder."
+            )
 
 
 def _check_place(warehouse: Path) -> None:
@@ -253,12 +504,6 @@ def _check_place(warehouse: Path) -> None:
             "the path of the warehouse is no UTF-8, which Parquet and DuckDB need. "
             "Choose another folder."
         ) from None
-    with _told(warehouse):
-        there = {path.name for path in warehouse.glob("[!.]*")} - {"lost+found"}
-    if there and "generations" not in there:
-        raise UsageError(
-            f"{warehouse} is no warehouse and holds other files. Give a new or empty folder."
-        )
 
 
 @contextmanager
@@ -274,7 +519,7 @@ def leftovers(warehouse: Path, but: Generation | None = None) -> list[Generation
     return [
         generation
         for generation in reversed(_all(warehouse.resolve()))
-        if generation != but and not (generation.folder / _PUBLISHED).exists()
+        if generation != but and not generation.is_published and generation.is_ours
     ]
 
 
@@ -286,7 +531,7 @@ def give_up(generation: Generation) -> None:
         OSError: it cannot be removed.
     """
     deadline = time.monotonic() + _LAST_WORDS_SECONDS
-    with (generation.folder / ".lock").open("a") as lock:
+    with open_file(generation.folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW)[0] as lock:
         while True:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -303,7 +548,7 @@ def give_up(generation: Generation) -> None:
 
 def create(generation: Generation) -> None:
     """Make a generation's folder, with what readers and workers lock."""
-    generation.folder.mkdir(parents=True)
+    make_private_folder(generation.folder)
     (generation.folder / ".lock").touch()
     for folder in (generation.parts, generation.work / "extract", generation.work / "rewrite"):
         folder.mkdir(parents=True)
@@ -328,12 +573,13 @@ def _lock_for_building(lock: FileIO, warehouse: Path) -> None:
         if error.errno not in (errno.EAGAIN, errno.EACCES):
             raise
         lock.seek(0)
-        holder = lock.read().decode().strip() or "unknown"
+        holder = lock.read(20).decode(errors="replace").strip() or "unknown"
         raise WarehouseBusy(
             f"{warehouse} is being built by process {holder}. Wait for it to end, or stop it."
         ) from None
     with _told(warehouse):
-        lock.truncate(0)
+        lock.seek(0)
+        lock.truncate()
         lock.write(str(os.getpid()).encode())
 
 
@@ -345,6 +591,8 @@ def publish(warehouse: Path, generation: Generation, record: dict[str, Any]) -> 
     """
     for folder in (generation.work, generation.scratch.folder):
         shutil.rmtree(folder, ignore_errors=True)
+    if generation.database.exists():
+        generation.database.chmod(0o400)
     private = generation.folder / f".{_PUBLISHED}"
     private.write_text(json.dumps(record, indent=1) + "\n")
     # Parts are on the disk since they have records; the folders' entries for them may not be.
@@ -375,9 +623,14 @@ def _replace_link(link: Path, target: str) -> None:
 
 
 def prune(warehouse: Path, keep: int) -> None:
-    """Remove the oldest generations beyond `keep`, passing over those that somebody reads."""
+    """Remove the oldest generations beyond `keep`, passing over those that somebody reads.
+
+    One whose lock is no file of ours stays too.
+    """
     for generation in published(warehouse)[:-keep]:
-        with (generation.folder / ".lock").open("rb") as lock:
+        if not _is_plain(generation.folder / ".lock"):
+            continue
+        with open_file(generation.folder / ".lock", os.O_NOFOLLOW)[0] as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:

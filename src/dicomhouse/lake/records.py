@@ -11,9 +11,13 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, fields
+from contextlib import suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from stat import S_ISDIR, S_ISREG
 from typing import Any
+
+from dicomhouse.lake.forms import PART, has_form, is_path_of_part, read_json
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,37 @@ class PartRecord:
 
     @classmethod
     def load(cls, path: Path) -> PartRecord:
-        return cls(**json.loads(path.read_text()))
+        """Read a record.
+
+        Raises:
+            ValueError: it is damaged, of another release's form, or another part's.
+            OSError: it is not there, or cannot be read.
+        """
+        plain = read_json(path)
+        if not has_form(plain, PART) or plain.keys() != PART.keys():
+            raise ValueError("of another form")
+        record = cls(**plain)
+        if record.name != path.stem or not all(
+            is_path_of_part(below, record.source, record.name) for below in record.paths
+        ):
+            raise ValueError("another part's")
+        return record
+
+    def is_there(self, generation: Path) -> bool:
+        """Whether all of its files are plain ones, in folders of a generation's and no links."""
+        files = [generation / "lake" / path for path in self.paths]
+        folders = {
+            folder
+            for path in files
+            for folder in path.parents
+            if folder.is_relative_to(generation / "lake")
+        }
+        try:
+            return all(S_ISDIR(folder.lstat().st_mode) for folder in folders) and all(
+                S_ISREG(path.lstat().st_mode) for path in files
+            )
+        except OSError:
+            return False
 
     def save(self, parts: Path, lake: Path) -> None:
         """Write the record once the part's files are on the disk.
@@ -55,11 +89,9 @@ class PartRecord:
 
 def records(parts: Path) -> Iterator[PartRecord]:
     """The records in a folder `parts`; those of another form are passed over."""
-    known = {field.name for field in fields(PartRecord)}
     for path in sorted(parts.glob("[!.]*.json")):
-        plain: dict[str, Any] = json.loads(path.read_text())
-        if plain.keys() == known:
-            yield PartRecord(**plain)
+        with suppress(ValueError):
+            yield PartRecord.load(path)
 
 
 def adopt(record: PartRecord, generation: Path, target: Path) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from glob import escape
@@ -14,25 +16,32 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from dicomhouse.errors import ModelsFailed, QueryError, StorageError
+from dicomhouse.errors import ModelsFailed, QueryError, StorageError, UsageError
 from dicomhouse.filesystem import Files
+from dicomhouse.ownership import is_private_folder
 from dicomhouse.resources import resource
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 _STORAGE = "v1.5.0"  # the format that DuckDB 1.5 and 2.0 both read
-_SETTINGS: dict[str, str | bool | int | float | list[str]] = {
+SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": False,
+    "memory_limit": "4GB",
 }
+IN_MEMORY = SETTINGS | {"temp_directory": ""}
+"""Without a folder to spill to, which would be the working folder, for all to read."""
 _READS = {
     duckdb.StatementType.SELECT,
     duckdb.StatementType.EXPLAIN,
     duckdb.StatementType.RELATION,
 }
+_CANNOT_WRITE = (duckdb.IOException, duckdb.OutOfMemoryException, duckdb.TransactionException)
 FilesOfPart = tuple[list[Files], dict[str, list[str]]]
 """Its files, and by folder the names of those that were not read in full."""
+_setting_up = threading.Lock()
+"""Held meanwhile, since the connections of one process to one file have all settings in common."""
 _ANALYZE = re.compile(r"\banalyze\b", re.IGNORECASE)
 
 
@@ -62,12 +71,11 @@ def register(
     Raises:
         StorageError: the file cannot be written.
     """
-    places = {"lake": _quoted(str(lake)), "lake_glob": _quoted(escape(str(lake)))}
     if template is None:
         create_template(database)
     else:
         database.write_bytes(template)
-    with writing(database), duckdb.connect(str(database), config=_SETTINGS) as connection:
+    with writing(database), duckdb.connect(str(database), config=SETTINGS) as connection:
         connection.execute("set timezone = 'UTC'")
         connection.execute("set variable record = ?", [_json(record)])
         if previous is None:
@@ -75,8 +83,10 @@ def register(
             connection.execute(resource("sql", "previous", "none.sql").read_text())
         else:
             attach(connection, previous)
+        lock(connection, lake)
         for script in sorted(resource("sql", "lake").glob("*.sql")):
-            connection.execute(filled(script.read_text(), places))
+            with asking(previous):
+                connection.execute(filled(script.read_text(), _places(lake)))
         if tolerances:
             connection.executemany(
                 "insert into run.tolerances values (?, ?)", list(tolerances.items())
@@ -86,13 +96,30 @@ def register(
             connection.executemany("insert into run.other_contents values (?, ?)", others)
 
 
+@contextmanager
+def asking(previous: Path | None) -> Iterator[None]:
+    """Tell what DuckDB says of a published generation whose tables are not what they should be.
+
+    Raises:
+        StorageError: it is damaged.
+    """
+    try:
+        yield
+    except _CANNOT_WRITE:
+        raise
+    except duckdb.Error as error:
+        if previous is None:
+            raise
+        raise _unreadable(previous, error) from error
+
+
 def create_template(database: Path) -> None:
     """Create a DuckDB file that holds the standard alone, in the form that every file has.
 
     Raises:
         StorageError: the file cannot be written.
     """
-    with writing(database), duckdb.connect(config=_SETTINGS) as connection:
+    with writing(database), duckdb.connect(config=IN_MEMORY) as connection:
         connection.execute(
             f"attach '{_quoted(str(database))}' as warehouse (storage_version '{_STORAGE}')"
         )
@@ -114,7 +141,7 @@ def modelling(
     Raises:
         StorageError: the file cannot be written, or there is not enough memory.
     """
-    config = {**_SETTINGS, **settings, "temp_directory": str(spill)}
+    config = {**SETTINGS, **settings, "temp_directory": str(spill)}
     try:
         with writing(database), duckdb.connect(str(database), config=config) as connection:
             connection.execute("set timezone = 'UTC'")
@@ -170,22 +197,21 @@ def writing(database: Path) -> Iterator[None]:
     """
     try:
         yield
-    except (
-        duckdb.IOException, duckdb.OutOfMemoryException, duckdb.TransactionException
-    ) as error:  # fmt: skip
+    except _CANNOT_WRITE as error:
         raise StorageError(
             f"cannot write {database.name}: {type(error).__name__}. Is the disk full?"
         ) from error
 
 
-def differing(before: Sequence[Path], now: Sequence[Path]) -> list[tuple[str, str]]:
+def differing(before: Sequence[Path], now: Sequence[Path], spill: Path) -> list[tuple[str, str]]:
     """Source and path of the files whose rows in `files` and `elements` are not the same.
 
     Args:
         before: files of the lake, one at least of each table.
         now: likewise, of a lake that read the same files again.
+        spill: a private folder for what does not fit into memory.
     """
-    with duckdb.connect(config=_SETTINGS) as connection:
+    with duckdb.connect(config=SETTINGS | {"temp_directory": str(spill)}) as connection:
         for when, paths in (("before", before), ("now", now)):
             for table in ("files", "elements"):
                 own = [escape(str(path)) for path in paths if table in path.parts]
@@ -213,7 +239,7 @@ def files_of_parts(paths: Sequence[Path]) -> dict[Path, FilesOfPart]:
 
 
 def _files_of_parts(paths: Sequence[Path]) -> dict[Path, FilesOfPart]:
-    with duckdb.connect(config=_SETTINGS) as connection:
+    with duckdb.connect(config=IN_MEMORY) as connection:
         connection.execute("set variable files = ?", [[escape(str(path)) for path in paths]])
         rows = connection.execute(resource("sql", "files_of_parts.sql").read_text()).fetchall()
     by_part: dict[str, FilesOfPart] = {str(path): ([], {}) for path in paths}
@@ -233,7 +259,7 @@ def finish(database: Path, record: Mapping[str, Any]) -> None:
         ModelsFailed: the tables hold another number of files, images or elements than the lake.
         StorageError: the file cannot be written.
     """
-    with writing(database), duckdb.connect(str(database), config=_SETTINGS) as connection:
+    with writing(database), duckdb.connect(str(database), config=SETTINGS) as connection:
         connection.execute("set timezone = 'UTC'")
         _check_counts(connection, record)
         connection.execute("set variable record = ?", [_json(record)])
@@ -258,30 +284,69 @@ def _check_counts(connection: duckdb.DuckDBPyConnection, record: Mapping[str, An
             )
 
 
-def connect(database: Path, lake: Path) -> duckdb.DuckDBPyConnection:
+def connect(database: Path, lake: Path, allow_files: bool = False) -> duckdb.DuckDBPyConnection:
     """Open a published generation for reading alone.
 
     The views over the lake hold its path; where the warehouse's folder has moved since, temporary
     ones with the present path take their place.
 
+    Args:
+        database: the generation's file.
+        lake: its lake: besides the file all that a query may read.
+        allow_files: let queries read any file of this machine.
+
     Raises:
         StorageError: it is damaged, or open for writing elsewhere.
+        UsageError: this process has it open with the other answer to `allow_files`.
     """
+    folder = database.parent
+    spill = folder / f".spill-{os.getpid()}"
+    can_spill = is_private_folder(folder) and not spill.is_symlink()
+    config = {**SETTINGS, "temp_directory": str(spill) if can_spill else ""}
     try:
-        connection = duckdb.connect(str(database), read_only=True, config=_SETTINGS)
+        connection = duckdb.connect(str(database), read_only=True, config=config)
+        with _setting_up:
+            _set_up(connection, lake, allow_files)
+        if connection.execute("select lake from run.place").fetchall() != [(str(lake),)]:
+            script = resource("sql", "moved.sql").read_text()
+            connection.execute(filled(script, _places(lake)))
     except duckdb.Error as error:
         raise _unreadable(database, error) from error
-    connection.execute("set timezone = 'UTC'")
-    (built,) = connection.execute("select lake from run.place").fetchall()[0]
-    if built != str(lake):
-        script = resource("sql", "moved.sql").read_text()
-        connection.execute(filled(script, {"lake_glob": _quoted(escape(str(lake)))}))
     return connection
+
+
+def _set_up(connection: duckdb.DuckDBPyConnection, lake: Path, allow_files: bool) -> None:
+    """Set the zone and lock a connection, or find that another one to the same file has."""
+    ((is_locked, has_files),) = connection.execute(
+        "select current_setting('lock_configuration'), current_setting('enable_external_access')"
+    ).fetchall()
+    if not is_locked:
+        connection.execute("set global timezone = 'UTC'")
+        lock(connection, lake, allow_files)
+    elif has_files != allow_files:
+        connection.close()
+        raise UsageError(
+            f"{lake.parent} is open in this process already, with{'' if has_files else 'out'} "
+            "leave to read other files. Close it first."
+        )
+
+
+def lock(connection: duckdb.DuckDBPyConnection, lake: Path, allow_files: bool = False) -> None:
+    """Let a connection, which may ask what others wrote, read and write no file but its own.
+
+    Those are its databases and the lake. With `allow_files` it may read all; either way no setting
+    can be changed any more, and with that no log or profile be written.
+    """
+    if allow_files:
+        connection.execute("set lock_configuration = true")
+    else:
+        script = resource("sql", "lock.sql").read_text()
+        connection.execute(filled(script, _places(lake)))
 
 
 def connect_standard() -> duckdb.DuckDBPyConnection:
     """A database in memory that holds the standard alone, as `sql/standard.sql` makes it."""
-    connection = duckdb.connect(config=_SETTINGS)
+    connection = duckdb.connect(config=IN_MEMORY)
     connection.execute(_standard())
     return connection
 
@@ -362,7 +427,7 @@ def ask(
     tables: Mapping[str, pa.Table], sql: str, variables: Mapping[str, str | list[str]]
 ) -> pa.Table:
     """Run one reading statement over tables in memory, by their names."""
-    with duckdb.connect(config=_SETTINGS) as connection:
+    with duckdb.connect(config=IN_MEMORY) as connection:
         for name, table in tables.items():
             connection.register(name, table)
         return query(connection, sql, variables)
@@ -372,6 +437,11 @@ def _json(record: Mapping[str, Any]) -> str:
     """A record as JSON that DuckDB reads: the bytes of a path that is no UTF-8 as `\\xNN`."""
     text = json.dumps(record, ensure_ascii=False)
     return re.sub("[\udc80-\udcff]", lambda odd: rf"\\x{ord(odd[0]) - 0xDC00:02x}", text)
+
+
+def _places(lake: Path) -> dict[str, str]:
+    """What fills the placeholders of a script that reads the lake."""
+    return {"lake": _quoted(str(lake)), "lake_glob": _quoted(escape(str(lake)))}
 
 
 def _quoted(text: str) -> str:

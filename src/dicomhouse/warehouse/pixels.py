@@ -15,11 +15,18 @@ import pyarrow as pa
 
 from dicomhouse.filesystem import open_file, os_path
 from dicomhouse.resources import resource
-from dicomhouse.warehouse.database import attach, writing
+from dicomhouse.warehouse.database import (
+    IN_MEMORY,
+    SETTINGS,
+    asking,
+    attach,
+    lock,
+    writing,
+)
 
 
 def digest_repeated(
-    database: Path, folders: Mapping[str, Path], previous: Path | None, threads: int
+    database: Path, lake: Path, folders: Mapping[str, Path], previous: Path | None, threads: int
 ) -> int:
     """Fill `run.pixel_digests` of a registered generation; returns how many files were read.
 
@@ -28,13 +35,17 @@ def digest_repeated(
 
     Args:
         database: the generation's DuckDB file.
+        lake: the generation's lake.
         folders: of the sources, by name.
         previous: the DuckDB file of a generation whose digests count, where there is one.
         threads: how many files to read at a time.
     """
-    with writing(database), duckdb.connect(str(database)) as connection:
-        if previous is not None and _attach(connection, previous):
-            connection.execute(_statement("kept"))
+    with writing(database), duckdb.connect(str(database), config=SETTINGS) as connection:
+        has_previous = previous is not None and _attach(connection, previous)
+        lock(connection, lake)
+        if has_previous:
+            with asking(previous):
+                connection.execute(_statement("kept"))
         files = connection.sql(_statement("repeated")).to_arrow_table()
         if files.num_rows:
             connection.register("digested", _with_digests(files, folders, threads))
@@ -54,10 +65,12 @@ def other_pixels(
         folders: as in `digest_repeated`, of the sources to look at.
         threads: how many files to read at a time.
     """
-    with duckdb.connect() as connection:
+    with duckdb.connect(config=IN_MEMORY) as connection:
         if not _attach(connection, previous):
             return []
-        files = connection.sql(_statement("known")).to_arrow_table()
+        lock(connection, previous.with_name("lake"))
+        with asking(previous):
+            files = connection.sql(_statement("known")).to_arrow_table()
         connection.register("digested", _with_digests(files, folders, threads))
         return connection.sql(_statement("differing")).fetchall()
 
