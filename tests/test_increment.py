@@ -229,6 +229,15 @@ def test_merging_keeps_few_parts_of_bounded_size(sizes: list[int], full: int) ->
     assert len(small) <= math.log2(sum(small) + 1) + 2
 
 
+def test_source_that_is_gone_has_one_answer_named_or_not(root: Path) -> None:
+    write(root / "t/1", "mr")
+    build(root, "s", "t")
+    (root / "s").rename(root / "away")
+    for named in ((), ("s", "t")):
+        with pytest.raises(SourceLost, match=r"source s: no folder .*--forget s"):
+            build(root, *named)
+
+
 def test_sources_stay_until_they_are_forgotten(root: Path) -> None:
     write(root / "t/x", "mr")
     build(root, "s", "t")

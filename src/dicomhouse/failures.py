@@ -32,9 +32,8 @@ def noted(warehouse: Path) -> list[dict[str, Any]]:
     """Those since the last run that published, oldest first; of a damaged file what is whole."""
     found = []
     lines: list[bytes] = []
-    with suppress(OSError):
-        with open_file(warehouse / _NAME, os.O_NOFOLLOW)[0] as file:
-            lines = file.read(_MOST_BYTES).splitlines()
+    with suppress(OSError), open_file(warehouse / _NAME, os.O_NOFOLLOW)[0] as file:
+        lines = file.read(_MOST_BYTES).splitlines()
     for line in lines:
         with suppress(ValueError, RecursionError):
             told = json.loads(line)

@@ -12,14 +12,14 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from dicomhouse.errors import SourceLost, StorageError, UsageError
+from dicomhouse.errors import StorageError, UsageError
 from dicomhouse.filesystem import Files
 from dicomhouse.lake import keys, layout
 from dicomhouse.lake.generations import Generation
 from dicomhouse.lake.orders import Batch, Input, Rewrite
 from dicomhouse.lake.plan import Part, Use, batches, merges, n_files
 from dicomhouse.lake.records import PartRecord, adopt, records
-from dicomhouse.scan import Source, sources_of
+from dicomhouse.scan import Source, lost, sources_of
 from dicomhouse.settings import Settings
 
 
@@ -63,7 +63,7 @@ def sources(settings: Settings, before: Mapping[str, Any], extractor: str) -> li
         SourceLost: the folder of a source that the warehouse has is gone.
     """
     known: dict[str, str] = before.get("sources", {})
-    named = sources_of(list(settings.sources))
+    named = sources_of(settings.sources, known)
     names = {source.name for source in named}
     for name in settings.forget:
         if name not in known:
@@ -96,13 +96,7 @@ def sources(settings: Settings, before: Mapping[str, Any], extractor: str) -> li
         return named
     for name in sorted(rest):
         if not Path(known[name]).is_dir():
-            raise SourceLost(
-                "source {source}: no folder {folder}. Is it mounted? Where it has moved: "
-                "{source}=PATH. If it is gone by intent: --forget {source}. The published "
-                "warehouse is unchanged.",
-                source=name,
-                folder=known[name],
-            )
+            raise lost(name, known[name])
     return [*named, *(Source(name, Path(known[name])) for name in sorted(rest))]
 
 

@@ -181,9 +181,10 @@ def check_settings(settings: Settings) -> None:
     Raises:
         UsageError: a source is missing, is there twice or is the warehouse, two bear one name,
             there is no dbt project, or a tolerance is none.
+        SourceLost: the folder of a source that the warehouse has is gone.
     """
     names: dict[Path, str] = {}
-    for source in sources_of(list(settings.sources)):
+    for source in sources_of(settings.sources, _published(settings).get("sources", {})):
         if source.folder in names:
             raise UsageError(
                 "sources {source} and {other} are one folder: {folder}. Name it once.",
@@ -209,9 +210,14 @@ def check_settings(settings: Settings) -> None:
 
 def check_sources(settings: Settings) -> None:
     """Raise what `increment.sources` would of the warehouse as it is now."""
+    extractor = versions.extractor(str(settings.bounds))
+    increment.sources(settings, _published(settings), extractor)
+
+
+def _published(settings: Settings) -> dict[str, Any]:
+    """The record of the published generation; empty for none."""
     published = generations.current(settings.warehouse)
-    before = {} if published is None else published.run()
-    increment.sources(settings, before, versions.extractor(str(settings.bounds)))
+    return {} if published is None else published.run()
 
 
 def _known_tolerances() -> set[str]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from urllib.parse import quote
 
 from dicomhouse.errors import SourceLost, UsageError
@@ -25,17 +26,25 @@ class Source:
     folder: Path
 
     @classmethod
-    def parse(cls, text: str) -> Source:
+    def parse(cls, text: str, known: Mapping[str, str] = MappingProxyType({})) -> Source:
         """Read `PATH` or `NAME=PATH`; the name is the folder's unless one is given.
+
+        Args:
+            text: what was named.
+            known: the folders of the warehouse's sources by name.
 
         Raises:
             UsageError: there is no such folder.
+            SourceLost: there is none any more, of a source that the warehouse has.
         """
         name, equals, path = text.partition("=")
         if not equals or is_there(Path(text)):
             name, path = "", text
         folder = Path(path).expanduser()
         if not is_there(folder):
+            name = name or printable(folder.name)
+            if known.get(name) == str(folder.resolve()):
+                raise lost(name, folder)
             raise UsageError("no such folder: {path}. Give a folder of DICOM files.", path=path)
         if not folder.is_dir():
             raise UsageError("not a folder: {path}. Give the folder with the files.", path=path)
@@ -48,13 +57,26 @@ class Source:
         return cls(name, folder)
 
 
-def sources_of(texts: list[str]) -> list[Source]:
-    """The sources named on a command line.
+def lost(name: str, folder: str | Path) -> SourceLost:
+    """That the folder of a source which the warehouse has is gone."""
+    return SourceLost(
+        "source {source}: no folder {folder}. Is it mounted? Where it has moved: {source}=PATH. If "
+        "it is gone by intent: --forget {source}. The published warehouse is unchanged.",
+        source=name,
+        folder=folder,
+    )
+
+
+def sources_of(
+    texts: Sequence[str], known: Mapping[str, str] = MappingProxyType({})
+) -> list[Source]:
+    """The sources named on a command line, where the warehouse has those that are `known`.
 
     Raises:
         UsageError: a folder is missing, or two sources bear one name.
+        SourceLost: the folder of a known source is gone.
     """
-    sources = [Source.parse(text) for text in texts]
+    sources = [Source.parse(text, known) for text in texts]
     seen: dict[str, Path] = {}
     for source in sources:
         if source.name in seen:
