@@ -33,7 +33,7 @@ from dicomhouse.filesystem import Files, below, printable
 from dicomhouse.increment import Lists, Stored
 from dicomhouse.lake import generations
 from dicomhouse.lake.generations import Generation
-from dicomhouse.lake.jobs import carry_out
+from dicomhouse.lake.jobs import carry_out, writing_lake
 from dicomhouse.lake.layout import COLUMNS_PART
 from dicomhouse.lake.plan import Choice
 from dicomhouse.lake.records import PartRecord, remove, total
@@ -304,7 +304,7 @@ def _lists(
     work.is_whole = True
     if not run.reasons:
         return
-    with run.step("lay out"):
+    with run.step("lay out"), writing_lake():
         layout = increment.lay_out(lists, choice.uses(), parts, run.settings)
     work.kept, work.then, work.merged = layout.kept, layout.then, layout.merged
     work.n_lists += len(layout.first) + len(layout.then)
@@ -337,7 +337,8 @@ def other_contents(
             for future in [pool.submit(carry_out, path, run.extractor) for path in lists]:
                 checked(future.result)
         # Where no file has an element there is no file of the table but for this.
-        write_columns_parts(scratch.lake, [source.name for source in run.sources], set())
+        with writing_lake():
+            write_columns_parts(scratch.lake, [source.name for source in run.sources], set())
         now = list(scratch.lake.rglob("*.parquet"))
         columns = [path for path in now if path.name == COLUMNS_PART]
         before = _files_in_use(choice, parts, again.sources)
@@ -500,19 +501,21 @@ def finish_lake(run: Run, made: Sequence[PartRecord]) -> None:
 
     Raises:
         SourceLost: a source was unmounted while it was read.
+        StorageError: the lake cannot be written.
     """
     from dicomhouse.lake.parts import write_columns_parts
     from dicomhouse.lake.schema import IMAGE_LINEAGE
 
     for source in run.sources:
         still_there(source, run.places[source.name])
-    for part in made:
-        if part.name in run.work.merged:
-            remove(part, run.generation.folder)
     run.parts = [*run.work.kept, *(part for part in made if part.name not in run.work.merged)]
     seen = {column for part in run.parts for column in part.image_columns}
     names = list(_depends_on(run)["sources"])
-    write_columns_parts(run.generation.lake, names, seen - set(IMAGE_LINEAGE.names))
+    with writing_lake():
+        for part in made:
+            if part.name in run.work.merged:
+                remove(part, run.generation.folder)
+        write_columns_parts(run.generation.lake, names, seen - set(IMAGE_LINEAGE.names))
     _clean_up(run)
 
 
@@ -685,20 +688,15 @@ def workers(run: Run, lists: int, n_read: int) -> Iterator[Executor]:
 
 
 def checked(result: Callable[[], PartRecord]) -> PartRecord:
-    """The result of a batch, its failures told as errors of the run.
+    """The result of a batch, the end of its worker told as an error of the run.
 
     Raises:
-        StorageError: the lake cannot be written.
+        StorageError: as `carry_out`.
         ExtractionFailed: a worker ended, or met a bug.
         Interrupted: the run ends, and has ended its workers.
     """
     try:
         return result()
-    except OSError as error:
-        raise StorageError(
-            f"cannot write the lake: {error.strerror or type(error).__name__}. "
-            "Free space or rights, then build again; the published warehouse is unchanged."
-        ) from error
     except (BrokenProcessPool, CancelledError) as error:
         if is_given_up():
             raise Interrupted("the run ended before this batch was read.") from error
