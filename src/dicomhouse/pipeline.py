@@ -31,7 +31,7 @@ from dicomhouse import increment, versions
 from dicomhouse.errors import ExtractionFailed, Interrupted, SourceLost, StorageError, UsageError
 from dicomhouse.filesystem import Files, below, printable
 from dicomhouse.increment import Lists, Stored
-from dicomhouse.lake import generations
+from dicomhouse.lake import generations, keys
 from dicomhouse.lake.generations import Generation
 from dicomhouse.lake.jobs import carry_out, writing_lake
 from dicomhouse.lake.layout import COLUMNS_PART
@@ -86,6 +86,8 @@ class Run:
     generation: Generation
     say: Say
     run_id: str
+    file_id_key: str = field(default="", repr=False)
+    """What keeps others from aiming at ids of files: see `lake.keys`. It stands in no record."""
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     seconds: dict[str, float] = field(default_factory=dict)
     """By step, how long the run was at it and at nothing else: together, all of its time."""
@@ -110,7 +112,7 @@ class Run:
     @property
     def extractor(self) -> str:
         """What decides how a file is read."""
-        return versions.extractor(str(self.settings.bounds))
+        return versions.extractor(str(self.settings.bounds), self.file_id_key)
 
     @cached_property
     def before(self) -> dict[str, Any]:
@@ -147,6 +149,7 @@ def begin(settings: Settings, say: Say) -> Iterator[Run]:
         run_id = f"{generation.number:06d}-{uuid4().hex[:8]}"
         run = Run(settings, (), published, generation, say, run_id)
         try:
+            run.file_id_key = settings.file_id_key or keys.key_of(settings.warehouse)
             run.sources = increment.sources(settings, run.before, run.extractor)
             if settings.full_refresh:
                 generation.mark_as_refresh()
@@ -198,7 +201,8 @@ def check_sources(settings: Settings) -> None:
     """Raise what `increment.sources` would of the warehouse as it is now."""
     published = generations.current(settings.warehouse)
     before = {} if published is None else published.run()
-    increment.sources(settings, before, versions.extractor(str(settings.bounds)))
+    key = settings.file_id_key or keys.stored_key(settings.warehouse)
+    increment.sources(settings, before, versions.extractor(str(settings.bounds), key))
 
 
 def _known_tolerances() -> set[str]:
@@ -281,7 +285,7 @@ def _lists(
     run: Run, found: Iterable[tuple[str, Files]], parts: Sequence[Stored], choice: Choice
 ) -> Iterator[Path]:
     """Work lists, each as soon as it is known; the last of them when all files are found."""
-    lists = Lists(run.generation, run.run_id, run.settings, run.sources)
+    lists = Lists(run.generation, run.run_id, run.settings, run.sources, run.file_id_key)
     to_read = lists.to_read(
         (source, files)
         for source, there in found
@@ -330,7 +334,7 @@ def other_contents(
                 known.append((source, rest))
         scratch = run.generation.scratch
         generations.create(scratch)
-        again = Lists(scratch, run.run_id, run.settings, run.sources)
+        again = Lists(scratch, run.run_id, run.settings, run.sources, run.file_id_key)
         lists = list(again.to_read(known))
         run.say(f"verify: {again.n_read:,} files are read again")
         with workers(run, len(lists), again.n_read) as pool:

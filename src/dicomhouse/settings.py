@@ -11,6 +11,7 @@ from typing import Any
 from dicomhouse.dicom.bounds import Bounds
 from dicomhouse.errors import UsageError
 from dicomhouse.filesystem import is_there
+from dicomhouse.lake.keys import MOST_KEY_BYTES
 
 SERVED = "DICOMHOUSE_SERVED"
 """The variable in which a serving process tells its runs what they read and where they write."""
@@ -35,6 +36,18 @@ def default_bounds(environment: Mapping[str, str] = os.environ) -> Bounds:
         raise UsageError(
             f"DICOMHOUSE_BOUNDS takes NAME=NUMBER, separated by blanks; the names are {names}."
         ) from None
+
+
+def default_file_id_key(environment: Mapping[str, str] = os.environ) -> str:
+    """`DICOMHOUSE_FILE_ID_KEY`: of warehouses that have it, the same files have the same ids.
+
+    Raises:
+        UsageError: it is longer than a key can be.
+    """
+    key = environment.get("DICOMHOUSE_FILE_ID_KEY", "")
+    if len(key.encode()) > MOST_KEY_BYTES:
+        raise UsageError(f"DICOMHOUSE_FILE_ID_KEY can have {MOST_KEY_BYTES} bytes at most.")
+    return key
 
 
 def absolute_source(text: str, folder: Path) -> str:
@@ -73,6 +86,8 @@ class Settings:
 
     bounds: Bounds = field(default_factory=default_bounds)
     """What one file may cost a worker."""
+    file_id_key: str = field(default_factory=default_file_id_key, repr=False)
+    """A secret; empty for the warehouse's own."""
 
     def __post_init__(self) -> None:
         for name in ("jobs", "batch_files", "keep_generations"):
@@ -81,5 +96,6 @@ class Settings:
 
     def as_json(self) -> dict[str, Any]:
         plain = asdict(self)
+        del plain["file_id_key"]
         plain |= {"warehouse": str(self.warehouse), "tolerances": dict(self.tolerances)}
         return {**plain, "sources": list(self.sources), "forget": list(self.forget)}

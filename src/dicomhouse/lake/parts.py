@@ -107,10 +107,13 @@ class Part:
     other, and each begins row groups of its own.
     """
 
-    def __init__(self, lake: Path, name: str, source: str, run_id: str) -> None:
+    def __init__(
+        self, lake: Path, name: str, source: str, run_id: str, file_id_key: str = ""
+    ) -> None:
         self.lake = lake
         self.source = source
         self.run_id = run_id
+        self._file_id_key = file_id_key
         self.summary = PartSummary(name)
         self._writers: dict[Path, PartFile] = {}
         self._open: dict[Path, PartFile] = {}
@@ -119,7 +122,7 @@ class Part:
 
     def add(self, files: Sequence[FileFacts], headers: Headers) -> None:
         """Write the rows of some files, one entry a file in the order of `headers`."""
-        batch = _Batch(self.source, files, headers)
+        batch = _Batch(self.source, files, headers, self._file_id_key)
         self.summary.files += len(files)
         self.summary.images += int(batch.is_image.sum())
         self.summary.elements += len(batch.codes)
@@ -283,7 +286,9 @@ class _Batch:
     A row is the occurrence of an element; rows are numbered in the order of the files.
     """
 
-    def __init__(self, source: str, files: Sequence[FileFacts], headers: Headers) -> None:
+    def __init__(
+        self, source: str, files: Sequence[FileFacts], headers: Headers, file_id_key: str
+    ) -> None:
         if len(files) != len(headers):
             raise ValueError(f"{len(files)} files but headers of {len(headers)}")
         self.source = source
@@ -294,7 +299,9 @@ class _Batch:
         self.file_of = np.repeat(np.arange(len(files), dtype=np.int32), headers.counts)
         self.starts = np.cumsum(headers.counts, dtype=np.int32) - headers.counts
         self.is_image = np.array([h.status in ("ok", "truncated") for h in headers.files])
-        self.file_ids = np.array([keys.file_id(source, f.path) for f in files], dtype=np.int64)
+        self.file_ids = np.array(
+            [keys.file_id(source, f.path, file_id_key) for f in files], dtype=np.int64
+        )
         self._typed: dict[int, pa.Array] = {}
         self._set_kinds()
         self._set_order()
