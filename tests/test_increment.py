@@ -430,6 +430,11 @@ def test_warehouse_within_a_source_is_not_read(root: Path) -> None:
     assert "nothing changed" in told[-1]
 
 
+def test_name_that_readers_take_for_none_is_told(root: Path) -> None:
+    with pytest.raises(UsageError, match="no source can be named __HIVE"):
+        build_lake(Settings((f"__HIVE_DEFAULT_PARTITION__={root / 's'}",), root / "w"))
+
+
 def test_folder_that_is_named_twice_is_told(root: Path) -> None:
     with pytest.raises(UsageError, match="sources a and b are one folder"):
         build_lake(Settings((f"a={root / 's'}", f"b={root / 's'}"), root / "w"))

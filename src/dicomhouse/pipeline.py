@@ -34,7 +34,7 @@ from dicomhouse.increment import Lists, Stored
 from dicomhouse.lake import generations, keys
 from dicomhouse.lake.generations import Generation
 from dicomhouse.lake.jobs import carry_out, writing_lake
-from dicomhouse.lake.layout import COLUMNS_PART
+from dicomhouse.lake.layout import COLUMNS_PART, NULL_PARTITION
 from dicomhouse.lake.plan import Choice
 from dicomhouse.lake.records import PartRecord, remove, total
 from dicomhouse.processes import how_a_worker_ended, is_given_up, light_pool
@@ -183,6 +183,11 @@ def check_settings(settings: Settings) -> None:
                 f"{source.folder}. Name it once."
             )
         names[source.folder] = source.name
+        if source.name == NULL_PARTITION:
+            raise UsageError(
+                f"no source can be named {NULL_PARTITION}: readers of Parquet take it for no name. "
+                "Give another: NAME=PATH."
+            )
         if source.folder == settings.warehouse.resolve():
             raise UsageError(
                 f"{source.folder} cannot be both source and warehouse. Choose another --warehouse."
@@ -378,7 +383,11 @@ def _other_pixels(run: Run) -> list[tuple[str, str]]:
     if previous is None:
         return []
     folders = {source.name: source.folder for source in run.sources}
-    return other_pixels(previous, folders, run.settings.jobs)
+    settings = run.settings
+    others, n_unread = other_pixels(previous, folders, settings.jobs, settings.budget)
+    if n_unread:
+        run.say(f"verify: the pixels of {n_unread:,} repeated instances could not be compared")
+    return others
 
 
 def _digests_before(run: Run) -> Path | None:
@@ -549,7 +558,8 @@ def register(run: Run) -> None:
     with run.step("pixels"):
         folders = {name: Path(folder) for name, folder in _depends_on(run)["sources"].items()}
         kept = None if run.settings.full_refresh else _digests_before(run)
-        digest_repeated(run.generation.database, folders, kept, run.settings.jobs)
+        settings = run.settings
+        digest_repeated(run.generation.database, folders, kept, settings.jobs, settings.budget)
 
 
 def transform(run: Run) -> list[NodeResult]:

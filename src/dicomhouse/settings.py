@@ -6,13 +6,14 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from dicomhouse.dicom.bounds import Bounds
+from dicomhouse.dicom.bounds import Bounds, Budget
 from dicomhouse.errors import UsageError
 from dicomhouse.filesystem import is_there
 from dicomhouse.lake.keys import MOST_KEY_BYTES
 
+_Limits = TypeVar("_Limits", Bounds, Budget)
 SERVED = "DICOMHOUSE_SERVED"
 """The variable in which a serving process tells its runs what they read and where they write."""
 
@@ -28,13 +29,26 @@ def default_bounds(environment: Mapping[str, str] = os.environ) -> Bounds:
     Raises:
         UsageError: it names no bound, or gives no whole number above 0.
     """
-    told = environment.get("DICOMHOUSE_BOUNDS", "").split()
+    return _limits(Bounds, "DICOMHOUSE_BOUNDS", environment)
+
+
+def default_budget(environment: Mapping[str, str] = os.environ) -> Budget:
+    """What a run may spend: `DICOMHOUSE_BUDGET`, such as `pixel_bytes=1000000000`.
+
+    Raises:
+        UsageError: it names no limit, or gives no whole number above 0.
+    """
+    return _limits(Budget, "DICOMHOUSE_BUDGET", environment)
+
+
+def _limits(kind: type[_Limits], variable: str, environment: Mapping[str, str]) -> _Limits:
+    told = environment.get(variable, "").split()
     try:
-        return Bounds(**{name: int(number) for name, _, number in (t.partition("=") for t in told)})
+        return kind(**{name: int(number) for name, _, number in (t.partition("=") for t in told)})
     except (TypeError, ValueError):
-        names = ", ".join(field.name for field in fields(Bounds))
+        names = ", ".join(field.name for field in fields(kind))
         raise UsageError(
-            f"DICOMHOUSE_BOUNDS takes NAME=NUMBER, separated by blanks; the names are {names}."
+            f"{variable} takes NAME=NUMBER, separated by blanks; the names are {names}."
         ) from None
 
 
@@ -86,6 +100,8 @@ class Settings:
 
     bounds: Bounds = field(default_factory=default_bounds)
     """What one file may cost a worker."""
+    budget: Budget = field(default_factory=default_budget)
+    """What the run may spend where it compares pixels."""
     file_id_key: str = field(default_factory=default_file_id_key, repr=False)
     """A secret; empty for the warehouse's own."""
 
