@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from crash import crash
 from incremental import build_lake, lake_rows
 from test_build import assert_equal_warehouses
 
+import dicomhouse
 from dicomhouse import pipeline
 from dicomhouse.errors import SourceLost, StorageError
 from dicomhouse.filesystem import open_file
@@ -353,3 +355,20 @@ def test_killed_builds_end_where_a_clean_build_does(tmp_path: Path) -> None:
                  say=lambda line: None)  # fmt: skip
     assert ends["killed at a step"] == 2
     assert ends["reader"] > 0
+
+
+def test_sizes_whose_sum_is_no_bigint_are_added_up(
+    source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As sparse files have them: three of a patient, of 4 EiB each."""
+    real = extract._facts
+    monkeypatch.setattr(extract, "_facts", lambda *words: replace(real(*words), size_bytes=1 << 62))
+    for number in (2, 3):
+        write_image(source / "p0" / str(number), PatientID="P0", InstanceNumber=number)
+    pipeline.build_direct(Settings((str(source),), source.parent / "w"), lambda line: None)
+    with dicomhouse.open(source.parent / "w") as warehouse:
+        for table in ("patients", "studies", "series"):
+            largest = warehouse.sql(f"select max(size_bytes)::varchar as size from {table}")
+            assert largest["size"].to_list() == [str(3 << 62)]
+    done = run_cli("sql", "--report", "overview", "--warehouse", str(source.parent / "w"))
+    assert "8.0 EiB or more" in done.stdout, done.stderr
