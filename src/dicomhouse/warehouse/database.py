@@ -324,15 +324,15 @@ def query(
         raise QueryError(f"DuckDB: {error}") from error
     try:
         return _told_apart(relation.to_arrow_table())
-    except (duckdb.DataError, duckdb.InvalidInputException) as error:
+    except (duckdb.OutOfMemoryException, duckdb.IOException) as error:
+        raise QueryError(f"DuckDB: {error}") from error
+    except duckdb.Error as error:
         kind, _, words = str(error).partition(":")
         _, _, place = words.partition("\n\nLINE ")
         raise QueryError(
             f"DuckDB: {kind} in the rows; its words may hold a value of theirs and are left out."
             + (f"\n\nLINE {place}" if place else "")
         ) from None
-    except duckdb.Error as error:
-        raise QueryError(f"DuckDB: {error}") from error
 
 
 def _told_apart(rows: pa.Table) -> pa.Table:
