@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import shutil
 import subprocess
@@ -12,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 from conftest import run_cli
 from crash import crash
@@ -27,7 +29,7 @@ from dicomhouse.lake.generations import Generation, at_work, building, current, 
 from dicomhouse.lake.orders import Batch
 from dicomhouse.settings import Settings
 from dicomhouse.testing import build_cohort, write_image
-from dicomhouse.warehouse import database
+from dicomhouse.warehouse import database, models
 from dicomhouse.warehouse.pixels import other_pixels
 
 
@@ -355,6 +357,34 @@ def test_killed_builds_end_where_a_clean_build_does(tmp_path: Path) -> None:
                  say=lambda line: None)  # fmt: skip
     assert ends["killed at a step"] == 2
     assert ends["reader"] > 0
+
+
+def test_full_disk_under_the_models_is_told_as_such(
+    source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(connection: Any, node: Any) -> str:
+        raise duckdb.TransactionException("Failed to commit: Cannot open file: No space left")
+
+    monkeypatch.setattr(models, "_carried_out", full)
+    with pytest.raises(StorageError, match="Is the disk full"):
+        pipeline.build_direct(Settings((str(source),), source.parent / "w"), lambda line: None)
+
+
+@pytest.mark.parametrize("refused", [errno.ENOLCK, errno.EOPNOTSUPP])
+def test_file_system_without_locks_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: int
+) -> None:
+    with building(tmp_path) as generation:
+        (generation.parts / "part-1.json").touch()
+    generations.publish(tmp_path, generation, {"format": 1})
+
+    def refuse(file: Any, how: int) -> None:
+        raise OSError(refused, os.strerror(refused))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    for need in (building(tmp_path).__enter__, lambda: generations.acquire(tmp_path)):
+        with pytest.raises(StorageError, match=f"has no locks.*{os.strerror(refused)}"):
+            need()
 
 
 def test_sizes_whose_sum_is_no_bigint_are_added_up(

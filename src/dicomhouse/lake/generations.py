@@ -19,7 +19,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from dicomhouse.errors import (
     StorageError,
@@ -37,6 +37,7 @@ _REMOVED = ".removed-"
 _REFRESH = ".refresh"
 _NUMBER = re.compile(r"[0-9]{6,}")
 _LAST_WORDS_SECONDS = 10
+_NO_LOCKS = frozenset({errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL})
 _LINKS = {name: f"current/{name}" for name in ("lake", "warehouse.duckdb", "report")}
 
 
@@ -95,12 +96,30 @@ class Generation:
         return record
 
 
+def _lock(file: IO[bytes] | IO[str], how: int) -> None:
+    """Lock a file of the warehouse's, or raise at once.
+
+    Raises:
+        OSError: another process holds it.
+        StorageError: the file system knows no locks.
+    """
+    try:
+        fcntl.flock(file, how | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+        raise StorageError(
+            f"the file system of {file.name} has no locks, which keep builds and readers apart: "
+            f"{error.strerror}. Choose a folder of another one for the warehouse."
+        ) from None
+
+
 class ReadLock:
     """A shared lock on a generation, held until closed or the process ends."""
 
     def __init__(self, generation: Generation) -> None:
         self._file = (generation.folder / ".lock").open("rb")
-        fcntl.flock(self._file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        _lock(self._file, fcntl.LOCK_SH)
 
     def close(self) -> None:
         self._file.close()
@@ -289,7 +308,7 @@ def give_up(generation: Generation) -> None:
     with (generation.folder / ".lock").open("a") as lock:
         while True:
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _lock(lock, fcntl.LOCK_EX)
                 break
             except OSError as error:
                 if time.monotonic() > deadline:
@@ -323,7 +342,7 @@ def _remove(generation: Generation) -> None:
 
 def _lock_for_building(lock: FileIO, warehouse: Path) -> None:
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _lock(lock, fcntl.LOCK_EX)
     except OSError as error:
         if error.errno not in (errno.EAGAIN, errno.EACCES):
             raise
@@ -379,7 +398,7 @@ def prune(warehouse: Path, keep: int) -> None:
     for generation in published(warehouse)[:-keep]:
         with (generation.folder / ".lock").open("rb") as lock:
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _lock(lock, fcntl.LOCK_EX)
             except OSError:
                 continue
             _remove(generation)

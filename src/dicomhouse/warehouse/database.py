@@ -31,6 +31,8 @@ _READS = {
     duckdb.StatementType.EXPLAIN,
     duckdb.StatementType.RELATION,
 }
+STORAGE_ERRORS = (duckdb.IOException, duckdb.OutOfMemoryException, duckdb.TransactionException)
+"""What DuckDB raises where a disk or the memory is full; the last where a commit cannot write."""
 FilesOfPart = tuple[list[Files], dict[str, list[str]]]
 """Its files, and by folder the names of those that were not read in full."""
 _ANALYZE = re.compile(r"\banalyze\b", re.IGNORECASE)
@@ -170,9 +172,7 @@ def writing(database: Path) -> Iterator[None]:
     """
     try:
         yield
-    except (
-        duckdb.IOException, duckdb.OutOfMemoryException, duckdb.TransactionException
-    ) as error:  # fmt: skip
+    except STORAGE_ERRORS as error:
         raise StorageError(
             f"cannot write {database.name}: {type(error).__name__}. Is the disk full?"
         ) from error
