@@ -426,6 +426,10 @@ def write_multiframe(folder: Path) -> None:
             ImageType=["ORIGINAL", "PRIMARY", "M", "MOSAIC"],
         )  # fmt: skip
     write_image(folder / "claim" / "1.dcm", PatientID="claim", NumberOfFrames=2_000_000_000)
+    write_image(
+        folder / "very many" / "1.dcm", PatientID="very many", NumberOfFrames=70_000,
+        Rows=1, Columns=1, BitsAllocated=8, BitsStored=8, HighBit=7, PixelData=bytes(70_000),
+    )  # fmt: skip
 
 
 Results = dict[tuple[str, str], dict[str, Any]]
@@ -602,6 +606,7 @@ def test_frames_of_enhanced_objects_pass_the_same_checks(series: Warehouse) -> N
         "nuclear": set(),
         "mosaic": set(),
         "claim": set(),
+        "very many": set(),
     }
     assert results["gap", "missing_slices"]["message"] == (
         "2 slices missing between 1.dcm frame 3 and 1.dcm frame 4: "
@@ -638,6 +643,17 @@ def test_frames_have_positions_by_their_source(series: Warehouse) -> None:
         from frames f join images i using (source, file_id) where i.PatientID = 'claim'
     """).to_dicts()  # fmt: skip
     assert claimed["is_bounded"] and claimed["n"] > 1
+
+
+def test_frames_beyond_the_bound_are_told(series: Warehouse) -> None:
+    (found,) = series.sql("""
+        select severity, measured, message from findings where rule = 'frames_not_listed'
+    """).to_dicts()  # fmt: skip
+    assert found == {
+        "severity": "I",
+        "measured": 70_000,
+        "message": "NumberOfFrames is 70000; the table frames has the first 65536",
+    }
 
 
 def test_extreme_numbers_stop_nothing(series: Warehouse) -> None:
