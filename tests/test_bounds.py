@@ -17,7 +17,7 @@ import pytest
 from pydicom.uid import ExplicitVRLittleEndian
 from test_reader import encode, raw_file, read, top
 
-from dicomhouse.dicom.bounds import Bounds
+from dicomhouse.dicom.bounds import Bounds, Budget
 from dicomhouse.dicom.elements import Headers
 from dicomhouse.dicom.walk import Walker
 from dicomhouse.errors import StorageError, UsageError
@@ -26,7 +26,7 @@ from dicomhouse.lake.extract import extract_batch
 from dicomhouse.lake.generations import Generation, create
 from dicomhouse.lake.jobs import carry_out
 from dicomhouse.lake.orders import Batch
-from dicomhouse.settings import Settings, default_bounds
+from dicomhouse.settings import Settings, default_bounds, default_budget, default_file_id_key
 from dicomhouse.testing import build_cohort, write_image
 from dicomhouse.testing.hostile import hostile_files
 from dicomhouse.testing.raw import part10, raw_element
@@ -144,6 +144,19 @@ def test_bounds_come_from_the_environment_and_reach_the_worker(tmp_path: Path) -
 def test_bounds_that_are_none_are_wrong_usage(told: str) -> None:
     with pytest.raises(UsageError, match="max_header_bytes"):
         default_bounds({"DICOMHOUSE_BOUNDS": told})
+
+
+def test_budget_and_key_come_from_the_environment_and_the_key_stays_out_of_records(
+    tmp_path: Path,
+) -> None:
+    assert default_budget({"DICOMHOUSE_BUDGET": "pixel_bytes=5"}) == Budget(pixel_bytes=5)
+    with pytest.raises(UsageError, match="pixel_bytes, pixel_seconds"):
+        default_budget({"DICOMHOUSE_BUDGET": "pixel_seconds=soon"})
+    for key in ("x" * 65, "\udcff"):
+        with pytest.raises(UsageError, match="64 characters at most"):
+            default_file_id_key({"DICOMHOUSE_FILE_ID_KEY": key})
+    settings = Settings(("a",), tmp_path, file_id_key="secret")
+    assert "secret" not in repr(settings) + str(settings.as_json())
 
 
 def test_batch_written_in_pieces_holds_the_same(

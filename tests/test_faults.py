@@ -22,6 +22,7 @@ from test_build import assert_equal_warehouses
 
 import dicomhouse
 from dicomhouse import pipeline
+from dicomhouse.dicom.bounds import Budget
 from dicomhouse.errors import SourceLost, StorageError
 from dicomhouse.filesystem import open_file
 from dicomhouse.lake import extract, generations, records
@@ -192,7 +193,7 @@ def test_damaged_database_is_told_and_its_generation_can_be_removed(tmp_path: Pa
     with pytest.raises(StorageError, match=r"cannot read .*damaged\.duckdb"):
         database.register(good, *words, damaged)
     with pytest.raises(StorageError, match=r"cannot read .*damaged\.duckdb"):
-        other_pixels(damaged, {}, 1)
+        other_pixels(damaged, {}, 1, Budget())
 
 
 def test_dbt_project_that_is_not_there_is_told(source: Path) -> None:

@@ -600,6 +600,8 @@ def test_key_of_a_killed_run_is_taken_over(tmp_path: Path) -> None:
     (tmp_path / ".file-id-key.new").write_text("cut")
     key = keys.key_of(tmp_path)
     assert (len(key), keys.key_of(tmp_path)) == (32, key)
+    (tmp_path / ".file-id-key").write_bytes(b"\xff" * 32)
+    assert keys.stored_key(tmp_path) == ""
     (tmp_path / ".file-id-key").unlink()
     (tmp_path / "elsewhere").write_text("known")
     (tmp_path / ".file-id-key").symlink_to(tmp_path / "elsewhere")

@@ -17,6 +17,7 @@ from conftest import PYDICOM_DATA
 
 from dicomhouse import pipeline
 from dicomhouse.cache import NotOurs, cache_folder, open_own, own_folder
+from dicomhouse.dicom.bounds import Budget
 from dicomhouse.errors import ModelsFailed
 from dicomhouse.resources import resource
 from dicomhouse.settings import Settings
@@ -55,7 +56,8 @@ class TestAgainstDbt:
         told = {**pipeline.record(run), "finished_at": None}
         words = (run.generation.lake, run.settings.tolerances, {}, told, None)
         database.register(path, *words, template)
-        digest_repeated(path, {source.name: source.folder for source in run.sources}, None, 2)
+        folders = {source.name: source.folder for source in run.sources}
+        digest_repeated(path, folders, None, 2, Budget())
         return path
 
     @staticmethod

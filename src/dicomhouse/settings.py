@@ -11,7 +11,6 @@ from typing import Any, TypeVar
 from dicomhouse.dicom.bounds import Bounds, Budget
 from dicomhouse.errors import UsageError
 from dicomhouse.filesystem import is_there
-from dicomhouse.lake.keys import MOST_KEY_BYTES
 
 _Limits = TypeVar("_Limits", Bounds, Budget)
 SERVED = "DICOMHOUSE_SERVED"
@@ -56,11 +55,17 @@ def default_file_id_key(environment: Mapping[str, str] = os.environ) -> str:
     """`DICOMHOUSE_FILE_ID_KEY`: of warehouses that have it, the same files have the same ids.
 
     Raises:
-        UsageError: it is longer than a key can be.
+        UsageError: it cannot be a key.
     """
     key = environment.get("DICOMHOUSE_FILE_ID_KEY", "")
-    if len(key.encode()) > MOST_KEY_BYTES:
-        raise UsageError(f"DICOMHOUSE_FILE_ID_KEY can have {MOST_KEY_BYTES} bytes at most.")
+    if not key:
+        return ""
+    from dicomhouse.lake.keys import MOST_KEY_BYTES, is_key
+
+    if not is_key(key):
+        raise UsageError(
+            f"DICOMHOUSE_FILE_ID_KEY can have {MOST_KEY_BYTES} characters at most, all of ASCII."
+        )
     return key
 
 

@@ -20,12 +20,18 @@ def file_id(source: str, path: str, key: str = "") -> int:
     return int.from_bytes(digest, "little") >> 1
 
 
+def is_key(text: str) -> bool:
+    """Whether file ids can be made with it."""
+    return text.isascii() and len(text) <= MOST_KEY_BYTES
+
+
 def stored_key(warehouse: Path) -> str:
-    """The key that a warehouse's file ids are made with; empty where it has none."""
+    """The key of a warehouse's file ids; empty where it has none, or a damaged one."""
     with suppress(OSError):
         descriptor = os.open(warehouse / _KEY, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         with os.fdopen(descriptor, "rb") as file:
-            return file.read(MOST_KEY_BYTES).decode("ascii", "replace")[:MOST_KEY_BYTES]
+            text = file.read(MOST_KEY_BYTES + 1).decode("ascii", "replace")
+            return text if is_key(text) else ""
     return ""
 
 
