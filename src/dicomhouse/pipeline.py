@@ -467,7 +467,9 @@ def _reasons(run: Run, tried_again: int) -> list[str]:
         return ["nothing was published yet"]
     told = []
     if before.get("extractor") != after["extractor"]:
-        told.append("this dicomhouse reads files differently: every file is read again")
+        told.append(
+            "another reader, other bounds or another key of file ids: every file is read again"
+        )
     elif run.settings.full_refresh:
         told.append("full refresh")
     counts = {**{what: run.drift[what] for what in _DRIFT}, "tried again": tried_again,
