@@ -80,7 +80,7 @@ def test_pipe_is_opened_without_waiting_and_found_out(tmp_path: Path) -> None:
             open_file(tmp_path / name)
     with pytest.raises(UsageError, match="no file any more"):
         file_elements(tmp_path / "pipe")
-    assert pixels._digest(tmp_path / "pipe", math.inf) == (
+    assert pixels._digest(tmp_path / "pipe", 0, math.inf) == (
         None,
         "file_unreadable: no file any more",
     )

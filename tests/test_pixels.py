@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import replace
 from hashlib import blake2b
@@ -66,7 +67,7 @@ def test_only_files_that_changed_are_digested_again(
     settings = Settings((str(tmp_path / "in"),), tmp_path / "warehouse")
     read: list[str] = []
 
-    def digested(path: Path, deadline: float) -> tuple[str, None]:
+    def digested(path: Path, size: int, deadline: float) -> tuple[str, None]:
         read.append(path.name)
         with path.open("rb") as stream:
             return pixel_digest(stream, deadline), None
@@ -200,6 +201,15 @@ def test_repeated_instance_of_a_time_that_no_table_holds_is_compared(
     build_direct(settings, lambda line: None)
     with dicomhouse.open(tmp_path / "warehouse") as warehouse:
         assert warehouse.sql("select modified_at from files")["modified_at"].to_list() == [None] * 3
+
+
+def test_file_that_grew_meanwhile_is_not_digested(tmp_path: Path) -> None:
+    path = write_image(tmp_path / "1", PixelData=PIXELS)
+    size = path.stat().st_size
+    assert pixels._digest(path, size, math.inf) == (digest(path.read_bytes()), None)
+    os.truncate(path, 1 << 40)
+    found, reason = pixels._digest(path, size, math.inf)
+    assert found is None and str(reason).startswith("file_changed")
 
 
 def test_copies_with_a_value_that_was_not_read_are_not_called_identical(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 select
     files.source,
     files.path,
+    digests.size_bytes,
     digests.digest as digest_before,
     (
         sum(digests.size_bytes::hugeint) over (

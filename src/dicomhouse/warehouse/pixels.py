@@ -92,23 +92,27 @@ def _with_digests(
             return None, "over_budget: of bytes to read pixels"
         if time.monotonic() > deadline:
             return None, "over_budget: of time to read pixels"
-        return _digest(folders[file["source"]] / os_path(file["path"]), deadline)
+        path = folders[file["source"]] / os_path(file["path"])
+        return _digest(path, file["size_bytes"], deadline)
 
     with ThreadPoolExecutor(threads) as pool:
-        rows = files.select(["source", "path", "bytes_so_far"]).to_pylist()
+        rows = files.select(["source", "path", "size_bytes", "bytes_so_far"]).to_pylist()
         told = list(pool.map(digest, rows))
     for place, name in enumerate(("digest", "reason")):
         files = files.append_column(name, pa.array([one[place] for one in told], pa.string()))
     return files
 
 
-def _digest(path: Path, deadline: float) -> tuple[str | None, str | None]:
-    """The digest of a file's pixel data, or why there is none."""
+def _digest(path: Path, size: int, deadline: float) -> tuple[str | None, str | None]:
+    """The digest of the pixel data of a file that had a size, or why there is none."""
     from dicomhouse.dicom.metered import Exceeded
     from dicomhouse.dicom.pixels import pixel_digest
 
     try:
-        with BufferedReader(open_file(path)[0]) as stream:
+        file, status = open_file(path)
+        with BufferedReader(file) as stream:
+            if status.st_size != size:
+                return None, "file_changed: since its header was read; build again"
             return pixel_digest(stream, deadline), None
     except OSError as error:
         return None, f"file_unreadable: {error.strerror or type(error).__name__}"
