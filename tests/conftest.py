@@ -22,6 +22,8 @@ from dicomhouse.pipeline import build_direct
 from dicomhouse.reader import Warehouse
 from dicomhouse.settings import Settings
 
+os.environ["DICOMHOUSE_FILE_ID_KEY"] = "of the tests"  # else no two warehouses would be equal
+
 PYDICOM_DATA = Path(pydicom.__file__).parent / "data"
 EVERYTHING = "test_"
 SLOW = {

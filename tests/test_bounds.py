@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import io
 import json
+import resource
 import subprocess
 import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import polars as pl
@@ -13,14 +17,16 @@ import pytest
 from pydicom.uid import ExplicitVRLittleEndian
 from test_reader import encode, raw_file, read, top
 
-from dicomhouse.dicom.bounds import Bounds
+from dicomhouse.dicom.bounds import Bounds, Budget
 from dicomhouse.dicom.elements import Headers
 from dicomhouse.dicom.walk import Walker
-from dicomhouse.errors import UsageError
-from dicomhouse.lake import extract
+from dicomhouse.errors import StorageError, UsageError
+from dicomhouse.lake import extract, parts
 from dicomhouse.lake.extract import extract_batch
+from dicomhouse.lake.generations import Generation, create
+from dicomhouse.lake.jobs import carry_out
 from dicomhouse.lake.orders import Batch
-from dicomhouse.settings import Settings, default_bounds
+from dicomhouse.settings import Settings, default_bounds, default_budget, default_file_id_key
 from dicomhouse.testing import build_cohort, write_image
 from dicomhouse.testing.hostile import hostile_files
 from dicomhouse.testing.raw import part10, raw_element
@@ -140,6 +146,19 @@ def test_bounds_that_are_none_are_wrong_usage(told: str) -> None:
         default_bounds({"DICOMHOUSE_BOUNDS": told})
 
 
+def test_budget_and_key_come_from_the_environment_and_the_key_stays_out_of_records(
+    tmp_path: Path,
+) -> None:
+    assert default_budget({"DICOMHOUSE_BUDGET": "pixel_bytes=5"}) == Budget(pixel_bytes=5)
+    with pytest.raises(UsageError, match="pixel_bytes, pixel_seconds"):
+        default_budget({"DICOMHOUSE_BUDGET": "pixel_seconds=soon"})
+    for key in ("x" * 65, "\udcff"):
+        with pytest.raises(UsageError, match="64 characters at most"):
+            default_file_id_key({"DICOMHOUSE_FILE_ID_KEY": key})
+    settings = Settings(("a",), tmp_path, file_id_key="secret")
+    assert "secret" not in repr(settings) + str(settings.as_json())
+
+
 def test_batch_written_in_pieces_holds_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -148,18 +167,59 @@ def test_batch_written_in_pieces_holds_the_same(
     paths = sorted(path for path in (tmp_path / "in").rglob("*") if path.is_file())
     folders = [(str(path.parent.relative_to(tmp_path)), path.name) for path in paths]
     lakes = []
-    for most in (extract._MOST_ROWS, 1000):
+    for most, most_open in ((extract._MOST_ROWS, parts._MOST_OPEN), (1000, 1)):
         monkeypatch.setattr(extract, "_MOST_ROWS", most)
+        monkeypatch.setattr(parts, "_MOST_OPEN", most_open)
         folder = tmp_path / str(most)
         summary = extract_batch(Batch("p", "s", "run", str(tmp_path), folders), folder / "lake")
         assert (summary.files, summary.images) == (len(paths), len(paths) - 1)
         lakes.append(folder / "lake")
     for table in ("files", "images", "elements"):
-        parts = [sorted(lake.glob(f"{table}/**/*.parquet")) for lake in lakes]
-        assert [p.relative_to(lakes[0]) for p in parts[0]] == [
-            p.relative_to(lakes[1]) for p in parts[1]
+        files = [sorted(lake.glob(f"{table}/**/*.parquet")) for lake in lakes]
+        assert [p.relative_to(lakes[0]) for p in files[0]] == [
+            p.relative_to(lakes[1]) for p in files[1]
         ]
-        for one, other in zip(*parts, strict=True):
+        for one, other in zip(*files, strict=True):
             key = ["path", "file_id"] + (["item"] if table == "elements" else [])
             whole, pieces = (pl.read_parquet(part).sort(key) for part in (one, other))
             assert whole.equals(pieces.select(whole.columns))
+    assert not list(lakes[1].rglob("*.tmp"))
+
+
+def test_batch_of_many_modalities_opens_few_files(tmp_path: Path) -> None:
+    names = [f"{number:03d}" for number in range(80)]
+    for name in names:
+        write_image(tmp_path / name, Modality=f"M{name}")
+    batch = Batch("p", "s", "run", str(tmp_path), [("", "/".join(names))])
+    with few_descriptors(40):
+        assert extract_batch(batch, tmp_path / "lake").images == 80
+    assert len(list((tmp_path / "lake" / "elements" / "source=s").iterdir())) == 80
+
+
+def test_lake_that_cannot_be_written_is_told_without_a_modality(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generation = Generation(tmp_path / "000001")
+    create(generation)
+    names = ["1", "2", "3"]
+    for name in names:
+        write_image(tmp_path / name, Modality=f"SECRET {name}")
+    batch = Batch("p", "s", "run", str(tmp_path), [("", "/".join(names))])
+    work = batch.save(generation.work / "extract")
+    monkeypatch.setattr(parts, "_MOST_OPEN", 99)
+    with few_descriptors(6), pytest.raises(StorageError, match="Too many open files") as failed:
+        carry_out(work, "extractor")
+    told = "".join(traceback.format_exception(failed.value))
+    assert "SECRET" not in told
+
+
+@contextmanager
+def few_descriptors(more: int) -> Iterator[None]:
+    """Let this process open only some files more than it has open now."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    there = sum(1 for _ in Path("/proc/self/fd").iterdir())
+    resource.setrlimit(resource.RLIMIT_NOFILE, (there + more, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)

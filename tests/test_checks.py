@@ -223,6 +223,9 @@ case("instance copied", copied, duplicate_instance_identical="I")
 case("instance changed", images(
     {"SOPInstanceUID": "1.2.3.18"}, {}, {}, {}, {"SOPInstanceUID": "1.2.3.18"}
 ), duplicate_instance_conflict="E")  # fmt: skip
+case("instance of a value too long to be read", images(
+    *[{"InstanceNumber": 1, "EncapsulatedDocument": bytes(17 << 20)}] * 2
+), duplicate_instance_not_compared="W", element_invalid="W")  # fmt: skip
 
 
 def in_two_folders(folder: Path) -> None:
@@ -399,7 +402,8 @@ def test_a_finding_of_two_values_counts_the_images_of_each(warehouse: Warehouse)
         where rule = 'series_attribute_inconsistent' and offenders[1] like 'two and none/%'
     """).to_dicts()  # fmt: skip
     assert row["message"] == "SeriesDescription has 2 values (2, 1 images)"
-    assert row["offenders"] == [f"two and none/{n}.dcm" for n in (1, 2, 3)]
+    assert row["offenders"][:2] == [f"two and none/{n}.dcm" for n in (1, 2)]
+    assert row["offenders"][2:] in (["two and none/3.dcm"], ["two and none/4.dcm"])
 
 
 def test_a_finding_of_an_absent_attribute_names_a_file_that_lacks_it(warehouse: Warehouse) -> None:

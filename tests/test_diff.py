@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,11 @@ from conftest import PYDICOM_DATA, run_cli
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 
+from dicomhouse.diff import file_elements
+from dicomhouse.errors import UsageError
 from dicomhouse.pipeline import build_direct
 from dicomhouse.settings import Settings
-from dicomhouse.testing import write_image
+from dicomhouse.testing import dataset_bytes, write_image
 
 OWN_UIDS = ["--ignore", "SOPInstanceUID", "--ignore", "MediaStorageSOPInstanceUID"]
 
@@ -183,3 +186,15 @@ def test_terminal_never_obeys_a_value(warehouse: Path, tmp_path: Path) -> None:
     done = run_cli("diff", "1.2.1", str(plain), "--warehouse", str(warehouse))
     assert r"a\x1b[31mb" in done.stdout
     assert "\x1b" not in done.stdout
+
+
+def test_pixels_without_end_are_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = dataset_bytes()
+    at = content.rindex(b"OW\0\0") + 4
+    (tmp_path / "1").write_bytes(content[:at] + b"\xf0\xff\xff\xff" + content[at + 4 :])
+    os.truncate(tmp_path / "1", 1 << 40)
+    monkeypatch.setenv("DICOMHOUSE_BUDGET", "pixel_seconds=1")
+    with pytest.raises(UsageError, match="not read within 1 s"):
+        file_elements(tmp_path / "1")

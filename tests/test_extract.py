@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import os
 from io import FileIO
 from pathlib import Path
@@ -79,7 +80,10 @@ def test_pipe_is_opened_without_waiting_and_found_out(tmp_path: Path) -> None:
             open_file(tmp_path / name)
     with pytest.raises(UsageError, match="no file any more"):
         file_elements(tmp_path / "pipe")
-    assert pixels._digest(tmp_path / "pipe") is None
+    assert pixels._digest(tmp_path / "pipe", 0, math.inf) == (
+        None,
+        "file_unreadable: no file any more",
+    )
 
 
 def test_file_is_told_as_it_was_opened_whatever_stands_there_now(tmp_path: Path) -> None:

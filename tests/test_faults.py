@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 from conftest import run_cli
 from crash import crash
 from incremental import build_lake, lake_rows
 from test_build import assert_equal_warehouses
 
+import dicomhouse
 from dicomhouse import pipeline
+from dicomhouse.dicom.bounds import Budget
 from dicomhouse.errors import SourceLost, StorageError
 from dicomhouse.filesystem import open_file
 from dicomhouse.lake import extract, generations, records
@@ -25,7 +30,7 @@ from dicomhouse.lake.generations import Generation, at_work, building, current, 
 from dicomhouse.lake.orders import Batch
 from dicomhouse.settings import Settings
 from dicomhouse.testing import build_cohort, write_image
-from dicomhouse.warehouse import database
+from dicomhouse.warehouse import database, models
 from dicomhouse.warehouse.pixels import other_pixels
 
 
@@ -188,7 +193,7 @@ def test_damaged_database_is_told_and_its_generation_can_be_removed(tmp_path: Pa
     with pytest.raises(StorageError, match=r"cannot read .*damaged\.duckdb"):
         database.register(good, *words, damaged)
     with pytest.raises(StorageError, match=r"cannot read .*damaged\.duckdb"):
-        other_pixels(damaged, {}, 1)
+        other_pixels(damaged, {}, 1, Budget())
 
 
 def test_dbt_project_that_is_not_there_is_told(source: Path) -> None:
@@ -353,3 +358,48 @@ def test_killed_builds_end_where_a_clean_build_does(tmp_path: Path) -> None:
                  say=lambda line: None)  # fmt: skip
     assert ends["killed at a step"] == 2
     assert ends["reader"] > 0
+
+
+def test_full_disk_under_the_models_is_told_as_such(
+    source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(connection: Any, node: Any) -> str:
+        raise duckdb.TransactionException("Failed to commit: Cannot open file: No space left")
+
+    monkeypatch.setattr(models, "_carried_out", full)
+    with pytest.raises(StorageError, match="Is the disk full"):
+        pipeline.build_direct(Settings((str(source),), source.parent / "w"), lambda line: None)
+
+
+@pytest.mark.parametrize("refused", [errno.ENOLCK, errno.EOPNOTSUPP])
+def test_file_system_without_locks_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: int
+) -> None:
+    with building(tmp_path) as generation:
+        (generation.parts / "part-1.json").touch()
+    generations.publish(tmp_path, generation, {"format": 1})
+
+    def refuse(file: Any, how: int) -> None:
+        raise OSError(refused, os.strerror(refused))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    for need in (building(tmp_path).__enter__, lambda: generations.acquire(tmp_path)):
+        with pytest.raises(StorageError, match=f"has no locks.*{os.strerror(refused)}"):
+            need()
+
+
+def test_sizes_whose_sum_is_no_bigint_are_added_up(
+    source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As sparse files have them: three of a patient, of 4 EiB each."""
+    real = extract._facts
+    monkeypatch.setattr(extract, "_facts", lambda *words: replace(real(*words), size_bytes=1 << 62))
+    for number in (2, 3):
+        write_image(source / "p0" / str(number), PatientID="P0", InstanceNumber=number)
+    pipeline.build_direct(Settings((str(source),), source.parent / "w"), lambda line: None)
+    with dicomhouse.open(source.parent / "w") as warehouse:
+        for table in ("patients", "studies", "series"):
+            largest = warehouse.sql(f"select max(size_bytes)::varchar as size from {table}")
+            assert largest["size"].to_list() == [str(3 << 62)]
+    done = run_cli("sql", "--report", "overview", "--warehouse", str(source.parent / "w"))
+    assert "8.0 EiB or more" in done.stdout, done.stderr

@@ -14,6 +14,7 @@ from pydicom.dataelem import DataElement
 from pydicom.sequence import Sequence as Items
 from pydicom.uid import (
     BasicTextSRStorage,
+    ImplicitVRLittleEndian,
     MultiFrameTrueColorSecondaryCaptureImageStorage,
     NuclearMedicineImageStorage,
     OphthalmicTomographyImageStorage,
@@ -425,6 +426,10 @@ def write_multiframe(folder: Path) -> None:
             ImageType=["ORIGINAL", "PRIMARY", "M", "MOSAIC"],
         )  # fmt: skip
     write_image(folder / "claim" / "1.dcm", PatientID="claim", NumberOfFrames=2_000_000_000)
+    write_image(
+        folder / "very many" / "1.dcm", PatientID="very many", NumberOfFrames=70_000,
+        Rows=1, Columns=1, BitsAllocated=8, BitsStored=8, HighBit=7, PixelData=bytes(70_000),
+    )  # fmt: skip
 
 
 Results = dict[tuple[str, str], dict[str, Any]]
@@ -601,6 +606,7 @@ def test_frames_of_enhanced_objects_pass_the_same_checks(series: Warehouse) -> N
         "nuclear": set(),
         "mosaic": set(),
         "claim": set(),
+        "very many": set(),
     }
     assert results["gap", "missing_slices"]["message"] == (
         "2 slices missing between 1.dcm frame 3 and 1.dcm frame 4: "
@@ -617,7 +623,10 @@ def test_frames_of_enhanced_objects_pass_the_same_checks(series: Warehouse) -> N
 
 def test_frames_have_positions_by_their_source(series: Warehouse) -> None:
     rows = series.sql("""
-        select i.PatientID, geometry_source, list(f.ImagePositionPatient[3] order by frame) as z
+        select
+            i.PatientID,
+            geometry_source,
+            list(f.ImagePositionPatient[3] order by f.path, frame) as z
         from frames f join images i using (source, file_id)
         where source = 'multiframe' and PatientID in ('gap', 'dose', 'nuclear', 'mosaic')
         group by all
@@ -634,6 +643,17 @@ def test_frames_have_positions_by_their_source(series: Warehouse) -> None:
         from frames f join images i using (source, file_id) where i.PatientID = 'claim'
     """).to_dicts()  # fmt: skip
     assert claimed["is_bounded"] and claimed["n"] > 1
+
+
+def test_frames_beyond_the_bound_are_told(series: Warehouse) -> None:
+    (found,) = series.sql("""
+        select severity, measured, message from findings where rule = 'frames_not_listed'
+    """).to_dicts()  # fmt: skip
+    assert found == {
+        "severity": "I",
+        "measured": 70_000,
+        "message": "NumberOfFrames is 70000; the table frames has the first 65536",
+    }
 
 
 def test_extreme_numbers_stop_nothing(series: Warehouse) -> None:
@@ -666,6 +686,33 @@ def test_a_run_sets_tolerances_and_limits(tmp_path: Path) -> None:
     assert results["missing_slices-0", "irregular_spacing"]["status"] == "fail"
     assert results["sheared_stack-0", "sheared_stack"]["status"] == "pass"
     assert results["irregular_spacing-0", "irregular_spacing"]["status"] == "pass"
+
+
+def test_grid_of_very_many_uneven_frames_is_no_work_without_end(tmp_path: Path) -> None:
+    """Two lists of 20,000 offsets, joined to each frame or walked, take minutes."""
+    random = Random(1)
+    steps = [random.choice((1, 1.5, 2.25)) for _ in range(19_999)]
+    offsets = "\\".join(f"{z:g}" for z in accumulate(steps, initial=0.0))
+    write_image(
+        tmp_path / "in" / "1",
+        TransferSyntaxUID=ImplicitVRLittleEndian,  # the others' lengths end at 64 KB
+        SOPClassUID=RTDoseStorage,
+        Modality="RTDOSE",
+        NumberOfFrames=20_000,
+        GridFrameOffsetVector=offsets.encode(),
+        Rows=1,
+        Columns=1,
+        PixelData=bytes(40_000),
+    )
+    settings = Settings((str(tmp_path / "in"),), tmp_path / "w")
+    record = build_direct(settings, lambda line: None)
+    assert record["seconds"]["models"] < 20
+    with dicomhouse.open(tmp_path / "w") as warehouse:
+        result = checked(warehouse, "in")["PATIENT", "mixed_spacing"]
+        (last,) = warehouse.sql("select max(ImagePositionPatient[3]) z from frames").rows()
+    assert (result["status"], result["severity"]) == ("fail", "I")
+    assert result["message"].endswith("not looked for: 20000 positions are too many")
+    assert last == (pytest.approx(1 + sum(steps), rel=1e-4),)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import json
 import math
 import os
 import shutil
+import traceback
 from decimal import Decimal
 from pathlib import Path
 
@@ -21,11 +22,12 @@ from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 
 import dicomhouse
+from dicomhouse.errors import QueryError
 from dicomhouse.output import write
 from dicomhouse.pipeline import build_direct
 from dicomhouse.settings import Settings
 from dicomhouse.testing import dataset_bytes, write_image
-from dicomhouse.warehouse.database import _json
+from dicomhouse.warehouse.database import _json, query
 
 
 def waveform(data: bytes) -> Dataset:
@@ -215,3 +217,20 @@ def test_what_is_shown_is_neutralised(tmp_path: Path) -> None:
     assert "<script" not in report
     assert list(tmp_path.rglob("owned*")) == []
     assert [folder for folder in tmp_path.parents if (folder / "owned").exists()] == []
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "started at time zone value",
+        "value::int",
+        "strptime(value, '%Y')",
+        "date_trunc(value, started)",
+    ],
+)
+def test_error_in_the_rows_of_a_query_holds_no_value(asked: str) -> None:
+    with duckdb.connect() as connection:
+        connection.execute(f"create table t as select '{MARK}' as value, now()::timestamp started")
+        with pytest.raises(QueryError, match="its words may hold a value") as failed:
+            query(connection, f"select {asked} from t")
+    assert MARK not in "".join(traceback.format_exception(failed.value))

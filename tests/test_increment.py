@@ -25,7 +25,7 @@ from dicomhouse import pipeline, versions
 from dicomhouse.dicom.bounds import Bounds
 from dicomhouse.errors import SourceLost, StorageError, UsageError, WarehouseTooNew
 from dicomhouse.filesystem import open_file
-from dicomhouse.lake import extract
+from dicomhouse.lake import extract, keys
 from dicomhouse.lake.generations import current
 from dicomhouse.lake.orders import Batch
 from dicomhouse.lake.plan import merges
@@ -439,6 +439,11 @@ def test_warehouse_within_a_source_is_not_read(root: Path) -> None:
     assert "nothing changed" in told[-1]
 
 
+def test_name_that_readers_take_for_none_is_told(root: Path) -> None:
+    with pytest.raises(UsageError, match="no source can be named __HIVE"):
+        build_lake(Settings((f"__HIVE_DEFAULT_PARTITION__={root / 's'}",), root / "w"))
+
+
 def test_folder_that_is_named_twice_is_told(root: Path) -> None:
     with pytest.raises(UsageError, match="sources a and b are one folder"):
         build_lake(Settings((f"a={root / 's'}", f"b={root / 's'}"), root / "w"))
@@ -507,9 +512,9 @@ def test_verify_counts_a_changed_file_once(root: Path) -> None:
 def test_other_bounds_read_everything_and_verify_reads_with_them(root: Path) -> None:
     build(root, "s")
     narrow = Bounds(max_text_bytes=4)
-    assert "reads files differently" in "".join(build(root, "s", bounds=narrow))
+    assert "another reader, other bounds" in "".join(build(root, "s", bounds=narrow))
     assert "nothing changed" in build(root, "s", verify=True, bounds=narrow)[-1]
-    assert "reads files differently" in "".join(build(root, "s"))
+    assert "another reader, other bounds" in "".join(build(root, "s"))
     assert_clean(root, "s")
 
 
@@ -522,9 +527,9 @@ def test_other_extractor_reads_everything_and_other_models_nothing(
     told = build(root, "s")
     assert "build: the models changed" in told
     assert read_in(told) == 0
-    monkeypatch.setattr(versions, "extractor", lambda bounds: "other")
+    monkeypatch.setattr(versions, "extractor", lambda *words: "other")
     told = build(root, "s")  # t is read too: its parts are of no use
-    assert "reads files differently" in "".join(told)
+    assert "another reader, other bounds" in "".join(told)
     assert read_in(told) == 5
     assert "nothing changed" in build(root, "s")[-1]
     assert "build: other tolerances" in build(root, "s", tolerances={"missing_slices": 0.5})
@@ -556,10 +561,64 @@ def test_digests_follow_what_they_stand_for(
     shutil.copytree(Path(dicomhouse.__file__).parent, package)
     monkeypatch.setattr(versions, "resource", lambda *parts: package.joinpath(*parts))
     fresh = versions.extractor.__wrapped__
-    before = fresh("bounds")
-    assert before == versions.extractor("bounds")
-    assert before != fresh("other bounds")
+    before = fresh("bounds", "key")
+    assert before == versions.extractor("bounds", "key")
+    assert before != fresh("other bounds", "key")
+    assert before != fresh("bounds", "other key")
     (package / "lake" / "plan.py").write_text("# about whole parts")
-    assert fresh("bounds") == before
+    assert fresh("bounds", "key") == before
     (package / "dicom" / "walk.py").write_text("# about what is read")
-    assert fresh("bounds") != before
+    assert fresh("bounds", "key") != before
+
+
+def test_file_ids_are_a_warehouses_own_and_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DICOMHOUSE_FILE_ID_KEY")
+    source, warehouse = tmp_path / "in", tmp_path / "w"
+    source.mkdir()
+    for name in ("1", "2"):
+        (source / name).write_bytes(CONTENTS["ct"])
+    told: list[str] = []
+
+    def ids(folder: Path, *options: str) -> dict[str, int]:
+        told.clear()
+        build_lake(Settings((str(source),), folder, **dict.fromkeys(options, True)), told)
+        with dicomhouse.open(folder) as opened:
+            rows = opened.files.select("path", "file_id").collect().iter_rows()
+            return dict(rows)
+
+    before = ids(warehouse)
+    assert ids(tmp_path / "other") != before
+    assert ids(warehouse, "full_refresh") == before
+    (source / "3").write_bytes(CONTENTS["ct"])
+    (source / "2").unlink()
+    after = ids(warehouse)
+    assert "plan: 0 parts kept, 1 files to read" in told  # a part is written anew without one file
+    assert after.keys() == {"1", "3"}
+    assert after["1"] == before["1"]
+    key = warehouse / ".file-id-key"
+    assert key.stat().st_mode & 0o777 == 0o600
+    assert key.read_text() not in (warehouse / "current" / "run.json").read_text()
+    key.write_text("another")
+    assert set(ids(warehouse).values()).isdisjoint(after.values())
+    assert "plan: 0 parts kept, 2 files to read" in told
+
+
+def test_key_of_a_killed_run_is_taken_over(tmp_path: Path) -> None:
+    (tmp_path / ".file-id-key.new").write_text("cut")
+    key = keys.key_of(tmp_path)
+    assert (len(key), keys.key_of(tmp_path)) == (32, key)
+    (tmp_path / ".file-id-key").write_bytes(b"\xff" * 32)
+    assert keys.stored_key(tmp_path) == ""
+    (tmp_path / ".file-id-key").unlink()
+    (tmp_path / "elsewhere").write_text("known")
+    (tmp_path / ".file-id-key").symlink_to(tmp_path / "elsewhere")
+    assert keys.stored_key(tmp_path) == ""
+
+
+def test_texts_with_nul_make_keys_of_their_own() -> None:
+    one = keys.patient_key("s", "A\0B", "C", "")
+    assert one != keys.patient_key("s", "A", "B\0C", "")
+    assert keys.patient_key("s", "A", None, "") == "e76bdcf4308eb9cc"
+    assert keys.uid_key("series", "s", "1.2", "f") == "ed5ec571491aa6b5"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import replace
 from hashlib import blake2b
@@ -12,7 +13,8 @@ import pytest
 from conftest import PYDICOM_DATA
 
 import dicomhouse
-from dicomhouse import pipeline
+from dicomhouse import filesystem, pipeline
+from dicomhouse.dicom.bounds import Bounds, Budget
 from dicomhouse.dicom.pixels import pixel_digest
 from dicomhouse.pipeline import build_direct
 from dicomhouse.settings import Settings
@@ -65,11 +67,10 @@ def test_only_files_that_changed_are_digested_again(
     settings = Settings((str(tmp_path / "in"),), tmp_path / "warehouse")
     read: list[str] = []
 
-    def digested(path: Path | None) -> str:
-        assert path is not None
+    def digested(path: Path, size: int, deadline: float) -> tuple[str, None]:
         read.append(path.name)
         with path.open("rb") as stream:
-            return pixel_digest(stream)
+            return pixel_digest(stream, deadline), None
 
     monkeypatch.setattr(pixels, "_digest", digested)
     build_direct(settings, lambda line: None)
@@ -127,7 +128,7 @@ def test_pixels_that_could_not_be_read_are_tried_again(
     for name in ("1.dcm", "2.dcm"):
         write_image(tmp_path / "in" / name, PixelData=PIXELS)
     settings = Settings((str(tmp_path / "in"),), tmp_path / "warehouse")
-    monkeypatch.setattr(pixels, "_digest", lambda path: None)
+    monkeypatch.setattr(pixels, "_digest", lambda *words: (None, "file_unreadable: told"))
     build_direct(settings, lambda line: None)
     monkeypatch.undo()
     write_image(tmp_path / "in" / "3.dcm", InstanceNumber=2)
@@ -145,11 +146,77 @@ def test_pixels_are_found_whatever_the_names(tmp_path: Path, names: tuple[str, s
     assert rules(tmp_path / "warehouse") == ["duplicate_instance_conflict"]
 
 
-def test_pixels_that_nobody_could_read_are_not_called_identical(
+def test_pixels_that_nobody_could_read_are_called_neither_equal_nor_different(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("1.dcm", "2.dcm"):
         write_image(tmp_path / "in" / name, PixelData=PIXELS)
-    monkeypatch.setattr(pixels, "_digest", lambda path: None)
+    monkeypatch.setattr(pixels, "_digest", lambda *words: (None, "file_unreadable: told"))
     build_direct(Settings((str(tmp_path / "in"),), tmp_path / "warehouse"), lambda line: None)
-    assert rules(tmp_path / "warehouse") == ["duplicate_instance_conflict"]
+    assert rules(tmp_path / "warehouse") == ["duplicate_instance_not_compared"]
+
+
+@pytest.mark.parametrize(
+    "budget", [Budget(pixel_bytes=4_000), Budget(pixel_bytes=1 << 50, pixel_seconds=1)]
+)
+def test_pixels_beyond_the_budget_are_not_compared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, budget: Budget
+) -> None:
+    """Two copies of nearly nothing, and two that seem to be of a terabyte each."""
+    for name in ("1", "2"):
+        write_image(tmp_path / "in" / "small" / name, PixelData=PIXELS)
+        large = write_image(tmp_path / "in" / "large" / name, PatientID="other")
+        content = large.read_bytes()
+        at = content.rindex(b"OW\0\0") + 4
+        large.write_bytes(content[:at] + b"\xf0\xff\xff\xff" + content[at + 4 :])
+        os.truncate(large, 1 << 40)
+    settings = Settings((str(tmp_path / "in"),), tmp_path / "warehouse", budget=budget)
+    build_direct(settings, lambda line: None)
+    with dicomhouse.open(tmp_path / "warehouse") as warehouse:
+        reasons = warehouse.sql("select reason from run.pixel_digests order by size_bytes")
+        found = warehouse.sql(
+            "select split_part(offenders[1], '/', 1) as folder, rule from findings "
+            "where rule like 'duplicate_instance%' order by all"
+        )
+    kind = "over_budget: of bytes to read pixels"
+    if budget.pixel_seconds == 1:
+        kind = "over_budget: of time to read pixels"
+    assert reasons["reason"].to_list() == [None, None, kind, kind]
+    assert found.rows() == [
+        ("large", "duplicate_instance_not_compared"), ("small", "duplicate_instance_identical")
+    ]  # fmt: skip
+
+
+def test_repeated_instance_of_a_time_that_no_table_holds_is_compared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(filesystem, "_LAST_MICROSECOND", 0)  # for the year 9999
+    for name in ("1.dcm", "2.dcm"):
+        write_image(tmp_path / "in" / name, PixelData=PIXELS)
+    settings = Settings((str(tmp_path / "in"),), tmp_path / "warehouse", jobs=1)
+    build_direct(settings, lambda line: None)
+    assert rules(tmp_path / "warehouse") == ["duplicate_instance_identical"]
+    write_image(tmp_path / "in" / "3.dcm", InstanceNumber=2)
+    monkeypatch.setattr(pixels, "_digest", lambda *words: 1 / 0)  # what is known stays
+    build_direct(settings, lambda line: None)
+    with dicomhouse.open(tmp_path / "warehouse") as warehouse:
+        assert warehouse.sql("select modified_at from files")["modified_at"].to_list() == [None] * 3
+
+
+def test_file_that_grew_meanwhile_is_not_digested(tmp_path: Path) -> None:
+    path = write_image(tmp_path / "1", PixelData=PIXELS)
+    size = path.stat().st_size
+    assert pixels._digest(path, size, math.inf) == (digest(path.read_bytes()), None)
+    os.truncate(path, 1 << 40)
+    found, reason = pixels._digest(path, size, math.inf)
+    assert found is None and str(reason).startswith("file_changed")
+
+
+def test_copies_with_a_value_that_was_not_read_are_not_called_identical(tmp_path: Path) -> None:
+    settings = Settings(
+        (str(tmp_path / "in"),), tmp_path / "warehouse", bounds=Bounds(max_value_bytes=100)
+    )
+    for name in ("1", "2"):
+        write_image(tmp_path / "in" / name, EncapsulatedDocument=name.encode() * 200)
+    build_direct(settings, lambda line: None)
+    assert rules(tmp_path / "warehouse") == ["duplicate_instance_not_compared"]

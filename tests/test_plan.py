@@ -17,6 +17,7 @@ from conftest import PYDICOM_DATA
 
 from dicomhouse import pipeline
 from dicomhouse.cache import NotOurs, cache_folder, open_own, own_folder
+from dicomhouse.dicom.bounds import Budget
 from dicomhouse.errors import ModelsFailed
 from dicomhouse.resources import resource
 from dicomhouse.settings import Settings
@@ -56,7 +57,7 @@ class TestAgainstDbt:
         words = (run.generation.lake, run.settings.tolerances, {}, told, None)
         database.register(path, *words, template)
         folders = {source.name: source.folder for source in run.sources}
-        digest_repeated(path, run.generation.lake, folders, None, 2)
+        digest_repeated(path, run.generation.lake, folders, None, 2, Budget())
         return path
 
     @staticmethod

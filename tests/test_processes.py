@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -18,7 +19,7 @@ from conftest import marked_processes
 import dicomhouse
 from dicomhouse.errors import DicomhouseError, ExtractionFailed, Interrupted
 from dicomhouse.pipeline import checked
-from dicomhouse.processes import light_pool
+from dicomhouse.processes import light_pool, supervise
 
 PROGRAM = """
 import prefect, sys, time
@@ -117,6 +118,21 @@ def test_children_work_elsewhere_and_import_what_was_named(tmp_path: Path) -> No
     folders = {os.path.normpath(folder) for folder in path.split(os.pathsep)}
     assert folders >= {str(tmp_path / "lib"), str(source)}
     assert not folders & {str(there), str(elsewhere), ".", str(tmp_path)}
+
+
+@pytest.mark.parametrize(
+    ("number", "told"),
+    [
+        (9, r"ended by signal 9 \(Killed\), perhaps for lack of memory"),
+        (6, r"signal 6 \(Aborted\);"),
+    ],
+)
+def test_end_of_a_program_by_a_signal_is_told(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], number: int, told: str
+) -> None:
+    (tmp_path / "main.py").write_text(f"import os; os.kill(os.getpid(), {number})")
+    assert supervise([str(tmp_path / "main.py")]) == 128 + number
+    assert re.search(told, capfd.readouterr().err)
 
 
 @pytest.mark.parametrize(

@@ -4,5 +4,5 @@ min(folder) as folder,
         count(distinct folder) as folders,
         count(*) as images,
         count(distinct SOPInstanceUID) as instances,
-        sum(size_bytes)::bigint as size_bytes
+        sum(size_bytes) as size_bytes
 {%- endmacro %}

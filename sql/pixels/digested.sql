@@ -4,5 +4,6 @@ select
     file_id,
     size_bytes,
     modified_at,
-    digest
+    digest,
+    reason
 from digested;

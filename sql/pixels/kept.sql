@@ -5,7 +5,8 @@ select
     digests.file_id,
     digests.size_bytes,
     digests.modified_at,
-    digests.digest
+    digests.digest,
+    null as reason
 from previous.run.pixel_digests as digests
 inner join previous.files as before
     on digests.file_id = before.file_id
@@ -13,6 +14,6 @@ inner join lake.files as files
     on
         digests.file_id = files.file_id
         and digests.size_bytes = files.size_bytes
-        and digests.modified_at = files.modified_at
+        and digests.modified_at is not distinct from files.modified_at
         and before.run_id = files.run_id
 where digests.digest is not null;

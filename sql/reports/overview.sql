@@ -56,7 +56,10 @@ select
     coalesce(studies.studies, 0) as studies,
     coalesce(series.series, 0) as series,
     coalesce(series.images, 0)::bigint as images,
-    format_bytes(files.size_bytes::bigint) as size,
+    case
+        when files.size_bytes < 2::hugeint ** 63 then format_bytes(files.size_bytes::bigint)
+        else '8.0 EiB or more'
+    end as size,
     coalesce(findings.errors, 0) as errors,
     coalesce(findings.warnings, 0) as warnings,
     coalesce(findings.informations, 0) as informations

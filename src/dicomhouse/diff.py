@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from dicomhouse.errors import UsageError
 from dicomhouse.filesystem import open_file
 from dicomhouse.reader import Warehouse
 from dicomhouse.resources import resource
+from dicomhouse.settings import default_budget
 from dicomhouse.warehouse import database
 
 if TYPE_CHECKING:
@@ -43,21 +45,29 @@ def file_elements(path: Path) -> pa.Table:
     """The elements of one file on disk, its pixel data with a digest.
 
     Raises:
-        UsageError: it cannot be read, or is not DICOM.
+        UsageError: it cannot be read, not within the budget, or is not DICOM.
     """
     import pyarrow as pa
 
     from dicomhouse.dicom.elements import Headers
+    from dicomhouse.dicom.metered import Exceeded
     from dicomhouse.dicom.pixels import pixel_digest
     from dicomhouse.dicom.tree import PIXEL_DATA
     from dicomhouse.dicom.walk import Walker
 
     headers = Headers()
+    budget = default_budget()
+    deadline = time.monotonic() + budget.pixel_seconds
     try:
         with open_file(path)[0] as stream:
             Walker(headers).read(stream)
             (header,) = headers.files
-            pixels = pixel_digest(stream) if header.pixel_bytes else None
+            pixels = pixel_digest(stream, deadline) if header.pixel_bytes else None
+    except Exceeded:
+        raise UsageError(
+            f"cannot compare {path}: its pixels were not read within {budget.pixel_seconds} s. "
+            "DICOMHOUSE_BUDGET=pixel_seconds=NUMBER gives more time."
+        ) from None
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}.") from error
     if header.status not in ("ok", "truncated", "no_image"):

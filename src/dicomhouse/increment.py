@@ -166,9 +166,15 @@ class Lists:
     """The work lists of a run, saved one by one; each asks for a part of a name of its own."""
 
     def __init__(
-        self, target: Generation, run_id: str, settings: Settings, sources: Sequence[Source]
+        self,
+        target: Generation,
+        run_id: str,
+        settings: Settings,
+        sources: Sequence[Source],
+        file_id_key: str,
     ) -> None:
         self.target = target
+        self.file_id_key = file_id_key
         self.read: dict[str, dict[str, int]] = {}
         """By source, the parts of files that are read, and how many files each has."""
         self._run_id = run_id
@@ -192,7 +198,13 @@ class Lists:
         for source, files in batches(wanted, size, jobs):
             name = self._name()
             batch = Batch.of(
-                name, source, self._run_id, str(self.sources[source]), files, self._settings.bounds
+                name,
+                source,
+                self._run_id,
+                str(self.sources[source]),
+                files,
+                self._settings.bounds,
+                self.file_id_key,
             )
             self.read.setdefault(source, {})[name] = n_files(files)
             yield batch.save(self.target.work / "extract")
@@ -237,7 +249,10 @@ def lay_out(
         inputs = []
         for name in group:
             if name in used:
-                dropped = [keys.file_id(source, path) for path in sorted(used[name].dropped)]
+                dropped = [
+                    keys.file_id(source, path, lists.file_id_key)
+                    for path in sorted(used[name].dropped)
+                ]
                 inputs.append(Input(str(by_name[name].generation.folder), name, dropped))
             else:
                 inputs.append(Input(str(target.folder), name, []))

@@ -38,10 +38,10 @@ from dicomhouse.errors import (
 )
 from dicomhouse.filesystem import Files, below, printable
 from dicomhouse.increment import Lists, Stored
-from dicomhouse.lake import generations
+from dicomhouse.lake import generations, keys
 from dicomhouse.lake.generations import Generation
-from dicomhouse.lake.jobs import carry_out
-from dicomhouse.lake.layout import COLUMNS_PART
+from dicomhouse.lake.jobs import carry_out, writing_lake
+from dicomhouse.lake.layout import COLUMNS_PART, NULL_PARTITION
 from dicomhouse.lake.plan import Choice
 from dicomhouse.lake.records import PartRecord, remove, total
 from dicomhouse.processes import how_a_worker_ended, is_given_up, light_pool
@@ -93,6 +93,8 @@ class Run:
     generation: Generation
     say: Say
     run_id: str
+    file_id_key: str = field(default="", repr=False)
+    """What keeps others from aiming at ids of files: see `lake.keys`. It stands in no record."""
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     seconds: dict[str, float] = field(default_factory=dict)
     """By step, how long the run was at it and at nothing else: together, all of its time."""
@@ -117,7 +119,7 @@ class Run:
     @property
     def extractor(self) -> str:
         """What decides how a file is read."""
-        return versions.extractor(str(self.settings.bounds))
+        return versions.extractor(str(self.settings.bounds), self.file_id_key)
 
     @cached_property
     def before(self) -> dict[str, Any]:
@@ -154,6 +156,7 @@ def begin(settings: Settings, say: Say) -> Iterator[Run]:
         run_id = f"{generation.number:06d}-{uuid4().hex[:8]}"
         run = Run(settings, (), published, generation, say, run_id)
         try:
+            run.file_id_key = settings.file_id_key or keys.key_of(settings.warehouse)
             run.sources = increment.sources(settings, run.before, run.extractor)
             if settings.full_refresh:
                 generation.mark_as_refresh()
@@ -193,6 +196,11 @@ def check_settings(settings: Settings) -> None:
                 folder=source.folder,
             )
         names[source.folder] = source.name
+        if source.name == NULL_PARTITION:
+            raise UsageError(
+                f"no source can be named {NULL_PARTITION}: readers of Parquet take it for no name. "
+                "Give another: NAME=PATH."
+            )
         if source.folder == settings.warehouse.resolve():
             raise UsageError(
                 "{folder} cannot be both source and warehouse. Choose another --warehouse.",
@@ -210,7 +218,8 @@ def check_settings(settings: Settings) -> None:
 
 def check_sources(settings: Settings) -> None:
     """Raise what `increment.sources` would of the warehouse as it is now."""
-    extractor = versions.extractor(str(settings.bounds))
+    key = settings.file_id_key or keys.stored_key(settings.warehouse)
+    extractor = versions.extractor(str(settings.bounds), key)
     increment.sources(settings, _published(settings), extractor)
 
 
@@ -302,7 +311,7 @@ def _lists(
     run: Run, found: Iterable[tuple[str, Files]], parts: Sequence[Stored], choice: Choice
 ) -> Iterator[Path]:
     """Work lists, each as soon as it is known; the last of them when all files are found."""
-    lists = Lists(run.generation, run.run_id, run.settings, run.sources)
+    lists = Lists(run.generation, run.run_id, run.settings, run.sources, run.file_id_key)
     to_read = lists.to_read(
         (source, files)
         for source, there in found
@@ -325,7 +334,7 @@ def _lists(
     work.is_whole = True
     if not run.reasons:
         return
-    with run.step("lay out"):
+    with run.step("lay out"), writing_lake():
         layout = increment.lay_out(lists, choice.uses(), parts, run.settings)
     work.kept, work.then, work.merged = layout.kept, layout.then, layout.merged
     work.n_lists += len(layout.first) + len(layout.then)
@@ -351,14 +360,15 @@ def other_contents(
                 known.append((source, rest))
         scratch = run.generation.scratch
         generations.create(scratch)
-        again = Lists(scratch, run.run_id, run.settings, run.sources)
+        again = Lists(scratch, run.run_id, run.settings, run.sources, run.file_id_key)
         lists = list(again.to_read(known))
         run.say(f"verify: {again.n_read:,} files are read again")
         with workers(run, len(lists), again.n_read) as pool:
             for future in [pool.submit(carry_out, path, run.extractor) for path in lists]:
                 checked(future.result)
         # Where no file has an element there is no file of the table but for this.
-        write_columns_parts(scratch.lake, [source.name for source in run.sources], set())
+        with writing_lake():
+            write_columns_parts(scratch.lake, [source.name for source in run.sources], set())
         now = list(scratch.lake.rglob("*.parquet"))
         columns = [path for path in now if path.name == COLUMNS_PART]
         before = _files_in_use(choice, parts, again.sources)
@@ -394,7 +404,11 @@ def _other_pixels(run: Run) -> list[tuple[str, str]]:
     if previous is None:
         return []
     folders = {source.name: source.folder for source in run.sources}
-    return other_pixels(previous, folders, run.settings.jobs)
+    settings = run.settings
+    others, n_unread = other_pixels(previous, folders, settings.jobs, settings.budget)
+    if n_unread:
+        run.say(f"verify: the pixels of {n_unread:,} repeated instances could not be compared")
+    return others
 
 
 def _digests_before(run: Run) -> Path | None:
@@ -477,7 +491,9 @@ def _reasons(run: Run, tried_again: int) -> list[str]:
         return ["nothing was published yet"]
     told = []
     if before.get("extractor") != after["extractor"]:
-        told.append("this dicomhouse reads files differently: every file is read again")
+        told.append(
+            "another reader, other bounds or another key of file ids: every file is read again"
+        )
     elif run.settings.full_refresh:
         told.append("full refresh")
     counts = {**{what: run.drift[what] for what in _DRIFT}, "tried again": tried_again,
@@ -525,7 +541,7 @@ def finish_lake(run: Run, made: Sequence[PartRecord]) -> None:
 
     Raises:
         SourceLost: a source was unmounted while it was read.
-        StorageError: the record of a part is damaged.
+        StorageError: the lake cannot be written, or the record of a part is damaged.
     """
     from dicomhouse.lake.parts import write_columns_parts
     from dicomhouse.lake.schema import IMAGE_LINEAGE
@@ -533,9 +549,6 @@ def finish_lake(run: Run, made: Sequence[PartRecord]) -> None:
 
     for source in run.sources:
         still_there(source, run.places[source.name])
-    for part in made:
-        if part.name in run.work.merged:
-            remove(part, run.generation.folder)
     run.parts = [*run.work.kept, *(part for part in made if part.name not in run.work.merged)]
     seen = {column for part in run.parts for column in part.image_columns}
     keywords = seen - set(IMAGE_LINEAGE.names)
@@ -545,7 +558,11 @@ def finish_lake(run: Run, made: Sequence[PartRecord]) -> None:
             "Build again with --full-refresh; the published warehouse is unchanged."
         )
     names = list(_depends_on(run)["sources"])
-    write_columns_parts(run.generation.lake, names, keywords)
+    with writing_lake():
+        for part in made:
+            if part.name in run.work.merged:
+                remove(part, run.generation.folder)
+        write_columns_parts(run.generation.lake, names, keywords)
     _clean_up(run)
 
 
@@ -575,8 +592,10 @@ def register(run: Run) -> None:
     with run.step("pixels"):
         folders = {name: Path(folder) for name, folder in _depends_on(run)["sources"].items()}
         kept = None if run.settings.full_refresh else _digests_before(run)
-        generation = run.generation
-        digest_repeated(generation.database, generation.lake, folders, kept, run.settings.jobs)
+        generation, settings = run.generation, run.settings
+        digest_repeated(
+            generation.database, generation.lake, folders, kept, settings.jobs, settings.budget
+        )
 
 
 def transform(run: Run) -> list[NodeResult]:
@@ -733,20 +752,15 @@ def workers(run: Run, lists: int, n_read: int) -> Iterator[Executor]:
 
 
 def checked(result: Callable[[], PartRecord]) -> PartRecord:
-    """The result of a batch, its failures told as errors of the run.
+    """The result of a batch, the end of its worker told as an error of the run.
 
     Raises:
-        StorageError: the lake cannot be written.
+        StorageError: as `carry_out`.
         ExtractionFailed: a worker ended, or met a bug.
         Interrupted: the run ends, and has ended its workers.
     """
     try:
         return result()
-    except OSError as error:
-        raise StorageError(
-            f"cannot write the lake: {error.strerror or type(error).__name__}. "
-            "Free space or rights, then build again; the published warehouse is unchanged."
-        ) from error
     except (BrokenProcessPool, CancelledError) as error:
         if is_given_up():
             raise Interrupted("the run ended before this batch was read.") from error

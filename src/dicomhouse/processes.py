@@ -48,7 +48,8 @@ def supervise(words: Sequence[str]) -> int:
         words: of its command line behind `python -P`.
 
     Returns:
-        The program's exit code; 130 after SIGINT, 143 after SIGTERM.
+        The program's exit code; 130 after SIGINT, 143 after SIGTERM, and 128 more than the number
+        of a signal that the program ended by.
     """
     received: list[int] = []
     read_end, write_end = os.pipe()
@@ -81,6 +82,14 @@ def supervise(words: Sequence[str]) -> int:
             name = signal.Signals(received[0]).name
             _tell(f"stopped by {name}; a published warehouse stays as it is.")
             return 128 + received[0]
+        if child.returncode < 0:
+            number = -child.returncode
+            memory = ", perhaps for lack of memory" if number == signal.SIGKILL else ""
+            _tell(
+                f"ended by signal {number} ({signal.strsignal(number)}){memory}; a published "
+                "warehouse stays as it is, and the next run takes over what was read."
+            )
+            return 128 + number
         return child.returncode
     finally:
         os.close(write_end)

@@ -6,12 +6,13 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from dicomhouse.dicom.bounds import Bounds
+from dicomhouse.dicom.bounds import Bounds, Budget
 from dicomhouse.errors import UsageError
 from dicomhouse.filesystem import is_there
 
+_Limits = TypeVar("_Limits", Bounds, Budget)
 SERVED = "DICOMHOUSE_SERVED"
 """The variable in which a process tells its flow runs what they read and where they write."""
 
@@ -27,14 +28,45 @@ def default_bounds(environment: Mapping[str, str] = os.environ) -> Bounds:
     Raises:
         UsageError: it names no bound, or gives no whole number above 0.
     """
-    told = environment.get("DICOMHOUSE_BOUNDS", "").split()
+    return _limits(Bounds, "DICOMHOUSE_BOUNDS", environment)
+
+
+def default_budget(environment: Mapping[str, str] = os.environ) -> Budget:
+    """What a run may spend: `DICOMHOUSE_BUDGET`, such as `pixel_bytes=1000000000`.
+
+    Raises:
+        UsageError: it names no limit, or gives no whole number above 0.
+    """
+    return _limits(Budget, "DICOMHOUSE_BUDGET", environment)
+
+
+def _limits(kind: type[_Limits], variable: str, environment: Mapping[str, str]) -> _Limits:
+    told = environment.get(variable, "").split()
     try:
-        return Bounds(**{name: int(number) for name, _, number in (t.partition("=") for t in told)})
+        return kind(**{name: int(number) for name, _, number in (t.partition("=") for t in told)})
     except (TypeError, ValueError):
-        names = ", ".join(field.name for field in fields(Bounds))
+        names = ", ".join(field.name for field in fields(kind))
         raise UsageError(
-            f"DICOMHOUSE_BOUNDS takes NAME=NUMBER, separated by blanks; the names are {names}."
+            f"{variable} takes NAME=NUMBER, separated by blanks; the names are {names}."
         ) from None
+
+
+def default_file_id_key(environment: Mapping[str, str] = os.environ) -> str:
+    """`DICOMHOUSE_FILE_ID_KEY`: of warehouses that have it, the same files have the same ids.
+
+    Raises:
+        UsageError: it cannot be a key.
+    """
+    key = environment.get("DICOMHOUSE_FILE_ID_KEY", "")
+    if not key:
+        return ""
+    from dicomhouse.lake.keys import MOST_KEY_BYTES, is_key
+
+    if not is_key(key):
+        raise UsageError(
+            f"DICOMHOUSE_FILE_ID_KEY can have {MOST_KEY_BYTES} characters at most, all of ASCII."
+        )
+    return key
 
 
 def absolute_source(text: str, folder: Path) -> str:
@@ -73,6 +105,10 @@ class Settings:
 
     bounds: Bounds = field(default_factory=default_bounds)
     """What one file may cost a worker."""
+    budget: Budget = field(default_factory=default_budget)
+    """What the run may spend where it compares pixels."""
+    file_id_key: str = field(default_factory=default_file_id_key, repr=False)
+    """A secret; empty for the warehouse's own."""
 
     def __post_init__(self) -> None:
         for name in ("jobs", "batch_files", "keep_generations"):
@@ -82,6 +118,6 @@ class Settings:
     def as_json(self) -> dict[str, Any]:
         """All of them but the names of what is forgotten."""
         plain = asdict(self)
-        del plain["forget"]
+        del plain["forget"], plain["file_id_key"]
         plain |= {"warehouse": str(self.warehouse), "tolerances": dict(self.tolerances)}
         return {**plain, "sources": list(self.sources)}

@@ -26,11 +26,11 @@ _COMPILING = ("compile.py", "models.py", "plan.py")
 
 
 @cache
-def extractor(bounds: str) -> str:
+def extractor(bounds: str, file_id_key: str) -> str:
     """Of all that decides what is read from a file and how it stands in the lake."""
     rooms = [_files(resource(room), ".py") for room in _READING]
     code = [(name, path) for room in rooms for name, path in room if name not in _ABOUT_PARTS]
-    return _digest(code, dictionary(), bounds)
+    return _digest(code, dictionary(), bounds, file_id_key)
 
 
 def dictionary() -> str:

@@ -78,10 +78,18 @@ copies as (
     group by source, series_key
 ),
 
-conflicting as (
-    select * from repeated
-    where not is_copy
-    qualify count(*) over (partition by source, series_key, SOPInstanceUID) > 1
+-- What was not read tells nothing: neither that files differ nor that they do not.
+judged as (
+    select
+        *,
+        max(content_but_unread) over in_instance > 1
+        or coalesce(
+            max(content) filter (not is_unread) over in_instance
+            > min(content) filter (not is_unread) over in_instance,
+            false
+        ) as is_conflict
+    from repeated
+    window in_instance as (partition by source, series_key, SOPInstanceUID)
 ),
 
 conflicts as (
@@ -91,7 +99,19 @@ conflicts as (
         count(distinct SOPInstanceUID) as instances,
         count(*) as files,
         min(path, 20) as paths
-    from conflicting
+    from judged
+    where is_conflict and not is_copy
+    group by source, series_key
+),
+
+unread as (
+    select
+        source,
+        series_key,
+        count(*) as files,
+        min(path, 20) as paths
+    from judged
+    where is_unread
     group by source, series_key
 ),
 
@@ -200,6 +220,24 @@ select
 from series
 left join conflicts
     on series.source = conflicts.source and series.series_key = conflicts.series_key
+
+union all
+
+select
+    series.source,
+    series.series_key,
+    'duplicate_instance_not_compared' as rule,
+    coalesce(unread.files, 0) > 0 as is_failed,
+    null as severity,
+    coalesce(unread.files, 0)::double as measured,
+    coalesce(unread.files, 0) as n_offenders,
+    unread.paths as offenders,
+    {{ count_of('unread.files', 'file') }}
+    || ' of instances that stand more than once: '
+    || 'pixels or long values were not read, so whether they are equal is not known' as message
+from series
+left join unread
+    on series.source = unread.source and series.series_key = unread.series_key
 
 union all
 

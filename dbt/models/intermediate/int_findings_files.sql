@@ -105,6 +105,16 @@ invalid_paths as (
     group by files.source, invalid_files.rule, invalid_files.path
 ),
 
+-- A number of frames beyond the bound of `frames` is a claim, or worth no row each.
+listed as (
+    select
+        file_id,
+        count(*) as frames
+    from {{ ref('frames') }}
+    where frames >= 65536
+    group by file_id
+),
+
 described as (
     select
         files.source,
@@ -134,10 +144,13 @@ described as (
         ) as has_other_class,
         coalesce(contradicted.has_second_meta, false) as has_second_meta,
         coalesce(contradicted.has_other_encoding, false) as has_other_encoding,
-        coalesce(contradicted.has_other_pixels, false) as has_other_pixels
+        coalesce(contradicted.has_other_pixels, false) as has_other_pixels,
+        images.NumberOfFrames as frames_claimed,
+        listed.frames as frames_listed
     from files
     left join images on files.file_id = images.file_id
     left join contradicted on files.file_id = contradicted.file_id
+    left join listed on files.file_id = listed.file_id
 ),
 
 contradictions as (
@@ -212,6 +225,24 @@ where
     status = 'ok'
     and is_standard_syntax
     and not pixel_bytes between expected_pixel_bytes and expected_pixel_bytes + 1
+
+union all
+
+select
+    source,
+    'frames_not_listed' as rule,
+    subject,
+    patient_key,
+    study_key,
+    series_key,
+    null as severity,
+    frames_claimed as measured,
+    1 as n_offenders,
+    [path] as offenders,
+    'NumberOfFrames is ' || frames_claimed || '; the table frames has the first ' || frames_listed
+        as message
+from described
+where frames_claimed > frames_listed
 
 union all
 

@@ -93,7 +93,7 @@ vectors as (
             as {{ vector }},
         {% endfor %}
         file_id,
-        min(value) filter (path = 'GridFrameOffsetVector') as GridFrameOffsetVector
+        {{ numbers_of("min(value) filter (path = 'GridFrameOffsetVector')") }} as grid
     from elements
     where depth = 0 and not path like '%FunctionalGroupsSequence'
     group by file_id
@@ -140,11 +140,21 @@ counted as (
         or images.file_id in (select detectors.file_id from detectors)
 ),
 
+-- Each frame takes its own number out of every vector: to look one up in a vector that is joined
+-- to each frame copies all of it each time.
 numbered as (
     select
-        *,
-        unnest(range(1, frames + 1)) as frame
+        {% for vector in vectors %}
+        unnest(vectors.{{ vector }}[:counted.frames]) as {{ vector }},
+        {% endfor %}
+        counted.*,
+        vectors.grid is not null as has_grid,
+        vectors.grid[1] as first_offset,
+        vectors.SliceVector is not null as has_slices,
+        unnest(range(1, counted.frames + 1)) as frame,
+        unnest(vectors.grid[:counted.frames]) as frame_offset
     from counted
+    left join vectors on counted.file_id = vectors.file_id
 ),
 
 placed as (
@@ -159,10 +169,11 @@ placed as (
         coalesce(detectors.ImagePositionPatient, numbered.ImagePositionPatient) as corner,
         coalesce(detectors.ImageOrientationPatient, numbered.ImageOrientationPatient)
             as orientation,
-        {{ numbers_of('vectors.GridFrameOffsetVector') }} as grid,
+        numbered.has_grid,
+        numbered.frame_offset - numbered.first_offset as grid_shift,
         detectors.file_id is not null
-        and (vectors.SliceVector is not null or numbered.frames = 1) as is_detector_plane,
-        coalesce(vectors.SliceVector[numbered.frame]::double - 1, 0)
+        and (numbered.has_slices or numbered.frames = 1) as is_detector_plane,
+        coalesce(numbered.SliceVector::double - 1, 0)
         * case when numbered.frames = 1 then 0 else numbered.SpacingBetweenSlices end
             as slice_offset,
         case
@@ -170,7 +181,7 @@ placed as (
                 then
                     [
                         {% for vector in vectors %}
-                        {{ ", " if not loop.first }}vectors.{{ vector }}[numbered.frame]
+                        {{ ", " if not loop.first }}numbered.{{ vector }}
                         {% endfor %}
                     ]
         end as vector_values
@@ -178,11 +189,10 @@ placed as (
     left join per_frame
         on numbered.file_id = per_frame.file_id and numbered.frame = per_frame.frame
     left join shared on numbered.file_id = shared.file_id
-    left join vectors on numbered.file_id = vectors.file_id
     left join detectors
         on
             numbered.file_id = detectors.file_id
-            and coalesce(vectors.DetectorVector[numbered.frame], 1) = detectors.detector
+            and coalesce(numbered.DetectorVector, 1) = detectors.detector
 ),
 
 -- Frames of one corner lie along the normal: dose planes by their offsets from the first one,
@@ -192,7 +202,7 @@ shifted as (
         *,
         case
             when has_groups then null
-            when grid is not null then grid[frame] - grid[1]
+            when has_grid then grid_shift
             when is_detector_plane then slice_offset
         end as shift,
         {{ unit_normal('orientation') }} as normal
@@ -206,7 +216,7 @@ select
     case
         when has_groups then 'functional_groups'
         when shift is null then 'none'
-        when grid is not null then 'grid_frame_offset_vector'
+        when has_grid then 'grid_frame_offset_vector'
         else 'detector'
     end as geometry_source,
     case

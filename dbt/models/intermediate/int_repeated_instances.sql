@@ -25,7 +25,8 @@ contents as (
         file_id,
         count(*) as elements,
         bit_xor(hash(path, item, tag, value, digest, case when value is null then n_bytes end))
-            as elements_hash
+            as elements_hash,
+        coalesce(bool_or(contains(problem, 'not_read') and digest is null), false) as has_unread
     from {{ ref('stg_elements') }}
     where
         file_id in (select repeated.file_id from repeated)
@@ -35,41 +36,47 @@ contents as (
     group by file_id
 ),
 
--- Of those files whose headers tell nothing apart; what could not be read is like no other.
-pixels as (
+-- Pixels are digested where the headers may tell nothing apart; what was not read is like no other.
+read as (
     select
-        file_id,
-        coalesce(digest, 'unread in ' || file_id) as digest
-    from {{ source('run', 'pixel_digests') }}
+        repeated.*,
+        contents.elements,
+        contents.elements_hash,
+        contents.has_unread or (pixels.file_id is not null and pixels.digest is null) as is_unread,
+        case
+            when contents.has_unread or (pixels.file_id is not null and pixels.digest is null)
+                then 'unread in ' || repeated.file_id
+            else pixels.digest
+        end as digest
+    from repeated
+    left join contents on repeated.file_id = contents.file_id
+    left join {{ source('run', 'pixel_digests') }} as pixels on repeated.file_id = pixels.file_id
 )
 
 select
-    repeated.source,
-    repeated.series_key,
-    repeated.SOPInstanceUID,
-    repeated.file_id,
-    repeated.path,
+    source,
+    series_key,
+    SOPInstanceUID,
+    file_id,
+    path,
     dense_rank() over (
-        partition by repeated.source, repeated.series_key, repeated.SOPInstanceUID
-        order by
-            contents.elements,
-            contents.elements_hash,
-            repeated.size_bytes,
-            repeated.TransferSyntaxUID,
-            pixels.digest
+        in_instance order by elements, elements_hash, size_bytes, TransferSyntaxUID, digest
     ) as content,
+    dense_rank() over (
+        in_instance order by elements, elements_hash, size_bytes, TransferSyntaxUID
+    ) as content_but_unread,
     row_number() over (
         partition by
-            repeated.source,
-            repeated.series_key,
-            repeated.SOPInstanceUID,
-            contents.elements,
-            contents.elements_hash,
-            repeated.size_bytes,
-            repeated.TransferSyntaxUID,
-            pixels.digest
-        order by repeated.path
-    ) > 1 as is_copy
-from repeated
-left join contents on repeated.file_id = contents.file_id
-left join pixels on repeated.file_id = pixels.file_id
+            source,
+            series_key,
+            SOPInstanceUID,
+            elements,
+            elements_hash,
+            size_bytes,
+            TransferSyntaxUID,
+            digest
+        order by path
+    ) > 1 as is_copy,
+    is_unread
+from read
+window in_instance as (partition by source, series_key, SOPInstanceUID)

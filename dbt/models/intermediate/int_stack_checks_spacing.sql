@@ -68,6 +68,8 @@ groups as (
 stacks as (
     select
         geometry.*,
+        geometry.spacing_runs = 0
+        and geometry.positions - 1 > {{ tolerance('mixed_spacing.steps') }} as is_unsearched,
         steps.gap_files,
         steps.first_gap,
         steps.irregular_files,
@@ -107,12 +109,15 @@ stacks as (
 union all
 
 {{ stack_check(
-    rule='mixed_spacing', relation='stacks', applies='spacing_runs > 0',
-    fails='run_spacing_max - run_spacing_min > greatest('
+    rule='mixed_spacing', relation='stacks', applies='spacing_runs > 0 or is_unsearched',
+    fails='is_unsearched or run_spacing_max - run_spacing_min > greatest('
         ~ tolerance('mixed_spacing') ~ ' * run_spacing_min, ' ~ tolerance('mixed_spacing.mm') ~ ')',
-    measured='run_spacing_max / run_spacing_min - 1',
+    measured='case when is_unsearched then positions else run_spacing_max / run_spacing_min - 1 end',
     files='run_files',
-    message="'The slice spacing changes: ' || runs",
+    severity="case when is_unsearched then 'I' end",
+    message="case when is_unsearched then 'Whether the slice spacing changes was not looked for: '"
+        ~ " || positions || ' positions are too many'"
+        ~ " else 'The slice spacing changes: ' || runs end",
 ) }}
 
 union all

@@ -32,6 +32,22 @@ class Bounds:
     """Fragments of encapsulated pixel data, whose headers are walked to measure it."""
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            if getattr(self, field.name) < 1:
-                raise ValueError(f"{field.name} must be at least 1")
+        _check_numbers(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What a run, or a comparison of two files, may spend on pixels that tell copies apart."""
+
+    pixel_bytes: int = 64 << 30
+    """Files of one run whose pixels are digested, together; the smallest ones go first."""
+    pixel_seconds: int = 900
+
+    def __post_init__(self) -> None:
+        _check_numbers(self)
+
+
+def _check_numbers(limits: Bounds | Budget) -> None:
+    for field in fields(limits):
+        if getattr(limits, field.name) < 1:
+            raise ValueError(f"{field.name} must be at least 1")

@@ -28,7 +28,7 @@ def extract_batch(batch: Batch, lake: Path) -> PartSummary:
     A file that cannot be read is a row with its reason; the batch fails only where the lake
     cannot be written (OSError).
     """
-    part = Part(lake, batch.name, batch.source, batch.run_id)
+    part = Part(lake, batch.name, batch.source, batch.run_id, batch.file_id_key)
     facts: list[FileFacts] = []
     walker = Walker(Headers(), batch.bounds)
     for path, os_path in batch.files():

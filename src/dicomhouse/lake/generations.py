@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
 from stat import S_ISDIR, S_ISLNK, S_ISREG
-from typing import Any
+from typing import IO, Any
 
 from dicomhouse.errors import (
     StorageError,
@@ -46,6 +46,7 @@ _REMOVED = ".removed-"
 _REFRESH = ".refresh"
 _NUMBER = re.compile(r"[0-9]{6,18}")
 _LAST_WORDS_SECONDS = 10
+_NO_LOCKS = frozenset({errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL})
 _LINKS = {name: f"current/{name}" for name in ("lake", "warehouse.duckdb", "report")}
 _MARK = ".dicomhouse"
 _MARKED = re.compile(rb"dicomhouse warehouse ([0-9]{1,9})\n")
@@ -157,13 +158,31 @@ class Generation:
         return not names or (_is_plain(self.folder / ".lock") and all(map(_ROOM.fullmatch, names)))
 
 
+def _lock(file: IO[bytes] | IO[str], how: int) -> None:
+    """Lock a file of the warehouse's, or raise at once.
+
+    Raises:
+        OSError: another process holds it.
+        StorageError: the file system knows no locks.
+    """
+    try:
+        fcntl.flock(file, how | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+        raise StorageError(
+            f"the file system of {file.name} has no locks, which keep builds and readers apart: "
+            f"{error.strerror}. Choose a folder of another one for the warehouse."
+        ) from None
+
+
 class ReadLock:
     """A shared lock on a generation, held until closed or the process ends."""
 
     def __init__(self, generation: Generation) -> None:
         self._folder = generation.folder
         self._file, _ = open_file(generation.folder / ".lock", os.O_NOFOLLOW)
-        fcntl.flock(self._file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        _lock(self._file, fcntl.LOCK_SH)
         _read_here.append(self._folder)
 
     def close(self) -> None:
@@ -534,7 +553,7 @@ def give_up(generation: Generation) -> None:
     with open_file(generation.folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW)[0] as lock:
         while True:
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _lock(lock, fcntl.LOCK_EX)
                 break
             except OSError as error:
                 if time.monotonic() > deadline:
@@ -568,7 +587,7 @@ def _remove(generation: Generation) -> None:
 
 def _lock_for_building(lock: FileIO, warehouse: Path) -> None:
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _lock(lock, fcntl.LOCK_EX)
     except OSError as error:
         if error.errno not in (errno.EAGAIN, errno.EACCES):
             raise
@@ -632,7 +651,7 @@ def prune(warehouse: Path, keep: int) -> None:
             continue
         with open_file(generation.folder / ".lock", os.O_NOFOLLOW)[0] as lock:
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _lock(lock, fcntl.LOCK_EX)
             except OSError:
                 continue
             _remove(generation)

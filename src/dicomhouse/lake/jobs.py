@@ -5,6 +5,9 @@ What reads and writes is imported where it is used: a run that finds nothing to 
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from dicomhouse.errors import StorageError
@@ -18,17 +21,33 @@ def carry_out(work: Path, extractor: str) -> PartRecord:
     """Make the part that a file of `work/extract/` or `work/rewrite/` of a generation asks for.
 
     Raises:
-        OSError: the generation was given up meanwhile, or its lake cannot be written.
-        StorageError: a part whose rows are needed is damaged.
+        StorageError: the lake cannot be written, or a part whose rows are needed is damaged.
     """
     generation = Generation(work.parents[2])
-    with at_work(generation):
+    with writing_lake(), at_work(generation):
         if work.parent.name == "rewrite":
             record = _rewrite(work, generation.lake, extractor)
         else:
             record = _extract(work, generation.lake, extractor)
         record.save(generation.parts, generation.lake)
     return record
+
+
+@contextmanager
+def writing_lake() -> Iterator[None]:
+    """Tell what a disk refuses, and not of which file: a partition is named after a Modality.
+
+    Raises:
+        StorageError: the lake cannot be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else type(error).__name__
+        raise StorageError(
+            f"cannot write the lake: {reason}. "
+            "Free space or rights, then build again; the published warehouse is unchanged."
+        ) from None
 
 
 def _rewrite(work: Path, lake: Path, extractor: str) -> PartRecord:
@@ -38,11 +57,11 @@ def _rewrite(work: Path, lake: Path, extractor: str) -> PartRecord:
 
     try:
         return rewrite(work, lake, extractor)
-    except pa.ArrowInvalid as error:
+    except pa.ArrowInvalid:
         raise StorageError(
             "a part of the lake that is to be written anew is damaged. "
             "Build again with --full-refresh; the published warehouse is unchanged."
-        ) from error
+        ) from None
 
 
 def _extract(work: Path, lake: Path, extractor: str) -> PartRecord:

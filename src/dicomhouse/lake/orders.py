@@ -51,10 +51,18 @@ class Batch:
     """By path below the source, of what could not even be looked at, or is no file: why, its size,
     and its modification time in nanoseconds."""
     bounds: Bounds = field(default_factory=Bounds)
+    file_id_key: str = ""
 
     @classmethod
     def of(
-        cls, name: str, source: str, run_id: str, root: str, files: Iterable[Files], bounds: Bounds
+        cls,
+        name: str,
+        source: str,
+        run_id: str,
+        root: str,
+        files: Iterable[Files],
+        bounds: Bounds,
+        file_id_key: str = "",
     ) -> Batch:
         """Make one of the files that were found in some folders."""
         found = list(files)
@@ -65,7 +73,7 @@ class Batch:
                     told = one.problems[file], _number(size), _number(time, 1_000)
                     problems[below(one.folder, file)] = told
         folders = [(one.folder, one.names) for one in found]
-        return cls(name, source, run_id, root, folders, problems, bounds)
+        return cls(name, source, run_id, root, folders, problems, bounds, file_id_key)
 
     def files(self) -> Iterator[tuple[str, str]]:
         """Path below the source and the file system's own of each file."""

@@ -47,6 +47,8 @@ ROW_GROUP_ELEMENTS = 1 << 20
 _PAGE_BYTES = 16 << 20
 _WRITE_ROWS = 1 << 16
 _ZSTD_LEVEL = 1
+_MOST_OPEN = 24
+"""Files of a part that are open at once: its images may have as many Modalities as they like."""
 
 
 @dataclass(frozen=True)
@@ -106,17 +108,22 @@ class Part:
     other, and each begins row groups of its own.
     """
 
-    def __init__(self, lake: Path, name: str, source: str, run_id: str) -> None:
+    def __init__(
+        self, lake: Path, name: str, source: str, run_id: str, file_id_key: str = ""
+    ) -> None:
         self.lake = lake
         self.source = source
         self.run_id = run_id
+        self._file_id_key = file_id_key
         self.summary = PartSummary(name)
         self._writers: dict[Path, PartFile] = {}
+        self._open: dict[Path, PartFile] = {}
+        """Those with an open file, the last one written to last."""
         self._images: dict[str | None, list[pa.Table]] = {}
 
     def add(self, files: Sequence[FileFacts], headers: Headers) -> None:
         """Write the rows of some files, one entry a file in the order of `headers`."""
-        batch = _Batch(self.source, files, headers)
+        batch = _Batch(self.source, files, headers, self._file_id_key)
         self.summary.files += len(files)
         self.summary.images += int(batch.is_image.sum())
         self.summary.elements += len(batch.codes)
@@ -155,6 +162,10 @@ class Part:
             writer = PartFile(folder, self.summary.name, rows.schema, FORMS[table])
             self._writers[folder] = writer
         writer.write(rows)
+        self._open.pop(folder, None)
+        self._open[folder] = writer
+        if len(self._open) > _MOST_OPEN:
+            self._open.pop(next(iter(self._open))).pause()
 
 
 def write_columns_parts(lake: Path, sources: Sequence[str], image_columns: set[str]) -> None:
@@ -202,14 +213,21 @@ class PartFile:
         folder.mkdir(parents=True, exist_ok=True)
         self._private = folder / f".{name}.{os.getpid()}.tmp"
         self._path = folder / f"{name}.parquet"
-        self._writer = pq.ParquetWriter(
-            self._private,
-            schema,
+        self._schema = schema
+        self._form = form
+        self._pieces: list[Path] = []
+        self._writer: pq.ParquetWriter | None = None
+
+    def _open(self, path: Path) -> pq.ParquetWriter:
+        form = self._form
+        return pq.ParquetWriter(
+            path,
+            self._schema,
             compression="zstd",
             compression_level=_ZSTD_LEVEL,
             write_statistics=True if form.statistics is None else list(form.statistics),
             use_dictionary=[
-                _leaf(field) for field in schema if field.name not in form.hardly_repeated
+                _leaf(field) for field in self._schema if field.name not in form.hardly_repeated
             ],
             # Without Arrow's own schema the types are Parquet's plain ones for every reader.
             store_schema=False,
@@ -222,14 +240,40 @@ class PartFile:
 
     def write(self, table: pa.Table) -> None:
         """Add the rows as one row group."""
-        self._writer.write_table(table, row_group_size=max(1, len(table)))
+        if self._writer is None:
+            self._pieces.append(self._private.with_suffix(f".{len(self._pieces)}.tmp"))
+            self._writer = self._open(self._pieces[-1])
+        _write(self._writer, table)
+
+    def pause(self) -> None:
+        """Hold no file open until more rows come, if any do."""
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
 
     def close(self) -> int:
         """Give the file its own name. Returns its bytes."""
-        self._writer.close()
-        size = self._private.stat().st_size
-        self._private.rename(self._path)
+        self.pause()
+        whole = self._joined() if len(self._pieces) > 1 else self._pieces[0]
+        size = whole.stat().st_size
+        whole.rename(self._path)
         return size
+
+    def _joined(self) -> Path:
+        """One file of the row groups of all pieces, which are removed."""
+        texts = [f.name for f in self._schema if pa.types.is_dictionary(f.type)]
+        with self._open(self._private) as writer:
+            for piece in self._pieces:
+                with pq.ParquetFile(piece, read_dictionary=texts) as file:
+                    for number in range(file.num_row_groups):
+                        _write(writer, file.read_row_group(number).cast(self._schema))
+                piece.unlink()
+        return self._private
+
+
+def _write(writer: pq.ParquetWriter, table: pa.Table) -> None:
+    """Add the rows as one row group."""
+    writer.write_table(table, row_group_size=max(1, len(table)))
 
 
 def _leaf(field: pa.Field) -> str:
@@ -243,7 +287,9 @@ class _Batch:
     A row is the occurrence of an element; rows are numbered in the order of the files.
     """
 
-    def __init__(self, source: str, files: Sequence[FileFacts], headers: Headers) -> None:
+    def __init__(
+        self, source: str, files: Sequence[FileFacts], headers: Headers, file_id_key: str
+    ) -> None:
         if len(files) != len(headers):
             raise ValueError(f"{len(files)} files but headers of {len(headers)}")
         self.source = source
@@ -254,7 +300,9 @@ class _Batch:
         self.file_of = np.repeat(np.arange(len(files), dtype=np.int32), headers.counts)
         self.starts = np.cumsum(headers.counts, dtype=np.int32) - headers.counts
         self.is_image = np.array([h.status in ("ok", "truncated") for h in headers.files])
-        self.file_ids = np.array([keys.file_id(source, f.path) for f in files], dtype=np.int64)
+        self.file_ids = np.array(
+            [keys.file_id(source, f.path, file_id_key) for f in files], dtype=np.int64
+        )
         self._typed: dict[int, pa.Array] = {}
         self._set_kinds()
         self._set_order()

@@ -37,7 +37,8 @@ _READS = {
     duckdb.StatementType.EXPLAIN,
     duckdb.StatementType.RELATION,
 }
-_CANNOT_WRITE = (duckdb.IOException, duckdb.OutOfMemoryException, duckdb.TransactionException)
+STORAGE_ERRORS = (duckdb.IOException, duckdb.OutOfMemoryException, duckdb.TransactionException)
+"""What DuckDB raises where a disk or the memory is full; the last where a commit cannot write."""
 FilesOfPart = tuple[list[Files], dict[str, list[str]]]
 """Its files, and by folder the names of those that were not read in full."""
 _setting_up = threading.Lock()
@@ -105,7 +106,7 @@ def asking(previous: Path | None) -> Iterator[None]:
     """
     try:
         yield
-    except _CANNOT_WRITE:
+    except STORAGE_ERRORS:
         raise
     except duckdb.Error as error:
         if previous is None:
@@ -197,7 +198,7 @@ def writing(database: Path) -> Iterator[None]:
     """
     try:
         yield
-    except _CANNOT_WRITE as error:
+    except STORAGE_ERRORS as error:
         raise StorageError(
             f"cannot write {database.name}: {type(error).__name__}. Is the disk full?"
         ) from error
@@ -389,15 +390,15 @@ def query(
         raise QueryError(f"DuckDB: {error}") from error
     try:
         return _told_apart(relation.to_arrow_table())
-    except (duckdb.DataError, duckdb.InvalidInputException) as error:
+    except (duckdb.OutOfMemoryException, duckdb.IOException) as error:
+        raise QueryError(f"DuckDB: {error}") from error
+    except duckdb.Error as error:
         kind, _, words = str(error).partition(":")
         _, _, place = words.partition("\n\nLINE ")
         raise QueryError(
             f"DuckDB: {kind} in the rows; its words may hold a value of theirs and are left out."
             + (f"\n\nLINE {place}" if place else "")
         ) from None
-    except duckdb.Error as error:
-        raise QueryError(f"DuckDB: {error}") from error
 
 
 def _told_apart(rows: pa.Table) -> pa.Table:

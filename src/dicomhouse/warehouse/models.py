@@ -12,7 +12,7 @@ from pathlib import Path
 import duckdb
 
 from dicomhouse.errors import ModelsFailed
-from dicomhouse.warehouse.database import modelling
+from dicomhouse.warehouse.database import STORAGE_ERRORS, modelling
 from dicomhouse.warehouse.plan import Node, NodeResult, Plan
 
 _SPEAKS_OF_SQL_ALONE = (
@@ -61,7 +61,7 @@ def run(
             to carry it out where there is little data.
 
     Raises:
-        duckdb.OutOfMemoryException, duckdb.IOException: it cannot go on.
+        database.STORAGE_ERRORS: it cannot go on.
     """
     results: dict[str, NodeResult] = {}
     stopped = {name for name, result in done.items() if result.has_failed}
@@ -103,7 +103,7 @@ def run(
                 node = running.pop(future)
                 try:
                     end(node, *future.result())
-                except (duckdb.OutOfMemoryException, duckdb.IOException):
+                except STORAGE_ERRORS:
                     raise
                 except duckdb.Error as error:
                     end(node, "error")

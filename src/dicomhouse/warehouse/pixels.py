@@ -5,14 +5,17 @@ Nothing else of a run reads pixels: the headers of nearly all images are told ap
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from io import BufferedReader
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pyarrow as pa
 
+from dicomhouse.dicom.bounds import Budget
 from dicomhouse.filesystem import open_file, os_path
 from dicomhouse.resources import resource
 from dicomhouse.warehouse.database import (
@@ -26,12 +29,17 @@ from dicomhouse.warehouse.database import (
 
 
 def digest_repeated(
-    database: Path, lake: Path, folders: Mapping[str, Path], previous: Path | None, threads: int
-) -> int:
-    """Fill `run.pixel_digests` of a registered generation; returns how many files were read.
+    database: Path,
+    lake: Path,
+    folders: Mapping[str, Path],
+    previous: Path | None,
+    threads: int,
+    budget: Budget,
+) -> None:
+    """Fill `run.pixel_digests` of a registered generation.
 
-    A file whose size and modification time stayed keeps its digest. One that cannot be read has
-    none, and counts as different from all others.
+    A file whose size and modification time stayed keeps its digest. One that cannot be read, or
+    is beyond the budget, has a reason instead, and is tried again by the next run.
 
     Args:
         database: the generation's DuckDB file.
@@ -39,6 +47,7 @@ def digest_repeated(
         folders: of the sources, by name.
         previous: the DuckDB file of a generation whose digests count, where there is one.
         threads: how many files to read at a time.
+        budget: what may be read.
     """
     with writing(database), duckdb.connect(str(database), config=SETTINGS) as connection:
         has_previous = previous is not None and _attach(connection, previous)
@@ -48,31 +57,34 @@ def digest_repeated(
                 connection.execute(_statement("kept"))
         files = connection.sql(_statement("repeated")).to_arrow_table()
         if files.num_rows:
-            connection.register("digested", _with_digests(files, folders, threads))
+            connection.register("digested", _with_digests(files, folders, threads, budget))
             connection.execute(_statement("digested"))
-    return files.num_rows
 
 
 def other_pixels(
-    previous: Path, folders: Mapping[str, Path], threads: int
-) -> list[tuple[str, str]]:
+    previous: Path, folders: Mapping[str, Path], threads: int, budget: Budget
+) -> tuple[list[tuple[str, str]], int]:
     """Source and path of the files whose pixel data is not what a generation's digests say.
 
-    One that cannot be read now is not among them.
+    Those that cannot be read now, or are beyond the budget, are counted instead.
 
     Args:
         previous: the generation's DuckDB file.
         folders: as in `digest_repeated`, of the sources to look at.
         threads: how many files to read at a time.
+        budget: what may be read.
     """
     with duckdb.connect(config=IN_MEMORY) as connection:
         if not _attach(connection, previous):
-            return []
+            return [], 0
         lock(connection, previous.with_name("lake"))
+        connection.execute("set variable sources = ?", [list(folders)])
         with asking(previous):
             files = connection.sql(_statement("known")).to_arrow_table()
-        connection.register("digested", _with_digests(files, folders, threads))
-        return connection.sql(_statement("differing")).fetchall()
+        digested = _with_digests(files, folders, threads, budget)
+        connection.register("digested", digested)
+        differing = connection.sql(_statement("differing")).fetchall()
+        return differing, int(digested["digest"].null_count)
 
 
 def _attach(connection: duckdb.DuckDBPyConnection, previous: Path) -> bool:
@@ -81,27 +93,49 @@ def _attach(connection: duckdb.DuckDBPyConnection, previous: Path) -> bool:
     return bool(connection.execute(_statement("has_previous")).fetchall())
 
 
-def _with_digests(files: pa.Table, folders: Mapping[str, Path], threads: int) -> pa.Table:
-    """Files by `source` and `path`, with the column `digest` of their pixel data as it is now."""
-    paths = (
-        folders[row["source"]] / os_path(row["path"]) if row["source"] in folders else None
-        for row in files.select(["source", "path"]).to_pylist()
-    )
+def _with_digests(
+    files: pa.Table, folders: Mapping[str, Path], threads: int, budget: Budget
+) -> pa.Table:
+    """Files in an order of their own, with the `digest` of their pixel data as it is now.
+
+    `reason` says why there is none. Files are those of `source`, `path` and `size_bytes`;
+    `bytes_so_far` is what they and those before them hold.
+    """
+    deadline = time.monotonic() + budget.pixel_seconds
+
+    def digest(file: dict[str, Any]) -> tuple[str | None, str | None]:
+        if file["source"] not in folders:
+            return None, "file_unreadable: its source is not of this run"
+        if file["bytes_so_far"] > budget.pixel_bytes:
+            return None, "over_budget: of bytes to read pixels"
+        if time.monotonic() > deadline:
+            return None, "over_budget: of time to read pixels"
+        path = folders[file["source"]] / os_path(file["path"])
+        return _digest(path, file["size_bytes"], deadline)
+
     with ThreadPoolExecutor(threads) as pool:
-        digests = pa.array(pool.map(_digest, paths), pa.string())
-    return files.append_column("digest", digests)
+        rows = files.select(["source", "path", "size_bytes", "bytes_so_far"]).to_pylist()
+        told = list(pool.map(digest, rows))
+    for place, name in enumerate(("digest", "reason")):
+        files = files.append_column(name, pa.array([one[place] for one in told], pa.string()))
+    return files
 
 
-def _digest(path: Path | None) -> str | None:
+def _digest(path: Path, size: int, deadline: float) -> tuple[str | None, str | None]:
+    """The digest of the pixel data of a file that had a size, or why there is none."""
+    from dicomhouse.dicom.metered import Exceeded
     from dicomhouse.dicom.pixels import pixel_digest
 
-    if path is None:  # its source is not of this run
-        return None
     try:
-        with BufferedReader(open_file(path)[0]) as stream:
-            return pixel_digest(stream)
-    except OSError:
-        return None
+        file, status = open_file(path)
+        with BufferedReader(file) as stream:
+            if status.st_size != size:
+                return None, "file_changed: since its header was read; build again"
+            return pixel_digest(stream, deadline), None
+    except OSError as error:
+        return None, f"file_unreadable: {error.strerror or type(error).__name__}"
+    except Exceeded as error:
+        return None, str(error)
 
 
 def _statement(name: str) -> str:
