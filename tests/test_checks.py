@@ -342,6 +342,19 @@ case("number twice in two acquisitions", images(
     at(1), at(2), at(3, InstanceNumber=1, AcquisitionNumber="2", SOPInstanceUID="1.2.3.41"),
     at(4, InstanceNumber=2, AcquisitionNumber="2", SOPInstanceUID="1.2.3.42"),
 ))  # fmt: skip
+PART = {"ConcatenationUID": "1.2.3.43", "InstanceNumber": 1}
+case("number of the parts of a concatenation", images(*(
+    at(z, SOPInstanceUID=f"1.2.3.44.{z}", InConcatenationNumber=z, **PART) for z in range(1, 4)
+)))  # fmt: skip
+case("number of two concatenations", images(
+    *(at(z, SOPInstanceUID=f"1.2.3.45.{z}", InConcatenationNumber=z, **PART) for z in (1, 2)),
+    at(3, SOPInstanceUID="1.2.3.45.3", **PART | {"ConcatenationUID": "1.2.3.46"}),
+), instance_number_duplicate="W")  # fmt: skip
+for keyword in ("NominalPercentageOfCardiacPhase", "FrameReferenceTime"):
+    case(f"number twice, told apart by {keyword}", images(
+        *(at(z, InstanceNumber=z, SOPInstanceUID=f"1.2.3.47.{len(keyword)}.{z}.{time}",
+             **{keyword: time}) for time in (0, 50) for z in (1, 2, 3)),
+    ), temporal_positions="I")  # fmt: skip
 case("number left out", images(at(1), at(2), at(3), at(4, InstanceNumber=5)),
      instance_number_gap="I")  # fmt: skip
 case("number of an image that is set aside", images(

@@ -91,6 +91,17 @@ def repeated(images: list[Image], **values: Sequence[Any]) -> list[Image]:
     ]
 
 
+def grouped(keyword: str, *groups: Sequence[float], values: Sequence[Any] = ()) -> list[Image]:
+    """Stacks of one series, each with a value of its own, numbered on."""
+    images = axial([z for group in groups for z in group])
+    told = [value for value, group in zip(values or range(9), groups, strict=False) for _ in group]
+    return [image | {keyword: value} for image, value in zip(images, told, strict=True)]
+
+
+FOURS = [[start + 4 * k for k in range(5)] for start in (0, 1, 2, 0.39, 0.41)]
+"""Stacks of 4 mm steps, beside one another."""
+TURNS = sorted(FOURS[0] + FOURS[1])
+
 RULE_CASES: dict[str, list[tuple[str, list[Image]]]] = {
     "missing_position": [
         ("E", changed(axial(range(4)), 3, ImagePositionPatient=None)),
@@ -145,8 +156,19 @@ RULE_CASES: dict[str, list[tuple[str, list[Image]]]] = {
         ("I", axial(range(1)) + coronal(1)),
         ("I", turned(0.82)),
         ("pass", turned(0.80)),
+        ("I", grouped("AcquisitionNumber", FOURS[0], FOURS[1])),
+        ("I", grouped("EchoTime", *FOURS[:3])),
+        ("I", grouped("AcquisitionNumber", FOURS[0], FOURS[4])),
+        ("pass", grouped("AcquisitionNumber", FOURS[0], FOURS[3])),
+        ("pass", grouped("AcquisitionNumber", [0, 4, 8], [12, 16, 20])),
+        ("pass", grouped("AcquisitionNumber", [0, 4, 8], [16, 20, 24])),
+        ("I", grouped("AcquisitionNumber", [0, 4, 8, 12], [0.5, 3, 5.5, 8])),
+        ("pass", grouped("AcquisitionTime", *FOURS[:2], values=("100000", "100100"))),
     ],
     "duplicate_position": [
+        ("W", grouped("AcquisitionNumber", range(6), range(5, 9))),
+        ("W", grouped("AcquisitionTime", range(6), range(5, 9), values=("100000", "100100"))),
+        ("E", axial([0, 1, 2, 3, 3])),
         ("E", axial([0, 1, 2, 3, 3.009])),
         ("pass", axial([0, 1, 2, 3, 3.011])),
         ("E", repeated(axial(range(3)), AcquisitionNumber=[1, 1])),
@@ -157,6 +179,13 @@ RULE_CASES: dict[str, list[tuple[str, list[Image]]]] = {
     "temporal_positions": [
         ("I", repeated(axial(range(3)), TemporalPositionIdentifier=[1, 2])),
         ("I", repeated(axial(range(2)), EchoTime=[10, 20, 30])),
+        ("I", repeated(axial(range(3)), NominalPercentageOfCardiacPhase=[0, 50])),
+        ("I", repeated(axial(range(3)), FrameReferenceTime=[500, 1500])),
+        ("I", repeated(axial(range(3)), AcquisitionTime=["101200", "101300"])),
+        ("I", [i | {"InstanceNumber": 1, "ImageIndex": n}
+               for n, i in enumerate(repeated(axial(range(3)), KVP=[120, 120]))]),
+        ("I", grouped("TemporalPositionIdentifier", FOURS[0], FOURS[3])),
+        ("pass", grouped("TemporalPositionIdentifier", FOURS[0], FOURS[4])),
         ("pass", repeated(axial(range(3)), TemporalPositionIdentifier=[1, 2])[:-1]),
     ],
     "incomplete_repetition": [
@@ -178,6 +207,11 @@ RULE_CASES: dict[str, list[tuple[str, list[Image]]]] = {
         ("pass", stepped(1, 1, 1, 2, 2, 2)),
         ("E", stepped(5, 5, 5, 9.5, 5)),
         ("E", stepped(3, 3, 3, 5.7, 3)),
+        ("pass", grouped("AcquisitionNumber", FOURS[0], FOURS[1])),
+        ("pass", axial(TURNS)),
+        ("E", grouped("AcquisitionNumber", FOURS[0], [1, 5, 13, 17])),
+        ("E", grouped("TemporalPositionIdentifier", [0, 4, 12, 16], [0.3, 4.3, 12.3, 16.3])),
+        ("E", grouped("AcquisitionNumber", [0, 4, 8], [16, 20, 24])),
     ],
     "mixed_spacing": [
         ("E", stepped(1, 1, 1, 1.11, 1.11, 1.11)),
@@ -202,6 +236,8 @@ RULE_CASES: dict[str, list[tuple[str, list[Image]]]] = {
             for start in (0, 100, -300)
         ),
         ("pass", stepped(*[0.3125] * 9)),
+        ("W", axial(TURNS)),
+        ("pass", grouped("AcquisitionNumber", FOURS[0], FOURS[1])),
     ],
     "sheared_stack": [
         ("W", tilted(0.51)),
@@ -515,8 +551,20 @@ def test_messages_say_where_and_by_how_much(cases: Results) -> None:
         ["irregular_spacing-2/IM0002"],
     )
     assert told(cases, "duplicate_position-0") == (
-        "IM0003 and IM0004 lie at one position and nothing tells them apart",
-        ["duplicate_position-0/IM0003", "duplicate_position-0/IM0004"],
+        "IM0005 and IM0006 lie at one position, told apart by AcquisitionNumber, InstanceNumber",
+        ["duplicate_position-0/IM0005", "duplicate_position-0/IM0006"],
+    )
+    assert told(cases, "duplicate_position-2")[0] == (
+        "IM0003 and IM0004 lie at one position, told apart by InstanceNumber"
+    )
+    assert told(cases, "duplicate_position-5")[0] == (
+        "IM0000 and IM0003 lie at one position and nothing tells them apart (and 4 more images)"
+    )
+    assert told(cases, "multiple_stacks-4")[0] == (
+        "2 stacks in one series, told apart by AcquisitionNumber: axial (5), axial (5)"
+    )
+    assert told(cases, "missing_slices-10")[0] == (
+        "stack 2: 1 slice missing between IM0006 and IM0007: step 8 mm where the spacing is 4 mm"
     )
     assert told(cases, "incomplete_repetition-0") == (
         "Most positions hold 2 images, that of IM0002 holds 1",
@@ -571,6 +619,10 @@ def test_geometry_tells_planes_angles_and_programs(series: Warehouse) -> None:
         "fails in 3D Slicer, Flywheel, IDC, SimpleITK/ITK, highdicom"
     )
     assert rows["incomplete_repetition-0"]["repeated_positions"] == 2
+    # Nobody who sorts and subtracts gets past a step of nothing.
+    assert "passes" not in rows["duplicate_position-0"]["verdicts"]
+    assert rows["temporal_positions-0"]["verdicts"].startswith("passes in 3D Slicer, OHIF,")
+    assert rows["multiple_stacks-4"]["grouped_by"] == "AcquisitionNumber"
 
 
 def test_frames_of_enhanced_objects_pass_the_same_checks(series: Warehouse) -> None:

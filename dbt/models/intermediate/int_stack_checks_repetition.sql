@@ -34,8 +34,12 @@ crowded as (
         file_id,
         frame,
         count(*) over (
-            partition by source, series_key, stack, slot, InstanceNumber, frame, dimension
+            partition by
+                source, series_key, stack, slot, InstanceNumber, ImageIndex, frame, dimension
         ) > 1 as is_alike,
+        count(*) over (partition by source, series_key, stack, slot, dimension) = 1
+            as is_told_apart,
+        min(label) over (partition by source, series_key, stack, slot, dimension) as likeness,
         row_number() over (
             partition by source, series_key, stack, slot order by InstanceNumber, path, frame
         ) as repeat
@@ -49,6 +53,8 @@ slices as (
         placed.images_here <> placed.repetition as is_incomplete,
         coalesce(crowded.is_alike, false) or (placed.repetition = 1 and placed.images_here > 1)
             as is_duplicate,
+        crowded.is_told_apart,
+        crowded.likeness,
         coalesce(crowded.repeat, 1) as repeat
     from placed
     left join crowded
@@ -61,11 +67,45 @@ duplicates as (
         series_key,
         stack,
         list_sort(list(distinct path)) as files,
-        min((slot, label), 2) as first_ones,
+        bool_and(is_told_apart) as is_told_apart,
+        min((is_told_apart, slot, likeness, label, file_id, frame), 2) as first_ones,
         count(*) as images
     from slices
     where is_duplicate
     group by source, series_key, stack
+),
+
+-- What tells the first two apart, if anything does.
+differences as (
+    select
+        duplicates.source,
+        duplicates.series_key,
+        duplicates.stack,
+        list_filter(
+            [
+                {% for attribute in dimension_attributes() %}
+                case
+                    when one.{{ attribute }} is distinct from other.{{ attribute }}
+                        then '{{ attribute.replace("dimension_indices", "DimensionIndexValues") }}'
+                end,
+                {% endfor %}
+                case
+                    when one.InstanceNumber is distinct from other.InstanceNumber
+                        then 'InstanceNumber'
+                end,
+                case when one.ImageIndex is distinct from other.ImageIndex then 'ImageIndex' end
+            ],
+            lambda x: x is not null
+        ) as attributes
+    from duplicates
+    inner join {{ ref('frames') }} as one
+        on
+            duplicates.first_ones[1][5] = one.file_id
+            and duplicates.first_ones[1][6] = one.frame
+    inner join {{ ref('frames') }} as other
+        on
+            duplicates.first_ones[2][5] = other.file_id
+            and duplicates.first_ones[2][6] = other.frame
 ),
 
 incomplete as (
@@ -131,6 +171,8 @@ stacks as (
         geometry.*,
         duplicates.files as duplicate_files,
         duplicates.first_ones as first_duplicates,
+        duplicates.is_told_apart as are_duplicates_told_apart,
+        differences.attributes as differing,
         coalesce(duplicates.images, 0) as duplicates,
         incomplete.files as incomplete_files,
         coalesce(incomplete.positions, 0) as incomplete_positions,
@@ -147,6 +189,11 @@ stacks as (
             geometry.source = duplicates.source
             and geometry.series_key = duplicates.series_key
             and geometry.stack = duplicates.stack
+    left join differences
+        on
+            geometry.source = differences.source
+            and geometry.series_key = differences.series_key
+            and geometry.stack = differences.stack
     left join incomplete
         on
             geometry.source = incomplete.source
@@ -169,8 +216,11 @@ stacks as (
     fails='duplicates > 0',
     measured='case when repetition = 1 then images - positions else images_not_told_apart end',
     files='duplicate_files',
-    message="first_duplicates[1][2] || ' and ' || first_duplicates[2][2]"
-        ~ " || ' lie at one position and nothing tells them apart' || "
+    severity="case when are_duplicates_told_apart then 'W' end",
+    message="first_duplicates[1][4] || ' and ' || first_duplicates[2][4]"
+        ~ " || ' lie at one position' || case when len(differing) = 0"
+        ~ " then ' and nothing tells them apart'"
+        ~ " else ', told apart by ' || array_to_string(differing, ', ') end || "
         ~ and_more('duplicates - 1', 'image'),
 ) }}
 

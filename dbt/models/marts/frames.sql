@@ -21,6 +21,9 @@ described as (
         images.Rows,
         images.Columns,
         images.InstanceNumber,
+        images.ImageIndex,
+        images.AcquisitionTime,
+        images.FrameReferenceTime,
         multiframe.StackID,
         multiframe.InStackPositionNumber,
         multiframe.dimension_indices,
@@ -51,7 +54,10 @@ described as (
         coalesce(multiframe.DiffusionBValue, images.DiffusionBValue) as DiffusionBValue,
         coalesce(multiframe.NominalCardiacTriggerDelayTime, images.TriggerTime) as TriggerTime,
         coalesce(multiframe.TemporalPositionIndex, images.TemporalPositionIdentifier)
-            as TemporalPositionIdentifier
+            as TemporalPositionIdentifier,
+        coalesce(
+            multiframe.NominalPercentageOfCardiacPhase, images.NominalPercentageOfCardiacPhase
+        ) as NominalPercentageOfCardiacPhase
     from images
     left join multiframe on images.file_id = multiframe.file_id
 )
@@ -87,11 +93,15 @@ select
     RescaleIntercept,
     ImageType,
     InstanceNumber,
+    ImageIndex,
     AcquisitionNumber,
+    AcquisitionTime,
+    FrameReferenceTime,
     EchoTime,
     DiffusionBValue,
     TriggerTime,
     TemporalPositionIdentifier,
+    NominalPercentageOfCardiacPhase,
     StackID,
     InStackPositionNumber,
     dimension_indices,

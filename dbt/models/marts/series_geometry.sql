@@ -17,6 +17,7 @@ stacks as (
         source,
         series_key,
         stack,
+        any_value(grouped_by) as grouped_by,
         any_value(normal) as normal,
         any_value(line_degrees) as line_degrees,
         max(off_line_mm) as drift_mm,
@@ -95,6 +96,7 @@ select
     measured.series_key,
     measured.stack,
     stacks.Modality,
+    stacks.grouped_by,
     stacks.normal,
     case
         when abs(stacks.normal[3]) > 0.8 then 'axial'
