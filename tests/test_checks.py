@@ -28,7 +28,7 @@ from dicomhouse import cli
 from dicomhouse.pipeline import build_direct
 from dicomhouse.reader import Warehouse
 from dicomhouse.settings import Settings
-from dicomhouse.testing import write_image
+from dicomhouse.testing import write_enhanced, write_image
 from dicomhouse.testing.raw import data_set_at, raw_element, split, with_element
 
 Case = Callable[[Path], None]
@@ -311,7 +311,8 @@ for keyword, rule, first, second, severity in [
     case(f"{keyword} mixed", series(odd=odd, **{keyword: second}), **{rule: severity})
 case("Rows mixed", series(odd={"Rows": 32}), mixed_matrix="E")
 case("spacing off", series(odd={"PixelSpacing": ["1.0002", "1"]}), mixed_pixel_spacing="E")
-case("spacing of nothing", series(odd={"PixelSpacing": ["0", "0"]}), mixed_pixel_spacing="E")
+case("spacing of nothing", series(odd={"PixelSpacing": ["0", "0"]}), mixed_pixel_spacing="E",
+     impossible_value="E")  # fmt: skip
 case("spacing just off", series(odd={"PixelSpacing": ["1.00009", "1"]}))
 case("voltage equal as numbers", series(odd={"KVP": "120.0"}))
 case("class mixed", series(odd={"SOPClassUID": MRImageStorage}), mixed_sop_class="E")
@@ -330,6 +331,61 @@ FILM = {
 }  # fmt: skip
 case("films of two sizes", series(odd={"Rows": 32}, **FILM), mixed_matrix="I",
      non_volume_image="I")  # fmt: skip
+
+# Values
+
+ERROR, WARNING = {"impossible_value": "E"}, {"impossible_value": "W"}
+for keyword, value, findings in [
+    ("PixelSpacing", ["0", "0"], ERROR), ("PixelSpacing", ["1", "-1"], ERROR),
+    ("PixelSpacing", ["0.001", "0.001"], {}), ("RescaleSlope", "0", ERROR),
+    ("RescaleSlope", "-0.0", ERROR), ("RescaleSlope", "1e-9", {}), ("RescaleSlope", "-1", {}),
+    ("SliceThickness", "0", WARNING), ("SliceThickness", "-1", WARNING),
+    ("SliceThickness", "0.01", {"slice_gap": "I"}), ("SliceThickness", "", {}),
+]:  # fmt: skip
+    case(f"{keyword} {value} of all", series(**{keyword: value}), **findings)
+for rows in ("Rows", "Columns"):
+    case(f"{rows} of nothing", series(PixelData=b"", **{rows: 0}), impossible_value="E")
+for first in (0, 3):
+    cosines = ["1", "0", "0", "0", "1", "0"]
+    cosines[first : first + 3] = ["0"] * 3
+    case(f"direction {first} of nothing", series(ImageOrientationPatient=cosines),
+         impossible_value="E", orientation_not_orthonormal="E")  # fmt: skip
+case("intercept of zero", series(RescaleIntercept="0"), suspicious_rescale="W")
+case("intercept just above", series(RescaleIntercept="-99.9"), suspicious_rescale="W")
+case("intercept just low enough", series(RescaleIntercept="-100"))
+case("intercept of zero, signed", series(RescaleIntercept="0", PixelRepresentation=1))
+case("intercept of zero, 16 bits", series(RescaleIntercept="0", BitsStored=16, HighBit=15))
+case("intercept of zero in MR", series(RescaleIntercept="0", Modality="MR",
+                                       SOPClassUID=MRImageStorage))  # fmt: skip
+
+
+def enhanced(**overrides: Any) -> Case:
+    """A writer of an enhanced MR object of ten frames."""
+    frames = [at(z) for z in range(10)]
+
+    def write(folder: Path) -> None:
+        write_enhanced(folder / "1.dcm", frames, PatientID=folder.name, **overrides)
+
+    return write
+
+
+case("frames as counted", enhanced())
+case("frames fewer than counted", enhanced(NumberOfFrames=11, PixelData=bytes(11 * 512)),
+     frame_count_mismatch="E")  # fmt: skip
+case("frames more than counted", enhanced(NumberOfFrames=9, PixelData=bytes(9 * 512)),
+     frame_count_mismatch="E")  # fmt: skip
+case("frames not counted", enhanced(NumberOfFrames=None))
+case("frames of short pixels", enhanced(PixelData=bytes(10 * 512 - 2)), pixel_length_mismatch="E")
+case("frames in implicit VR", enhanced(NumberOfFrames=9, PixelData=bytes(9 * 512),
+                                       TransferSyntaxUID="1.2.840.10008.1.2"),
+     frame_count_mismatch="E")  # fmt: skip
+case("frames in a class for one", series(1, NumberOfFrames=2, PixelData=bytes(1024)),
+     multiframe_in_single_frame_class="E")  # fmt: skip
+case("groups in a class for one", enhanced(SOPClassUID=MRImageStorage),
+     multiframe_in_single_frame_class="E")  # fmt: skip
+case("frame in a class for one", series(1, NumberOfFrames=1))
+case("frames in a private class", series(1, NumberOfFrames=2, SOPClassUID="1.2.3.48",
+                                         PixelData=bytes(1024)))  # fmt: skip
 
 # Numbering
 
@@ -397,7 +453,7 @@ def test_case_fails_the_named_rules_and_no_others(name: str, found: dict[str, Fi
 
 def test_every_rule_has_a_case_that_fails(warehouse: Warehouse) -> None:
     """Files that are no image, and geometry, are tried elsewhere."""
-    models = ("identity", "references", "entities", "homogeneity", "numbering")
+    models = ("identity", "references", "entities", "homogeneity", "values", "numbering")
     rules = " union ".join(f"select rule from intermediate.int_checks_{name}" for name in models)
     known = set(warehouse.sql(f"""
         {rules} union select rule from check_rules where level not in ('file', 'series')

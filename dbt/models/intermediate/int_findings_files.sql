@@ -105,9 +105,18 @@ invalid_paths as (
     group by files.source, invalid_files.rule, invalid_files.path
 ),
 
+-- An object of several frames that says not how many cannot be held to a length.
+uncounted as (
+    select distinct images.file_id
+    from images
+    inner join {{ ref('int_multiframe_frames') }} as frames on images.file_id = frames.file_id
+    where images.NumberOfFrames is null and frames.frames > 1
+),
+
 described as (
     select
         files.source,
+        files.file_id,
         files.path as subject,
         files.path,
         images.patient_key,
@@ -211,6 +220,7 @@ from described
 where
     status = 'ok'
     and is_standard_syntax
+    and file_id not in (select uncounted.file_id from uncounted)
     and not pixel_bytes between expected_pixel_bytes and expected_pixel_bytes + 1
 
 union all
