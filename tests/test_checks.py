@@ -4,6 +4,7 @@ that just passes. Every case is a patient folder of one source, and nothing else
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -27,9 +28,11 @@ import dicomhouse
 from dicomhouse import cli
 from dicomhouse.pipeline import build_direct
 from dicomhouse.reader import Warehouse
+from dicomhouse.resources import resource
 from dicomhouse.settings import Settings
 from dicomhouse.testing import write_enhanced, write_image
 from dicomhouse.testing.raw import data_set_at, raw_element, split, with_element
+from dicomhouse.warehouse.database import query
 
 Case = Callable[[Path], None]
 Findings = dict[str, str]
@@ -497,12 +500,45 @@ def test_check_chooses_by_rule_level_and_severity(warehouse: Warehouse) -> None:
     assert "KVP 120.0 (3), 100.0 (1)" in rows[1]["message"]
     code, rows = told("--level", "patient", "--severity", "E")
     assert (code, {row["level"] + row["severity"] for row in rows}) == (1, {"patientE"})
-    code, rows = told("--severity", "W")
-    assert (code, {row["severity"] for row in rows}) == (0, {"W"})
+    for word in ("W", "w", "warning"):
+        code, rows = told("--severity", word)
+        assert (code, {row["severity"] for row in rows}) == (0, {"W"})
+
+
+def test_a_missing_tag_and_a_missing_slice_are_told_apart(warehouse: Warehouse) -> None:
+    rows = warehouse.sql("""
+        select distinct rule, theme, worst_geometry_finding, worst_conformance_finding
+        from findings join series using (source, series_key)
+        where
+            message like '%direction of length 0%'
+            or offenders = ['number absent/1.dcm']
+            and rule in ('type2_missing', 'instance_number_missing')
+        order by all
+    """).to_dicts()  # fmt: skip
+    assert [tuple(row.values()) for row in rows] == [
+        ("impossible_value", "values", "E", None),
+        ("instance_number_missing", "numbering", None, "W"),
+        ("type2_missing", "conformance", None, "W"),
+    ]
+
+
+def test_a_file_of_another_kind_never_heads_a_summary(warehouse: Warehouse) -> None:
+    everything: dict[str, list[str]] = {"severities": [], "rules": [], "levels": []}
+    worst, all_rules = (
+        query(
+            warehouse.connection, resource("sql", "commands", f"{name}.sql").read_text(), everything
+        ).column(column).to_pylist()
+        for name, column in (("worst_findings", "name"), ("findings", "rule"))
+    )  # fmt: skip
+    assert not worst[0].startswith("file_not_dicom")
+    assert worst[0].endswith(")")
+    first = all_rules.index("file_not_dicom")
+    assert first > 0
+    assert set(all_rules[first:]) == {"file_not_dicom"}
 
 
 def test_check_tells_an_unknown_rule_or_level(warehouse: Warehouse) -> None:
-    for words in (("--rule", "mixed_everything"), ("--level", "planet")):
+    for words in (("--rule", "mixed_everything"), ("--level", "planet"), ("--severity", "X")):
         done = check(warehouse, *words)
         assert (done.returncode, f"no {words[0][2:]} {words[1]}" in done.stderr) == (2, True)
 
@@ -514,8 +550,11 @@ def test_check_shows_the_first_findings_of_a_rule_and_how_many_more(
     at = ["--warehouse", str(warehouse.generation.folder.parents[1])]
     assert cli.main(["check", "--level", "image", *at]) == 1
     told = capsys.readouterr().out
-    assert told.count("uid_invalid") == 3
+    assert told.count("uid_invalid") == 3 + 1
+    counts, details = told.split("\n\n")[:2]
+    assert re.search(r"^E +identity +uid_invalid +4$", counts, re.MULTILINE)
+    assert "message" in details
     assert "\n1 more: 3 are shown of each rule in a source" in told
     assert cli.main(["check", "--rule", "uid_invalid", *at]) == 1
     told = capsys.readouterr().out
-    assert (told.count("uid_invalid"), "more:" in told) == (4, False)
+    assert (told.count("uid_invalid"), "more:" in told) == (4 + 1, False)

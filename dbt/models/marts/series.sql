@@ -9,7 +9,7 @@ geometry as not materialized (
 ),
 
 worst as (
-    {{ worst_findings('series_key') }}
+    {{ worst_findings('series_key', themes=['geometry', 'conformance']) }}
 ),
 
 measured as (
@@ -78,6 +78,8 @@ select
     measured.spacing_mm,
     measured.missing_slices,
     worst.worst_finding,
+    worst.worst_geometry_finding,
+    worst.worst_conformance_finding,
     coalesce(worst.findings, 0) as findings
 from counted
 left join measured
