@@ -524,11 +524,48 @@ def test_clean_series_raise_neither_error_nor_warning(series: Warehouse) -> None
     """).to_dicts()  # fmt: skip
     assert rows == []
     (counts,) = series.sql("""
-        select count(*) as stacks, bool_and(is_regular) as regular,
+        select count(*) as stacks, 
+            bool_and(is_volume = (repetition = 1)) as volumes,
+            bool_and(is_regular = (repetition = 1 and gantry_tilt_degrees is null)) as regular,
             count(*) filter (repetition = 3) > 3 as repeated
         from series_geometry where source = 'clean'
     """).to_dicts()  # fmt: skip
-    assert counts == {"stacks": CLEAN, "regular": True, "repeated": True}
+    assert counts == {"stacks": CLEAN, "volumes": True, "regular": True, "repeated": True}
+
+
+VOLUMES = {
+    "missing_slices-0": "1 slice missing",
+    "mixed_spacing-4": "spacing from 1 to 3 mm",
+    "irregular_spacing-1": None,
+    "duplicate_position-0": "1 of 9 positions hold several images",
+    "temporal_positions-0": "3 of 3 positions hold several images",
+    "single_position-0": "one position",
+    "sheared_stack-0": "sheared by 0.51 degrees",
+    "sheared_stack-1": None,
+    "sheared_stack-4": None,
+    "sheared_stack-5": "sheared by 14 degrees",
+    "in_plane_drift-0": "slices beside the line of the others",
+    "multiple_stacks-0": "2 stacks",
+    "multiple_stacks-4": "2 stacks",
+    "missing_position-0": "fails missing_position",
+    "missing_position-2": None,
+    "missing_position-3": "no image has position and orientation",
+    "orientation_not_orthonormal-0": "fails orientation_not_orthonormal",
+    "orientation_not_orthonormal-2": None,
+    "localizer_embedded-0": "fails localizer_embedded",
+    "non_volume_image-0": "fails non_volume_image",
+}
+"""Why the images of a case are no volume; None where they are one."""
+
+
+def test_a_series_is_a_volume_or_says_why_not(series: Warehouse) -> None:
+    rows = series.sql("""
+        select distinct PatientID, why_not, is_volume
+        from series join images using (source, series_key) where source = 'cases'
+    """).to_dicts()  # fmt: skip
+    found = {row["PatientID"]: row["why_not"] for row in rows}
+    assert {case: found[case] for case in VOLUMES} == VOLUMES
+    assert all(row["is_volume"] == (row["why_not"] is None) for row in rows)
 
 
 def told(cases: Results, case: str) -> tuple[str, list[str]]:
@@ -603,25 +640,25 @@ def test_geometry_tells_planes_angles_and_programs(series: Warehouse) -> None:
         pytest.approx(10), 10, pytest.approx(49.1),
     )  # fmt: skip
     assert gap["spacing_deviation"] == pytest.approx(0.91)
-    assert gap["verdicts"].startswith("fails in 3D Slicer, Flywheel,")
+    assert gap["spacing_verdicts"].startswith("fails in 3D Slicer, Flywheel,")
     assert rows["mixed_spacing-4"]["run_spacings"] == [1, 3]
     lean = rows["sheared_stack-4"]
     assert lean["shear_degrees"] == pytest.approx(14, abs=1e-3)
     assert lean["shear_mm"] == pytest.approx(90 * math.tan(math.radians(14)), abs=1e-3)
-    assert lean["is_regular"]
+    assert (lean["is_regular"], lean["is_volume"]) == (False, True)
     # A spacing of more digits than a micrometre has.
     fine = rows["irregular_spacing-10"]
     assert fine["spacing_mode"] == pytest.approx(0.3125, abs=1e-9)
-    assert "fails" not in fine["verdicts"]
-    uneven = rows["irregular_spacing-3"]["verdicts"]
+    assert "fails" not in fine["spacing_verdicts"]
+    uneven = rows["irregular_spacing-3"]["spacing_verdicts"]
     assert uneven == (
         "passes in OHIF, dcm2niix, dicom-numpy, dicom2nifti; "
         "fails in 3D Slicer, Flywheel, IDC, SimpleITK/ITK, highdicom"
     )
     assert rows["incomplete_repetition-0"]["repeated_positions"] == 2
     # Nobody who sorts and subtracts gets past a step of nothing.
-    assert "passes" not in rows["duplicate_position-0"]["verdicts"]
-    assert rows["temporal_positions-0"]["verdicts"].startswith("passes in 3D Slicer, OHIF,")
+    assert "passes" not in rows["duplicate_position-0"]["spacing_verdicts"]
+    assert rows["temporal_positions-0"]["spacing_verdicts"].startswith("passes in 3D Slicer, OHIF,")
     assert rows["multiple_stacks-4"]["grouped_by"] == "AcquisitionNumber"
 
 
