@@ -167,6 +167,8 @@ RULE_CASES: dict[str, list[tuple[str, list[Image]]]] = {
     ],
     "duplicate_position": [
         ("W", grouped("AcquisitionNumber", range(6), range(5, 9))),
+        ("W", grouped("AcquisitionNumber", range(6), range(1, 8))),
+        ("W", grouped("AcquisitionNumber", range(6), range(2, 8), range(4, 10))),
         ("W", grouped("AcquisitionTime", range(6), range(5, 9), values=("100000", "100100"))),
         ("E", axial([0, 1, 2, 3, 3])),
         ("E", axial([0, 1, 2, 3, 3.009])),
@@ -192,6 +194,9 @@ RULE_CASES: dict[str, list[tuple[str, list[Image]]]] = {
         ("E", repeated(axial(range(3)), TemporalPositionIdentifier=[1, 2])[:-1]),
         ("pass", repeated(axial(range(3)), TemporalPositionIdentifier=[1, 2])),
         ("pass", axial([0, 1, 2, 2])),
+        ("pass", grouped("AcquisitionNumber", range(6), range(1, 8))),
+        ("E", grouped("AcquisitionNumber", range(6), range(1, 6))),
+        ("E", grouped("AcquisitionNumber", range(8), [1, 2, *range(4, 10)])),
     ],
     "single_position": [
         ("W", axial([0, 0, 0])),
@@ -591,10 +596,10 @@ def test_messages_say_where_and_by_how_much(cases: Results) -> None:
         "IM0005 and IM0006 lie at one position, told apart by AcquisitionNumber, InstanceNumber",
         ["duplicate_position-0/IM0005", "duplicate_position-0/IM0006"],
     )
-    assert told(cases, "duplicate_position-2")[0] == (
+    assert told(cases, "duplicate_position-4")[0] == (
         "IM0003 and IM0004 lie at one position, told apart by InstanceNumber"
     )
-    assert told(cases, "duplicate_position-5")[0] == (
+    assert told(cases, "duplicate_position-7")[0] == (
         "IM0000 and IM0003 lie at one position and nothing tells them apart (and 4 more images)"
     )
     assert told(cases, "multiple_stacks-4")[0] == (

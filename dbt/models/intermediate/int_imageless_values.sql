@@ -25,7 +25,7 @@ select
     min(elements.tag) as tag,
     min(elements.keyword) as keyword,
     min(elements.vr) as vr,
-    list(distinct files.folder) as folders
+    list_sort(list(distinct files.folder)) as folders
 from elements
 inner join {{ ref('files') }} as files on elements.file_id = files.file_id
 group by files.source, elements.path, trim(elements.value)

@@ -8,10 +8,50 @@ positions as not materialized (
     select * from {{ ref('int_stack_positions') }}
 ),
 
+acquisitions as (
+    select
+        slices.source,
+        slices.series_key,
+        slices.stack,
+        frames.AcquisitionNumber,
+        min(slices.slot) as first_slot,
+        max(slices.slot) as last_slot,
+        frames.AcquisitionNumber is not null
+        and count(distinct slices.slot) = count(*)
+        and count(*) = last_slot - first_slot + 1 as is_whole
+    from {{ ref('int_slices') }} as slices
+    inner join {{ ref('frames') }} as frames
+        on slices.file_id = frames.file_id and slices.frame = frames.frame
+    semi join geometry
+        on
+            slices.source = geometry.source
+            and slices.series_key = geometry.series_key
+            and slices.stack = geometry.stack
+            and geometry.repetition > 1
+            and geometry.repetition_min < geometry.repetition_max
+    group by slices.source, slices.series_key, slices.stack, frames.AcquisitionNumber
+),
+
+-- Acquisitions that overlap lack nothing: each is whole, and goes on where an earlier one ends.
+overlapping as (
+    select
+        source,
+        series_key,
+        stack
+    from acquisitions
+    group by source, series_key, stack
+    having
+        count(*) > 1
+        and bool_and(is_whole)
+        and count(distinct first_slot) = count(*)
+        and count(distinct last_slot) = count(*)
+        and list(last_slot order by first_slot) = list_sort(list(last_slot))
+),
+
 placed as (
     select
         slices.*,
-        geometry.repetition,
+        case when overlapping.stack is null then geometry.repetition else 1 end as repetition,
         geometry.repetition_min = geometry.repetition_max as is_even,
         positions.images as images_here
     from {{ ref('int_slices') }} as slices
@@ -26,6 +66,11 @@ placed as (
             slices.source = geometry.source
             and slices.series_key = geometry.series_key
             and slices.stack = geometry.stack
+    left join overlapping
+        on
+            slices.source = overlapping.source
+            and slices.series_key = overlapping.series_key
+            and slices.stack = overlapping.stack
 ),
 
 -- At most positions lies one image, which nothing has to be told apart from.
@@ -173,6 +218,7 @@ stacks as (
         duplicates.first_ones as first_duplicates,
         duplicates.is_told_apart as are_duplicates_told_apart,
         differences.attributes as differing,
+        overlapping.stack is not null as is_overlapping,
         coalesce(duplicates.images, 0) as duplicates,
         incomplete.files as incomplete_files,
         coalesce(incomplete.positions, 0) as incomplete_positions,
@@ -209,12 +255,17 @@ stacks as (
             geometry.source = turns.source
             and geometry.series_key = turns.series_key
             and geometry.stack = turns.stack
+    left join overlapping
+        on
+            geometry.source = overlapping.source
+            and geometry.series_key = overlapping.series_key
+            and geometry.stack = overlapping.stack
 )
 
 {{ stack_check(
     rule='duplicate_position', relation='stacks', applies='images > 1',
     fails='duplicates > 0',
-    measured='case when repetition = 1 then images - positions else images_not_told_apart end',
+    measured='case when repetition = 1 or is_overlapping then images - positions else images_not_told_apart end',
     files='duplicate_files',
     severity="case when are_duplicates_told_apart then 'W' end",
     message="first_duplicates[1][4] || ' and ' || first_duplicates[2][4]"
@@ -238,7 +289,7 @@ union all
 
 {{ stack_check(
     rule='incomplete_repetition', relation='stacks', applies='positions > 1',
-    fails='repetition > 1 and repetition_min < repetition_max',
+    fails='repetition > 1 and repetition_min < repetition_max and not is_overlapping',
     severity='severity_of_gaps',
     measured='repetition',
     files='incomplete_files',
