@@ -32,12 +32,12 @@ frames as not materialized (
     select * from {{ ref('frames') }}
 ),
 
-items as (
+items as not materialized (
     select
         file_id,
-        number::bigint as items
-    from {{ ref('stg_elements') }}
-    where path = 'PerFrameFunctionalGroupsSequence' and vr = 'SQ' and number >= 0
+        frames as items
+    from {{ ref('int_multiframe_frames') }}
+    where frame = 1 and geometry_source = 'functional_groups'
 ),
 
 -- Classes whose IOD knows of no frames; of others nobody can tell.
@@ -47,8 +47,8 @@ single_frame_classes as (
         name
     from {{ source('standard', 'sop_classes') }}
     where iod not in (
-        select module_attributes.iod from {{ ref('module_attributes') }} as module_attributes
-        where module_attributes.path = 'NumberOfFrames'
+        select attributes.iod from {{ ref('int_iod_attributes') }} as attributes
+        where attributes.path = 'NumberOfFrames'
     )
 ),
 

@@ -3,12 +3,6 @@
 -- may be missing), they are several stacks, or several times of one.
 with
 
-attributes as not materialized (
-    select
-        unnest({{ group_attributes() }}) as attribute,
-        generate_subscripts({{ group_attributes() }}, 1) as rank
-),
-
 slices as (
     select
         stack_frames.source,
@@ -64,8 +58,6 @@ uneven as (
 ),
 
 grouped as (
-    {% for attribute in group_attributes() %}
-    {{ "union all" if not loop.first }}
     select
         pooled.source,
         pooled.series_key,
@@ -73,11 +65,20 @@ grouped as (
         pooled.file_id,
         pooled.frame,
         pooled.position,
-        '{{ attribute }}' as attribute,
-        pooled.{{ attribute }}::varchar as value
+        unnest(
+            [
+                {% for attribute in group_attributes() %}
+                {{ ", " if not loop.first }}struct_pack(
+                    rank := {{ loop.index }},
+                    attribute := '{{ attribute }}',
+                    value := pooled.{{ attribute }}::varchar
+                )
+                {% endfor %}
+            ],
+            recursive := true
+        )
     from pooled
     semi join uneven using (source, series_key, stack)
-    {% endfor %}
 ),
 
 stepped as (
@@ -94,6 +95,7 @@ candidates as (
         source,
         series_key,
         stack,
+        rank,
         attribute,
         value,
         min(position) as start,
@@ -104,7 +106,7 @@ candidates as (
         and list_max([abs(step / spacing - round(step / spacing)) for step in steps])
         <= {{ tolerance('missing_slices') }} as is_stack
     from stepped
-    group by source, series_key, stack, attribute, value
+    group by source, series_key, stack, rank, attribute, value
 ),
 
 chosen as (
@@ -114,17 +116,16 @@ chosen as (
         candidates.stack,
         candidates.attribute
     from candidates
-    inner join attributes using (attribute)
     group by
         candidates.source,
         candidates.series_key,
         candidates.stack,
         candidates.attribute,
-        attributes.rank
+        candidates.rank
     having bool_and(candidates.is_stack) and count(*) > 1
     qualify row_number() over (
         partition by candidates.source, candidates.series_key, candidates.stack
-        order by attributes.rank
+        order by candidates.rank
     ) = 1
 ),
 
