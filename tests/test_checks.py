@@ -522,6 +522,23 @@ def test_a_missing_tag_and_a_missing_slice_are_told_apart(warehouse: Warehouse) 
     ]
 
 
+def test_what_cannot_be_makes_no_volume(warehouse: Warehouse) -> None:
+    rows = warehouse.sql("""
+        select folder, why_not from series where folder in (
+            'clean', 'frames as counted', 'frames fewer than counted', 'Rows of nothing',
+            'SliceThickness 0 of all', 'instance copied'
+        )
+    """).to_dicts()  # fmt: skip
+    assert {row["folder"]: row["why_not"] for row in rows} == {
+        "clean": None,
+        "frames as counted": None,
+        "frames fewer than counted": "fails frame_count_mismatch",
+        "Rows of nothing": "fails impossible_value",
+        "SliceThickness 0 of all": None,
+        "instance copied": "fails duplicate_instance_identical",
+    }
+
+
 def test_a_file_of_another_kind_never_heads_a_summary(warehouse: Warehouse) -> None:
     everything: dict[str, list[str]] = {"severities": [], "rules": [], "levels": []}
     worst, all_rules = (

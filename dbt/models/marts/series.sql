@@ -37,10 +37,11 @@ failed as (
         and (
             rule in (
                 'missing_position', 'missing_orientation', 'localizer_embedded',
-                'duplicate_instance_identical', 'duplicate_instance_conflict'
+                'duplicate_instance_identical', 'duplicate_instance_conflict',
+                'frame_count_mismatch'
             )
             or (rule = 'non_volume_image' and severity <> 'I')
-            or (rule = 'orientation_not_orthonormal' and severity = 'E')
+            or (rule in ('orientation_not_orthonormal', 'impossible_value') and severity = 'E')
         )
     group by source, series_key
 ),
