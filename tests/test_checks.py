@@ -4,6 +4,7 @@ that just passes. Every case is a patient folder of one source, and nothing else
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -27,9 +28,11 @@ import dicomhouse
 from dicomhouse import cli
 from dicomhouse.pipeline import build_direct
 from dicomhouse.reader import Warehouse
+from dicomhouse.resources import resource
 from dicomhouse.settings import Settings
-from dicomhouse.testing import write_image
+from dicomhouse.testing import write_enhanced, write_image
 from dicomhouse.testing.raw import data_set_at, raw_element, split, with_element
+from dicomhouse.warehouse.database import query
 
 Case = Callable[[Path], None]
 Findings = dict[str, str]
@@ -314,7 +317,8 @@ for keyword, rule, first, second, severity in [
     case(f"{keyword} mixed", series(odd=odd, **{keyword: second}), **{rule: severity})
 case("Rows mixed", series(odd={"Rows": 32}), mixed_matrix="E")
 case("spacing off", series(odd={"PixelSpacing": ["1.0002", "1"]}), mixed_pixel_spacing="E")
-case("spacing of nothing", series(odd={"PixelSpacing": ["0", "0"]}), mixed_pixel_spacing="E")
+case("spacing of nothing", series(odd={"PixelSpacing": ["0", "0"]}), mixed_pixel_spacing="E",
+     impossible_value="E")  # fmt: skip
 case("spacing just off", series(odd={"PixelSpacing": ["1.00009", "1"]}))
 case("voltage equal as numbers", series(odd={"KVP": "120.0"}))
 case("class mixed", series(odd={"SOPClassUID": MRImageStorage}), mixed_sop_class="E")
@@ -334,6 +338,61 @@ FILM = {
 case("films of two sizes", series(odd={"Rows": 32}, **FILM), mixed_matrix="I",
      non_volume_image="I")  # fmt: skip
 
+# Values
+
+ERROR, WARNING = {"impossible_value": "E"}, {"impossible_value": "W"}
+for keyword, value, findings in [
+    ("PixelSpacing", ["0", "0"], ERROR), ("PixelSpacing", ["1", "-1"], ERROR),
+    ("PixelSpacing", ["0.001", "0.001"], {}), ("RescaleSlope", "0", ERROR),
+    ("RescaleSlope", "-0.0", ERROR), ("RescaleSlope", "1e-9", {}), ("RescaleSlope", "-1", {}),
+    ("SliceThickness", "0", WARNING), ("SliceThickness", "-1", WARNING),
+    ("SliceThickness", "0.01", {"slice_gap": "I"}), ("SliceThickness", "", {}),
+]:  # fmt: skip
+    case(f"{keyword} {value} of all", series(**{keyword: value}), **findings)
+for rows in ("Rows", "Columns"):
+    case(f"{rows} of nothing", series(PixelData=b"", **{rows: 0}), impossible_value="E")
+for first in (0, 3):
+    cosines = ["1", "0", "0", "0", "1", "0"]
+    cosines[first : first + 3] = ["0"] * 3
+    case(f"direction {first} of nothing", series(ImageOrientationPatient=cosines),
+         impossible_value="E", orientation_not_orthonormal="E")  # fmt: skip
+case("intercept of zero", series(RescaleIntercept="0"), suspicious_rescale="W")
+case("intercept just above", series(RescaleIntercept="-99.9"), suspicious_rescale="W")
+case("intercept just low enough", series(RescaleIntercept="-100"))
+case("intercept of zero, signed", series(RescaleIntercept="0", PixelRepresentation=1))
+case("intercept of zero, 16 bits", series(RescaleIntercept="0", BitsStored=16, HighBit=15))
+case("intercept of zero in MR", series(RescaleIntercept="0", Modality="MR",
+                                       SOPClassUID=MRImageStorage))  # fmt: skip
+
+
+def enhanced(**overrides: Any) -> Case:
+    """A writer of an enhanced MR object of ten frames."""
+    frames = [at(z) for z in range(10)]
+
+    def write(folder: Path) -> None:
+        write_enhanced(folder / "1.dcm", frames, PatientID=folder.name, **overrides)
+
+    return write
+
+
+case("frames as counted", enhanced())
+case("frames fewer than counted", enhanced(NumberOfFrames=11, PixelData=bytes(11 * 512)),
+     frame_count_mismatch="E")  # fmt: skip
+case("frames more than counted", enhanced(NumberOfFrames=9, PixelData=bytes(9 * 512)),
+     frame_count_mismatch="E")  # fmt: skip
+case("frames not counted", enhanced(NumberOfFrames=None))
+case("frames of short pixels", enhanced(PixelData=bytes(10 * 512 - 2)), pixel_length_mismatch="E")
+case("frames in implicit VR", enhanced(NumberOfFrames=9, PixelData=bytes(9 * 512),
+                                       TransferSyntaxUID="1.2.840.10008.1.2"),
+     frame_count_mismatch="E")  # fmt: skip
+case("frames in a class for one", series(1, NumberOfFrames=2, PixelData=bytes(1024)),
+     multiframe_in_single_frame_class="E")  # fmt: skip
+case("groups in a class for one", enhanced(SOPClassUID=MRImageStorage),
+     multiframe_in_single_frame_class="E")  # fmt: skip
+case("frame in a class for one", series(1, NumberOfFrames=1))
+case("frames in a private class", series(1, NumberOfFrames=2, SOPClassUID="1.2.3.48",
+                                         PixelData=bytes(1024)))  # fmt: skip
+
 # Numbering
 
 case("number absent", images(at(1, InstanceNumber=None), at(2), at(3), at(4)),
@@ -345,6 +404,19 @@ case("number twice in two acquisitions", images(
     at(1), at(2), at(3, InstanceNumber=1, AcquisitionNumber="2", SOPInstanceUID="1.2.3.41"),
     at(4, InstanceNumber=2, AcquisitionNumber="2", SOPInstanceUID="1.2.3.42"),
 ))  # fmt: skip
+PART = {"ConcatenationUID": "1.2.3.43", "InstanceNumber": 1}
+case("number of the parts of a concatenation", images(*(
+    at(z, SOPInstanceUID=f"1.2.3.44.{z}", InConcatenationNumber=z, **PART) for z in range(1, 4)
+)))  # fmt: skip
+case("number of two concatenations", images(
+    *(at(z, SOPInstanceUID=f"1.2.3.45.{z}", InConcatenationNumber=z, **PART) for z in (1, 2)),
+    at(3, SOPInstanceUID="1.2.3.45.3", **PART | {"ConcatenationUID": "1.2.3.46"}),
+), instance_number_duplicate="W")  # fmt: skip
+for keyword in ("NominalPercentageOfCardiacPhase", "FrameReferenceTime"):
+    case(f"number twice, told apart by {keyword}", images(
+        *(at(z, InstanceNumber=z, SOPInstanceUID=f"1.2.3.47.{len(keyword)}.{z}.{time}",
+             **{keyword: time}) for time in (0, 50) for z in (1, 2, 3)),
+    ), temporal_positions="I")  # fmt: skip
 case("number left out", images(at(1), at(2), at(3), at(4, InstanceNumber=5)),
      instance_number_gap="I")  # fmt: skip
 case("number of an image that is set aside", images(
@@ -387,7 +459,7 @@ def test_case_fails_the_named_rules_and_no_others(name: str, found: dict[str, Fi
 
 def test_every_rule_has_a_case_that_fails(warehouse: Warehouse) -> None:
     """Files that are no image, and geometry, are tried elsewhere."""
-    models = ("identity", "references", "entities", "homogeneity", "numbering")
+    models = ("identity", "references", "entities", "homogeneity", "values", "numbering")
     rules = " union ".join(f"select rule from intermediate.int_checks_{name}" for name in models)
     known = set(warehouse.sql(f"""
         {rules} union select rule from check_rules where level not in ('file', 'series')
@@ -432,12 +504,62 @@ def test_check_chooses_by_rule_level_and_severity(warehouse: Warehouse) -> None:
     assert "KVP 120.0 (3), 100.0 (1)" in rows[1]["message"]
     code, rows = told("--level", "patient", "--severity", "E")
     assert (code, {row["level"] + row["severity"] for row in rows}) == (1, {"patientE"})
-    code, rows = told("--severity", "W")
-    assert (code, {row["severity"] for row in rows}) == (0, {"W"})
+    for word in ("W", "w", "warning"):
+        code, rows = told("--severity", word)
+        assert (code, {row["severity"] for row in rows}) == (0, {"W"})
+
+
+def test_a_missing_tag_and_a_missing_slice_are_told_apart(warehouse: Warehouse) -> None:
+    rows = warehouse.sql("""
+        select distinct rule, theme, worst_geometry_finding, worst_conformance_finding
+        from findings join series using (source, series_key)
+        where
+            message like '%direction of length 0%'
+            or offenders = ['number absent/1.dcm']
+            and rule in ('type2_missing', 'instance_number_missing')
+        order by all
+    """).to_dicts()  # fmt: skip
+    assert [tuple(row.values()) for row in rows] == [
+        ("impossible_value", "values", "E", None),
+        ("instance_number_missing", "numbering", None, "W"),
+        ("type2_missing", "conformance", None, "W"),
+    ]
+
+
+def test_what_cannot_be_makes_no_volume(warehouse: Warehouse) -> None:
+    rows = warehouse.sql("""
+        select folder, why_not from series where folder in (
+            'clean', 'frames as counted', 'frames fewer than counted', 'Rows of nothing',
+            'SliceThickness 0 of all', 'instance copied'
+        )
+    """).to_dicts()  # fmt: skip
+    assert {row["folder"]: row["why_not"] for row in rows} == {
+        "clean": None,
+        "frames as counted": None,
+        "frames fewer than counted": "fails frame_count_mismatch",
+        "Rows of nothing": "fails impossible_value",
+        "SliceThickness 0 of all": None,
+        "instance copied": "fails duplicate_instance_identical",
+    }
+
+
+def test_a_file_of_another_kind_never_heads_a_summary(warehouse: Warehouse) -> None:
+    everything: dict[str, list[str]] = {"severities": [], "rules": [], "levels": []}
+    worst, all_rules = (
+        query(
+            warehouse.connection, resource("sql", "commands", f"{name}.sql").read_text(), everything
+        ).column(column).to_pylist()
+        for name, column in (("worst_findings", "name"), ("findings", "rule"))
+    )  # fmt: skip
+    assert not worst[0].startswith("file_not_dicom")
+    assert worst[0].endswith(")")
+    first = all_rules.index("file_not_dicom")
+    assert first > 0
+    assert set(all_rules[first:]) == {"file_not_dicom"}
 
 
 def test_check_tells_an_unknown_rule_or_level(warehouse: Warehouse) -> None:
-    for words in (("--rule", "mixed_everything"), ("--level", "planet")):
+    for words in (("--rule", "mixed_everything"), ("--level", "planet"), ("--severity", "X")):
         done = check(warehouse, *words)
         assert (done.returncode, f"no {words[0][2:]} {words[1]}" in done.stderr) == (2, True)
 
@@ -449,8 +571,11 @@ def test_check_shows_the_first_findings_of_a_rule_and_how_many_more(
     at = ["--warehouse", str(warehouse.generation.folder.parents[1])]
     assert cli.main(["check", "--level", "image", *at]) == 1
     told = capsys.readouterr().out
-    assert told.count("uid_invalid") == 3
+    assert told.count("uid_invalid") == 3 + 1
+    counts, details = told.split("\n\n")[:2]
+    assert re.search(r"^E +identity +uid_invalid +4$", counts, re.MULTILINE)
+    assert "message" in details
     assert "\n1 more: 3 are shown of each rule in a source" in told
     assert cli.main(["check", "--rule", "uid_invalid", *at]) == 1
     told = capsys.readouterr().out
-    assert (told.count("uid_invalid"), "more:" in told) == (4, False)
+    assert (told.count("uid_invalid"), "more:" in told) == (4 + 1, False)

@@ -179,7 +179,10 @@ def test_geometry_agrees_where_the_headers_state_it(
         assert ours["spacing_max"] == pytest.approx(known["step_max"], abs=HUNDREDTH), where
         assert ours["gaps"] == known["gaps"] == len(ours["gaps_between"]), where
         assert ours["missing_slices"] == known["missing_est"], where
-        assert ours["is_regular"] == (known["missing_est"] == 0), where
+        is_sheared = known.get("shear_deg", 0) > 0.5
+        assert ours["is_regular"] == (
+            known["missing_est"] == 0 and repeated == 0 and not is_sheared
+        ), where
         with_steps += 1
         assert ours["shear_degrees"] == pytest.approx(known.get("shear_deg", 0), abs=0.1), where
         if "tilt_tag" in known:

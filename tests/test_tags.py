@@ -15,6 +15,7 @@ from typing import Any
 import pydicom
 import pytest
 from conftest import PYDICOM_DATA, run_cli
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 
 import dicomhouse
@@ -50,9 +51,41 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         PatientID="", PatientName="", StudyInstanceUID="1.2.5", SeriesInstanceUID="1.2.5.6",
         PatientIdentityRemoved="YES", DeidentificationMethod="by machine",
     )  # fmt: skip
-    sources = (str(root / "osic"), str(REAL), str(root / "secrets"))
+    write_left_behind(root / "left")
+    sources = (*map(str, (root / "osic", REAL, root / "secrets", root / "left")),)
     build_direct(Settings(sources, root / "w"), lambda line: None)
     return root
+
+
+def write_left_behind(source: Path) -> None:
+    """What a de-identification may leave: an index of names, names and dates in other forms."""
+    claim = {"PatientIdentityRemoved": "YES", "StudyDate": "20200131"}
+    for patient, folder, method in [
+        ("ANON1", "ANON1", "well"), ("ANON2", "ANON2", "but the index"),
+        ("ANON4", "Roe/CT", "but the folder"),
+    ]:  # fmt: skip
+        write_image(
+            source / folder / "1.dcm", PatientID=patient, PatientName="Roe^Rita",
+            DeidentificationMethod=method, **claim,
+        )  # fmt: skip
+    person = Dataset()
+    person.PersonName = "Roe^Rita"
+    request = Dataset()
+    request.PersonIdentificationCodeSequence = [person]
+    write_image(
+        source / "ANON3" / "1.dcm", DataElement(0x00090010, "LO", "ACME"),
+        DataElement(0x00091001, "LO", "RITA ROE"), DataElement(0x00091002, "LO", "1956-02-03"),
+        DataElement(0x00091003, "DT", "19560203101112"), PatientID="ANON3", PatientName="Roe^Rita",
+        PatientBirthDate="19560203", StudyID="02/03/1956", RequestAttributesSequence=[request],
+        SeriesDescription="CT of Ms Roe, Rita", DeidentificationMethod="hardly", **claim,
+    )  # fmt: skip
+    record = Dataset()
+    record.DirectoryRecordType = "PATIENT"
+    record.PatientName, record.PatientID = "Doe^Dora", "77-1234"
+    write_image(
+        source / "ANON2" / "DICOMDIR", SOPClassUID="1.2.840.10008.1.3.10", SOPInstanceUID=None,
+        Modality=None, PatientName=None, PatientID=None, DirectoryRecordSequence=[record],
+    )  # fmt: skip
 
 
 @pytest.fixture
@@ -276,6 +309,30 @@ class TestPrivacy:
         assert "Rows" not in found
         assert "Modality" not in found
 
+    def test_what_was_left_behind_is_found(self, warehouse: Warehouse) -> None:
+        found = {
+            row["path"]: (row["identifiers"], row["is_whole_identifier"], row["images"])
+            for row in rows(warehouse, """
+                from privacy where source = 'left' and value not in ('ANON1', 'ANON2', 'ANON3')
+            """)
+        }  # fmt: skip
+        person = "RequestAttributesSequence.PersonIdentificationCodeSequence.PersonName"
+        assert found[person] == (["PatientName"], True, 1)
+        assert found['(0009,"ACME",01)'] == (["PatientName"], True, 1)
+        assert found["SeriesDescription"] == (["PatientName"], False, 1)
+        for path in ('(0009,"ACME",02)', '(0009,"ACME",03)', "StudyID"):
+            assert found[path] == (["PatientBirthDate"], True, 1)
+        assert found["folder"] == (["PatientName"], False, 1)
+        assert found["DirectoryRecordSequence.PatientName"] == ([], None, 0)
+        verdicts = {
+            row["DeidentificationMethod"]: (row["verdict"], row["identifiers_beside"])
+            for row in rows(warehouse, "from privacy_claims where source = 'left'")
+        }
+        # A folder may bear the PatientID, and no index lies above.
+        assert verdicts["well"] == ("nothing against it", 0)
+        assert verdicts["but the index"] == ("contradicted", 2)
+        assert verdicts["but the folder"] == ("contradicted", 0)
+
     def test_private_elements_are_all_found(self, warehouse: Warehouse) -> None:
         (counts,) = rows(warehouse, """
             select
@@ -300,7 +357,8 @@ class TestPrivacy:
         done = run_cli("check", "--privacy", "--warehouse", str(folder / "w"))
         assert done.returncode == 0, done.stderr
         assert "PatientName" in done.stdout
-        for row in rows(warehouse, "from privacy where source = 'secrets'"):
+        assert "DirectoryRecordSequence.PatientName" in done.stdout
+        for row in rows(warehouse, "from privacy where source in ('secrets', 'left')"):
             if len(row["value"]) > 3:
                 assert row["value"] not in done.stdout
         refused = run_cli("check", "--privacy", "--rule", "x", "--warehouse", str(folder / "w"))

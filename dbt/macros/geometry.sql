@@ -47,3 +47,16 @@ coalesce(len({{ numbers }}) = {{ length }} and list_count({{ numbers }}) = {{ le
     >= 1 - {{ tolerance('mixed_orientation') }}
 )
 {%- endmacro %}
+
+{# Whether the steps of a group of rows are one, as far as spacing goes. #}
+{% macro is_even(step) -%}
+(
+    greatest(
+        max({{ step }}) - quantile_disc({{ step }}, 0.5),
+        quantile_disc({{ step }}, 0.5) - min({{ step }})
+    ) <= greatest(
+        {{ tolerance('irregular_spacing') }} * quantile_disc({{ step }}, 0.5),
+        {{ tolerance('irregular_spacing.mm') }}
+    )
+)
+{%- endmacro %}

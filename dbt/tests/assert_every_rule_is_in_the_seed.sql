@@ -9,6 +9,8 @@ checks as (
     union
     select rule from {{ ref('int_checks_homogeneity') }}
     union
+    select rule from {{ ref('int_checks_values') }}
+    union
     select rule from {{ ref('int_checks_geometry') }}
     union
     select rule from {{ ref('int_checks_planes') }}

@@ -1,7 +1,9 @@
--- Findings, the most severe first; an empty list of severities, rules or levels means all.
+-- Findings, the most severe first but for files of another kind, which come last; an empty list of
+-- severities, rules or levels means all.
 select
     severity,
     level,
+    theme,
     rule,
     source,
     message,
@@ -20,4 +22,4 @@ where
     (len(getvariable('severities')) = 0 or list_contains(getvariable('severities'), severity))
     and (len(getvariable('rules')) = 0 or list_contains(getvariable('rules'), rule))
     and (len(getvariable('levels')) = 0 or list_contains(getvariable('levels'), level))
-order by position(severity in 'EWI'), level, rule, source, place
+order by rule = 'file_not_dicom', position(severity in 'EWI'), level, rule, source, place

@@ -16,10 +16,10 @@ select
     privacy.path,
     count(*) as distinct_values,
     sum(privacy.images)::bigint as images,
-    any_value(patients.patients) as patients,
+    coalesce(any_value(patients.patients), max(privacy.patients)) as patients,
     count(*) filter (len(privacy.identifiers) > 0) as values_with_identifier
 from privacy
-inner join patients
+left join patients
     on privacy.source = patients.source and privacy.path = patients.path
 group by privacy.source, privacy.action, privacy.path, privacy.is_private
 order by privacy.source, privacy.is_private, privacy.action nulls last, privacy.path

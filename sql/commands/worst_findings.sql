@@ -1,11 +1,28 @@
--- The five most severe rules that failed, with how often. That a file is something else than DICOM
--- is never the first to be said.
+-- The five most severe rules that failed, with how often; what the standard wants comes after what
+-- the images lack. That a file is something else than DICOM is never the first to be said.
+with
+
+counted as (
+    select
+        severity,
+        theme,
+        rule,
+        level,
+        count(*) as findings
+    from findings
+    group by severity, theme, rule, level
+)
+
 select
     severity,
-    rule,
-    count(*) as findings,
+    rule || ' (' || theme || ')' as name,
+    findings,
     level
-from findings
-group by severity, rule, level
-order by rule = 'file_not_dicom', position(severity in 'EWI'), findings desc, rule
+from counted
+order by
+    rule = 'file_not_dicom',
+    position(severity in 'EWI'),
+    theme = 'conformance',
+    findings desc,
+    rule
 limit 5

@@ -47,6 +47,7 @@ _IMPORTED_LATER = ("dicomhouse.lake.extract", "dicomhouse.lake.rewrite", "fastap
 """By a flow's run, which has time for it while its private server starts."""
 _SEVERITIES = {"E": "error", "W": "warning", "I": "information"}
 _FINDING_COLUMNS = ("severity", "level", "rule", "source", "message", "n_offenders", "first_file")
+_COUNT_COLUMNS = ("severity", "theme", "rule", "findings")
 _FINDINGS_SHOWN = 20
 
 
@@ -182,7 +183,10 @@ def _parser() -> argparse.ArgumentParser:
             help="another tolerance of a check for this run",
         )  # fmt: skip
     check = command("check", _check, "Show the findings; exit code 1 when one is an error.")
-    check.add_argument("--severity", choices=sorted(_SEVERITIES), action="append")
+    check.add_argument(
+        "--severity", type=_severity, action="append", metavar="SEVERITY",
+        help="error, warning or information, or E, W or I",
+    )  # fmt: skip
     check.add_argument("--rule", action="append", metavar="RULE")
     check.add_argument("--level", action="append", metavar="LEVEL")
     check.add_argument(
@@ -426,10 +430,24 @@ def _check_names(what: str, names: Sequence[str], known: Sequence[str]) -> None:
             raise UsageError(f"no {what} {name}; there are: {', '.join(sorted(set(known)))}.")
 
 
+def _severity(word: str) -> str:
+    """The letter of a severity, from the letter or the word."""
+    for letter, name in _SEVERITIES.items():
+        if word.lower() in (letter.lower(), name):
+            return letter
+    raise argparse.ArgumentTypeError(
+        f"no severity {printable(word)}; there are: {', '.join(_SEVERITIES.values())}"
+    )
+
+
 def _write_findings(rows: Any, shorten: bool) -> None:
-    """The findings for a reader: of one rule in one source the first few, and how many more."""
+    """The findings for a reader: how many of each rule, then of one rule in one source the first
+    few, and how many more."""
     import pyarrow.compute as pc
 
+    counts = rows.group_by(["severity", "theme", "rule"], use_threads=False)
+    write(counts.aggregate([([], "count_all")]).rename_columns(_COUNT_COLUMNS), "table")
+    print()
     shown = rows.filter(pc.field("place") <= _FINDINGS_SHOWN) if shorten else rows
     write(shown.select(_FINDING_COLUMNS), "table")
     if hidden := rows.num_rows - shown.num_rows:

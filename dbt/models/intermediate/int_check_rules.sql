@@ -15,6 +15,7 @@ tolerances as not materialized (
 select
     rules.rule,
     rules.level,
+    rules.theme,
     rules.severity,
     coalesce(tolerances.tolerance, rules.tolerance) as tolerance,
     rules.description
@@ -26,6 +27,7 @@ union all
 select
     limits.name as rule,
     'limit' as level,
+    null as theme,
     null as severity,
     coalesce(tolerances.tolerance, limits.tolerance) as tolerance,
     limits.description

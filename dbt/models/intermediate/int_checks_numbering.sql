@@ -4,13 +4,9 @@ images as (
     select
         *,
         -- Several acquisitions, echoes and times may each count from one.
-        hash(
-            AcquisitionNumber,
-            EchoTime,
-            DiffusionBValue,
-            TriggerTime,
-            TemporalPositionIdentifier
-        ) as dimension
+        hash({{ group_attributes() | reject('equalto', 'StackID') | join(', ') }}) as dimension,
+        -- The parts of a concatenation are one object in several files.
+        coalesce(ConcatenationUID, file_id::varchar) as object
     from {{ ref('int_series_images') }}
     where not is_set_aside
 ),
@@ -63,10 +59,9 @@ counted as (
     select
         *,
         InstanceNumber is not null
-        and count(*) over (
-            partition by source, series_key, InstanceNumber, dimension
-        ) > 1 as is_repeated
+        and min(object) over numbered <> max(object) over numbered as is_repeated
     from images
+    window numbered as (partition by source, series_key, InstanceNumber, dimension)
 ),
 
 series as (

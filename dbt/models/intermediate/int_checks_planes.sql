@@ -155,7 +155,8 @@ stacks as (
         count(*) as stacks,
         count(*) > 1 and (min(images) >= 3 or max(images) = 1) as is_stacks,
         string_agg(plane || ' (' || images || ')', ', ' order by stack) filter (stack <= 5)
-            as found
+            as found,
+        string_agg(distinct grouped_by, ', ' order by grouped_by) as grouped_by
     from {{ ref('series_geometry') }}
     group by source, series_key
 ),
@@ -263,7 +264,13 @@ checks as (
         case when not volumes.is_volume then 'I' end as severity,
         stacks.stacks as measured,
         side_files.files,
-        stacks.stacks || ' orientations in one series: ' || stacks.found as message
+        case
+            when stacks.grouped_by is null
+                then stacks.stacks || ' orientations in one series: ' || stacks.found
+            else
+                stacks.stacks || ' stacks in one series, told apart by '
+                || stacks.grouped_by || ': ' || stacks.found
+        end as message
     from stacks
     cross join (values ('mixed_orientation'), ('multiple_stacks')) as rules (rule)
     inner join volumes

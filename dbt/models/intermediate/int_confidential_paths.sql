@@ -1,7 +1,17 @@
 with
 
-paths as not materialized (
-    select * from {{ ref('int_paths') }}
+paths as (
+    select
+        source,
+        path,
+        tag
+    from {{ ref('int_paths') }}
+    union
+    select
+        source,
+        path,
+        tag
+    from {{ ref('int_imageless_values') }}
 ),
 
 profile as not materialized (

@@ -115,9 +115,18 @@ listed as (
     group by file_id
 ),
 
+-- An object of several frames that says not how many cannot be held to a length.
+uncounted as (
+    select distinct images.file_id
+    from images
+    inner join {{ ref('int_multiframe_frames') }} as frames on images.file_id = frames.file_id
+    where images.NumberOfFrames is null and frames.frames > 1
+),
+
 described as (
     select
         files.source,
+        files.file_id,
         files.path as subject,
         files.path,
         images.patient_key,
@@ -224,6 +233,7 @@ from described
 where
     status = 'ok'
     and is_standard_syntax
+    and file_id not in (select uncounted.file_id from uncounted)
     and not pixel_bytes between expected_pixel_bytes and expected_pixel_bytes + 1
 
 union all

@@ -4,7 +4,7 @@
     'SpacingBetweenSlices', 'RescaleSlope', 'RescaleIntercept', 'FrameType', 'StackID',
     'InStackPositionNumber', 'TemporalPositionIndex', 'DimensionIndexValues',
     'FrameAcquisitionNumber', 'EffectiveEchoTime', 'DiffusionBValue',
-    'NominalCardiacTriggerDelayTime', 'ReferencedSegmentNumber',
+    'NominalCardiacTriggerDelayTime', 'NominalPercentageOfCardiacPhase', 'ReferencedSegmentNumber',
 ] %}
 {# The vectors of nuclear medicine, in order of tag: each frame's place along a dimension. #}
 {% set vectors = [
@@ -243,6 +243,7 @@ select
     try_cast(EffectiveEchoTime as double) as EffectiveEchoTime,
     try_cast(DiffusionBValue as double) as DiffusionBValue,
     try_cast(NominalCardiacTriggerDelayTime as double) as NominalCardiacTriggerDelayTime,
+    try_cast(NominalPercentageOfCardiacPhase as double) as NominalPercentageOfCardiacPhase,
     try_cast(TemporalPositionIndex as bigint) as TemporalPositionIndex,
     StackID,
     try_cast(InStackPositionNumber as bigint) as InStackPositionNumber,

@@ -10,12 +10,18 @@ identifiers as (
 ),
 
 -- The components of a name, and the values of an element, are identifiers of their own.
+-- Beside each of many components all words would take the square of their number.
 parts as (
     select
         path_values.source,
         path_values.patient_key,
         path_values.path,
         identifiers.shortest,
+        case
+            when length(path_values.value) <= 1000
+                then string_split(trim({{ searchable('path_values.value') }}), ' ')
+            else []
+        end as all_words,
         unnest(string_split_regex(path_values.value, '[\\^=]')) as text
     from path_values
     inner join identifiers on path_values.path = identifiers.keyword
@@ -27,21 +33,92 @@ components as (
         patient_key,
         path,
         shortest,
+        all_words,
         {{ searchable('text') }} as words
     from parts
 ),
 
--- Each is looked for by its longest word.
+birth_dates as (
+    select distinct
+        source,
+        patient_key,
+        path,
+        try_strptime(replace(trim(value), '.', ''), '%Y%m%d') as born
+    from path_values
+    where path = 'PatientBirthDate'
+),
+
+dated_words as (
+    select
+        *,
+        unnest([strftime(born, '%Y'), strftime(born, '%d%m%Y'), strftime(born, '%m%d%Y')]) as word
+    from birth_dates
+    where born is not null
+),
+
+-- The many ways to write a date, of which all that are words have the year as one.
+written_dates as (
+    select
+        source,
+        patient_key,
+        path,
+        word,
+        case
+            when length(word) > 4 then [concat(' ', word, ' ')]
+            else
+                flatten([
+                    flatten([
+                        [
+                            concat(' ', day, ' ', month, ' ', word, ' '),
+                            concat(' ', month, ' ', day, ' ', word, ' '),
+                            concat(' ', word, ' ', month, ' ', day, ' ')
+                        ]
+                        for month in [
+                            strftime(born, '%m'),
+                            strftime(born, '%-m'),
+                            strftime(born, '%b'),
+                            strftime(born, '%B')
+                        ]
+                    ])
+                    for day in [strftime(born, '%d'), strftime(born, '%-d')]
+                ])
+        end as forms
+    from dated_words
+),
+
+-- Each is looked for by its longest word, a date by its year.
 sought as (
     select
         source,
         patient_key,
         path as identifier,
-        words,
+        [words] as forms,
+        all_words,
         list_max(list_transform(string_split(trim(words), ' '), lambda x: length(x))) as longest,
         list_filter(string_split(trim(words), ' '), lambda x: length(x) = longest)[1] as word
     from components
     where length(replace(words, ' ', '')) >= shortest
+
+    union all
+
+    select
+        source,
+        patient_key,
+        path as identifier,
+        list_transform(forms, lambda x: upper(x)) as forms,
+        [] as all_words,
+        length(word) as longest,
+        word
+    from written_dates
+),
+
+folders as (
+    select distinct
+        source,
+        patient_key,
+        folder
+    from {{ ref('images') }}
+    where folder <> ''
 ),
 
 -- A component of a UID is often a small number: only longer ones mean something.
@@ -51,11 +128,30 @@ texts as not materialized (
         patient_key,
         path,
         value_key,
-        case when vr = 'UI' then value else upper(value) end as text,
+        case
+            when vr = 'UI' then value
+            when vr = 'DT' then value[:8]
+            else upper(value)
+        end as text,
         case when vr = 'UI' then 6 else 3 end as shortest,
         vr = 'UI' as is_uid
     from path_values
-    where vr in ('AE', 'CS', 'LO', 'LT', 'PN', 'SH', 'ST', 'UC', 'UI', 'UN', 'UR', 'UT')
+    where
+        vr in (
+            'AE', 'CS', 'DA', 'DT', 'LO', 'LT', 'PN', 'SH', 'ST', 'UC', 'UI', 'UN', 'UR', 'UT'
+        )
+
+    union all
+
+    select
+        source,
+        patient_key,
+        'folder' as path,
+        folder as value_key,
+        upper(folder) as text,
+        3 as shortest,
+        false as is_uid
+    from folders
 ),
 
 few as (
@@ -72,7 +168,8 @@ hits as (
     select
         texts.*,
         sought.identifier,
-        sought.words as sought_words
+        sought.forms,
+        sought.all_words
     from texts
     inner join few using (source, patient_key)
     inner join sought using (source, patient_key)
@@ -106,7 +203,8 @@ found as (
         apart.path,
         apart.value_key,
         sought.identifier,
-        sought.words as sought_words,
+        sought.forms,
+        sought.all_words,
         apart.words
     from text_words
     inner join apart using (number)
@@ -122,7 +220,8 @@ matches as (
         path,
         value_key,
         identifier,
-        sought_words,
+        forms,
+        all_words,
         {{ words_of('text', 'is_uid') }} as words
     from hits
     union all
@@ -134,7 +233,9 @@ select
     path,
     value_key,
     list_sort(list(distinct identifier)) as identifiers,
-    bool_or(sought_words = words) as is_whole
+    bool_or(
+        list_contains(forms, words) or list_has_all(all_words, string_split(trim(words), ' '))
+    ) as is_whole
 from matches
-where contains(words, sought_words)
+where len(list_filter(forms, lambda form: contains(words, form))) > 0
 group by source, path, value_key

@@ -8,8 +8,18 @@ localizers as not materialized (
 ),
 
 kept as (
-    select * from {{ ref('int_stack_frames') }}
-    where (file_id, frame) not in (select (localizers.file_id, localizers.frame) from localizers)
+    select
+        stack_frames.*,
+        groups.attribute as grouped_by,
+        coalesce(groups.part, 0) as part,
+        groups.one_position
+    from {{ ref('int_stack_frames') }} as stack_frames
+    left join {{ ref('int_stack_groups') }} as groups
+        on stack_frames.file_id = groups.file_id and stack_frames.frame = groups.frame
+    where
+        (stack_frames.file_id, stack_frames.frame) not in (
+            select (localizers.file_id, localizers.frame) from localizers
+        )
 ),
 
 -- The largest stack becomes the first.
@@ -18,14 +28,17 @@ stacks as (
         source,
         series_key,
         stack,
-        row_number() over (partition by source, series_key order by count(*) desc, stack) as rank
+        part,
+        row_number() over (
+            partition by source, series_key order by count(*) desc, stack, part
+        ) as rank
     from kept
-    group by source, series_key, stack
+    group by source, series_key, stack, part
 ),
 
 placed as (
     select
-        kept.* exclude (stack),
+        kept.* exclude (stack, part),
         stacks.rank as stack,
         kept.along_row - lines.row_start - lines.row_slope * kept.position as off_row,
         kept.along_column - lines.column_start - lines.column_slope * kept.position as off_column,
@@ -37,6 +50,7 @@ placed as (
             kept.source = stacks.source
             and kept.series_key = stacks.series_key
             and kept.stack = stacks.stack
+            and kept.part = stacks.part
     left join {{ ref('int_stack_lines') }} as lines
         on
             kept.source = lines.source
@@ -59,13 +73,16 @@ scales as (
         source,
         series_key,
         stack,
-        least(
-            {{ tolerance('duplicate_position') }},
-            coalesce(
-                quantile_disc(step, 0.5) filter (step > {{ tolerance('duplicate_position') }}),
-                quantile_disc(step, 0.5) filter (step > 1e-6),
-                1
-            ) * {{ tolerance('duplicate_position.share') }}
+        coalesce(
+            min(one_position),
+            least(
+                {{ tolerance('duplicate_position') }},
+                coalesce(
+                    quantile_disc(step, 0.5) filter (step > {{ tolerance('duplicate_position') }}),
+                    quantile_disc(step, 0.5) filter (step > 1e-6),
+                    1
+                ) * {{ tolerance('duplicate_position.share') }}
+            )
         ) as one_position
     from stepped
     group by source, series_key, stack
@@ -75,6 +92,7 @@ select
     stepped.source,
     stepped.series_key,
     stepped.stack,
+    stepped.grouped_by,
     count(*) filter (coalesce(stepped.step > scales.one_position, true)) over (
         partition by stepped.source, stepped.series_key, stepped.stack
         order by stepped.position, stepped.path, stepped.frame
@@ -90,20 +108,20 @@ select
     degrees(atan(sqrt(stepped.row_slope ** 2 + stepped.column_slope ** 2))) as line_degrees,
     sqrt(stepped.off_row ** 2 + stepped.off_column ** 2) as off_line_mm,
     frames.ImagePositionPatient,
+    frames.FrameOfReferenceUID,
+    frames.Rows,
+    frames.Columns,
+    frames.PixelSpacing,
     frames.SliceThickness,
     frames.SpacingBetweenSlices,
     frames.SliceLocation,
     frames.GantryDetectorTilt,
     frames.InstanceNumber,
+    frames.ImageIndex,
     hash(
-        frames.AcquisitionNumber,
-        frames.EchoTime,
-        frames.DiffusionBValue,
-        frames.TriggerTime,
-        frames.TemporalPositionIdentifier,
-        frames.ImageType,
-        frames.dimension_indices,
-        frames.ReferencedSegmentNumber
+        {% for attribute in dimension_attributes() %}
+        frames.{{ attribute }}{{ "," if not loop.last }}
+        {% endfor %}
     ) as dimension
 from stepped
 inner join scales

@@ -13,19 +13,12 @@ slices as (
     group by source, series_key, stack
 ),
 
--- Angles count only where they move the stack: on a short one rounding alone makes some degrees.
 geometry as (
     select
         geometry.*,
         slices.drifting_files,
         slices.farthest,
-        coalesce(geometry.gantry_tilt_degrees, 0) as tilt_degrees,
-        geometry.shear_degrees > {{ tolerance('sheared_stack') }}
-        and geometry.shear_mm > {{ tolerance('sheared_stack.mm') }} as is_sheared,
-        abs(geometry.shear_degrees - tilt_degrees) as tilt_deviation,
-        tilt_deviation > {{ tolerance('tilt_tag_mismatch') }}
-        and abs(geometry.shear_mm - tan(radians(tilt_degrees)) * geometry.extent_mm)
-        > {{ tolerance('sheared_stack.mm') }} as is_tagged_wrong
+        coalesce(geometry.gantry_tilt_degrees, 0) as tilt_degrees
     from {{ ref('series_geometry') }} as geometry
     inner join slices
         on
@@ -38,7 +31,7 @@ geometry as (
 {{ stack_check(
     rule='sheared_stack', relation='geometry', applies='true',
     fails='is_sheared',
-    severity="case when tilt_degrees > 0 and not is_tagged_wrong then 'I' end",
+    severity="case when tilt_degrees > 0 and is_tilt_tagged then 'I' end",
     measured='shear_degrees',
     message="'The line through the slices leaves the normal by ' || "
         ~ plain_number('round(shear_degrees, 2)') ~ " || ' degrees: '"
@@ -49,8 +42,8 @@ union all
 
 {{ stack_check(
     rule='tilt_tag_mismatch', relation='geometry', applies="Modality = 'CT'",
-    fails='is_tagged_wrong',
-    measured='tilt_deviation',
+    fails='not is_tilt_tagged',
+    measured='abs(shear_degrees - tilt_degrees)',
     message="'The stack is tilted by ' || " ~ plain_number('round(shear_degrees, 2)')
         ~ " || ' degrees, GantryDetectorTilt says '"
         ~ " || coalesce(" ~ plain_number('gantry_tilt_degrees') ~ ", 'nothing')",

@@ -8,10 +8,50 @@ positions as not materialized (
     select * from {{ ref('int_stack_positions') }}
 ),
 
+acquisitions as (
+    select
+        slices.source,
+        slices.series_key,
+        slices.stack,
+        frames.AcquisitionNumber,
+        min(slices.slot) as first_slot,
+        max(slices.slot) as last_slot,
+        frames.AcquisitionNumber is not null
+        and count(distinct slices.slot) = count(*)
+        and count(*) = last_slot - first_slot + 1 as is_whole
+    from {{ ref('int_slices') }} as slices
+    inner join {{ ref('frames') }} as frames
+        on slices.file_id = frames.file_id and slices.frame = frames.frame
+    semi join geometry
+        on
+            slices.source = geometry.source
+            and slices.series_key = geometry.series_key
+            and slices.stack = geometry.stack
+            and geometry.repetition > 1
+            and geometry.repetition_min < geometry.repetition_max
+    group by slices.source, slices.series_key, slices.stack, frames.AcquisitionNumber
+),
+
+-- Acquisitions that overlap lack nothing: each is whole, and goes on where an earlier one ends.
+overlapping as (
+    select
+        source,
+        series_key,
+        stack
+    from acquisitions
+    group by source, series_key, stack
+    having
+        count(*) > 1
+        and bool_and(is_whole)
+        and count(distinct first_slot) = count(*)
+        and count(distinct last_slot) = count(*)
+        and list(last_slot order by first_slot) = list_sort(list(last_slot))
+),
+
 placed as (
     select
         slices.*,
-        geometry.repetition,
+        case when overlapping.stack is null then geometry.repetition else 1 end as repetition,
         geometry.repetition_min = geometry.repetition_max as is_even,
         positions.images as images_here
     from {{ ref('int_slices') }} as slices
@@ -26,6 +66,11 @@ placed as (
             slices.source = geometry.source
             and slices.series_key = geometry.series_key
             and slices.stack = geometry.stack
+    left join overlapping
+        on
+            slices.source = overlapping.source
+            and slices.series_key = overlapping.series_key
+            and slices.stack = overlapping.stack
 ),
 
 -- At most positions lies one image, which nothing has to be told apart from.
@@ -34,8 +79,12 @@ crowded as (
         file_id,
         frame,
         count(*) over (
-            partition by source, series_key, stack, slot, InstanceNumber, frame, dimension
+            partition by
+                source, series_key, stack, slot, InstanceNumber, ImageIndex, frame, dimension
         ) > 1 as is_alike,
+        count(*) over (partition by source, series_key, stack, slot, dimension) = 1
+            as is_told_apart,
+        min(label) over (partition by source, series_key, stack, slot, dimension) as likeness,
         row_number() over (
             partition by source, series_key, stack, slot order by InstanceNumber, path, frame
         ) as repeat
@@ -49,6 +98,8 @@ slices as (
         placed.images_here <> placed.repetition as is_incomplete,
         coalesce(crowded.is_alike, false) or (placed.repetition = 1 and placed.images_here > 1)
             as is_duplicate,
+        crowded.is_told_apart,
+        crowded.likeness,
         coalesce(crowded.repeat, 1) as repeat
     from placed
     left join crowded
@@ -61,11 +112,45 @@ duplicates as (
         series_key,
         stack,
         list_sort(list(distinct path)) as files,
-        min((slot, label), 2) as first_ones,
+        bool_and(is_told_apart) as is_told_apart,
+        min((is_told_apart, slot, likeness, label, file_id, frame), 2) as first_ones,
         count(*) as images
     from slices
     where is_duplicate
     group by source, series_key, stack
+),
+
+-- What tells the first two apart, if anything does.
+differences as (
+    select
+        duplicates.source,
+        duplicates.series_key,
+        duplicates.stack,
+        list_filter(
+            [
+                {% for attribute in dimension_attributes() %}
+                case
+                    when one.{{ attribute }} is distinct from other.{{ attribute }}
+                        then '{{ attribute.replace("dimension_indices", "DimensionIndexValues") }}'
+                end,
+                {% endfor %}
+                case
+                    when one.InstanceNumber is distinct from other.InstanceNumber
+                        then 'InstanceNumber'
+                end,
+                case when one.ImageIndex is distinct from other.ImageIndex then 'ImageIndex' end
+            ],
+            lambda x: x is not null
+        ) as attributes
+    from duplicates
+    inner join {{ ref('frames') }} as one
+        on
+            duplicates.first_ones[1][5] = one.file_id
+            and duplicates.first_ones[1][6] = one.frame
+    inner join {{ ref('frames') }} as other
+        on
+            duplicates.first_ones[2][5] = other.file_id
+            and duplicates.first_ones[2][6] = other.frame
 ),
 
 incomplete as (
@@ -131,6 +216,9 @@ stacks as (
         geometry.*,
         duplicates.files as duplicate_files,
         duplicates.first_ones as first_duplicates,
+        duplicates.is_told_apart as are_duplicates_told_apart,
+        differences.attributes as differing,
+        overlapping.stack is not null as is_overlapping,
         coalesce(duplicates.images, 0) as duplicates,
         incomplete.files as incomplete_files,
         coalesce(incomplete.positions, 0) as incomplete_positions,
@@ -147,6 +235,11 @@ stacks as (
             geometry.source = duplicates.source
             and geometry.series_key = duplicates.series_key
             and geometry.stack = duplicates.stack
+    left join differences
+        on
+            geometry.source = differences.source
+            and geometry.series_key = differences.series_key
+            and geometry.stack = differences.stack
     left join incomplete
         on
             geometry.source = incomplete.source
@@ -162,15 +255,23 @@ stacks as (
             geometry.source = turns.source
             and geometry.series_key = turns.series_key
             and geometry.stack = turns.stack
+    left join overlapping
+        on
+            geometry.source = overlapping.source
+            and geometry.series_key = overlapping.series_key
+            and geometry.stack = overlapping.stack
 )
 
 {{ stack_check(
     rule='duplicate_position', relation='stacks', applies='images > 1',
     fails='duplicates > 0',
-    measured='case when repetition = 1 then images - positions else images_not_told_apart end',
+    measured='case when repetition = 1 or is_overlapping then images - positions else images_not_told_apart end',
     files='duplicate_files',
-    message="first_duplicates[1][2] || ' and ' || first_duplicates[2][2]"
-        ~ " || ' lie at one position and nothing tells them apart' || "
+    severity="case when are_duplicates_told_apart then 'W' end",
+    message="first_duplicates[1][4] || ' and ' || first_duplicates[2][4]"
+        ~ " || ' lie at one position' || case when len(differing) = 0"
+        ~ " then ' and nothing tells them apart'"
+        ~ " else ', told apart by ' || array_to_string(differing, ', ') end || "
         ~ and_more('duplicates - 1', 'image'),
 ) }}
 
@@ -188,7 +289,7 @@ union all
 
 {{ stack_check(
     rule='incomplete_repetition', relation='stacks', applies='positions > 1',
-    fails='repetition > 1 and repetition_min < repetition_max',
+    fails='repetition > 1 and repetition_min < repetition_max and not is_overlapping',
     severity='severity_of_gaps',
     measured='repetition',
     files='incomplete_files',

@@ -4,6 +4,9 @@ with
 steps as (
     select
         steps.*,
+        steps.step + lag(steps.step) over (
+            partition by steps.source, steps.series_key, steps.stack order by steps.slot
+        ) as two_steps,
         runs.run
     from {{ ref('int_stack_steps') }} as steps
     left join {{ ref('int_spacing_runs') }} as runs
@@ -42,7 +45,9 @@ stacks as (
         source,
         series_key,
         stack,
-        quantile_disc(step, 0.5) as spacing
+        quantile_disc(step, 0.5) as spacing,
+        -- Steps that change by turns are two stacks in each other, and no slice is missing.
+        count(two_steps) >= 5 and {{ is_even('two_steps') }} as is_by_turns
     from steps
     group by source, series_key, stack
 ),
@@ -51,6 +56,7 @@ sized as (
     select
         steps.*,
         stacks.spacing,
+        stacks.is_by_turns,
         groups.spacing is not null as is_in_group,
         groups.spacing as run_spacing,
         group_spacings.least as least_run_spacing,
@@ -115,6 +121,7 @@ judged as (
         coalesce(
             not is_in_group
             and not is_change
+            and not is_by_turns
             and round(spacings) between 2 and 1e6
             and abs(spacings - round(spacings)) <= {{ tolerance('missing_slices') }},
             false

@@ -25,6 +25,18 @@ commonest as (
     ) = 1
 ),
 
+-- A program that sorts the images and subtracts finds a step of 0 where two share a position.
+repetitions as (
+    select
+        source,
+        series_key,
+        stack,
+        max(images) > 1 as is_repeated,
+        min(images) = max(images) and bool_and(images = images_told_apart) as is_in_time
+    from {{ ref('int_stack_steps') }}
+    group by source, series_key, stack
+),
+
 measured as (
     select
         source,
@@ -42,6 +54,8 @@ measured as (
 select
     measured.*,
     commonest.spacing_mode,
+    repetitions.is_repeated,
+    repetitions.is_in_time,
     greatest(
         measured.spacing_max - measured.spacing_median,
         measured.spacing_median - measured.spacing_min
@@ -52,3 +66,8 @@ inner join commonest
         measured.source = commonest.source
         and measured.series_key = commonest.series_key
         and measured.stack = commonest.stack
+inner join repetitions
+    on
+        measured.source = repetitions.source
+        and measured.series_key = repetitions.series_key
+        and measured.stack = repetitions.stack

@@ -10,7 +10,7 @@ positions as (
         series_key,
         stack,
         slot,
-        min(position) as position,
+        median(position) as position,
         count(*) as images,
         min(path) as path,
         arg_min(label, (path, frame)) as label,
@@ -28,8 +28,8 @@ shared_positions as (
         slices.slot,
         count(
             distinct struct_pack(
-                number := slices.InstanceNumber, frame := slices.frame,
-                dimension := slices.dimension
+                number := slices.InstanceNumber, index := slices.ImageIndex,
+                frame := slices.frame, dimension := slices.dimension
             )
         ) as images_told_apart,
         count(

@@ -40,6 +40,7 @@ failed as (
 select
     failed.source,
     rules.level,
+    rules.theme,
     failed.rule,
     coalesce(failed.severity, rules.severity) as severity,
     failed.subject,
@@ -59,6 +60,7 @@ union all
 select
     checks.source,
     'series' as level,
+    rules.theme,
     checks.rule,
     checks.severity,
     checks.series_key as subject,
@@ -71,6 +73,7 @@ select
     checks.n_offenders,
     checks.offenders
 from {{ ref('series_checks') }} as checks
+inner join rules on checks.rule = rules.rule
 inner join series
     on checks.source = series.source and checks.series_key = series.series_key
 where checks.status = 'fail'

@@ -17,10 +17,14 @@ described as (
         images.path,
         images.image_name,
         images.SOPClassUID,
+        images.FrameOfReferenceUID,
         images.Modality,
         images.Rows,
         images.Columns,
         images.InstanceNumber,
+        images.ImageIndex,
+        images.AcquisitionTime,
+        images.FrameReferenceTime,
         multiframe.StackID,
         multiframe.InStackPositionNumber,
         multiframe.dimension_indices,
@@ -51,7 +55,10 @@ described as (
         coalesce(multiframe.DiffusionBValue, images.DiffusionBValue) as DiffusionBValue,
         coalesce(multiframe.NominalCardiacTriggerDelayTime, images.TriggerTime) as TriggerTime,
         coalesce(multiframe.TemporalPositionIndex, images.TemporalPositionIdentifier)
-            as TemporalPositionIdentifier
+            as TemporalPositionIdentifier,
+        coalesce(
+            multiframe.NominalPercentageOfCardiacPhase, images.NominalPercentageOfCardiacPhase
+        ) as NominalPercentageOfCardiacPhase
     from images
     left join multiframe on images.file_id = multiframe.file_id
 )
@@ -65,6 +72,7 @@ select
     path,
     image_name || case when frames > 1 then ' frame ' || frame else '' end as label,
     SOPClassUID,
+    FrameOfReferenceUID,
     Modality,
     Rows,
     Columns,
@@ -87,11 +95,15 @@ select
     RescaleIntercept,
     ImageType,
     InstanceNumber,
+    ImageIndex,
     AcquisitionNumber,
+    AcquisitionTime,
+    FrameReferenceTime,
     EchoTime,
     DiffusionBValue,
     TriggerTime,
     TemporalPositionIdentifier,
+    NominalPercentageOfCardiacPhase,
     StackID,
     InStackPositionNumber,
     dimension_indices,

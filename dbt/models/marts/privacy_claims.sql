@@ -5,6 +5,7 @@ images as (
         source,
         patient_key,
         series_key,
+        folder,
         upper(trim(PatientIdentityRemoved)) as PatientIdentityRemoved,
         array_to_string(DeidentificationMethod, '\') as DeidentificationMethod
     from {{ ref('images') }}
@@ -68,6 +69,56 @@ held as (
     where present > 0
 ),
 
+-- A folder that bears the PatientID says no more than the images do.
+named_folders as (
+    select distinct
+        images.source,
+        images.series_key,
+        'folder' as path,
+        true as is_repeating
+    from images
+    inner join repeated
+        on
+            images.source = repeated.source
+            and repeated.path = 'folder'
+            and images.folder = repeated.value_key
+    where not list_contains(repeated.identifiers, 'PatientID')
+),
+
+-- Identifiers of another value than any image's, in files without an image.
+beside as (
+    select
+        source,
+        path,
+        unnest(folders) as folder
+    from {{ ref('int_imageless_values') }}
+    where
+        keyword in (select identifiers.keyword from {{ ref('identifiers') }} as identifiers)
+        and (source, keyword, value_key) not in (
+            select (path_values.source, path_values.path, path_values.value_key) from path_values
+            where path_values.path in (
+                select identifiers.keyword from {{ ref('identifiers') }} as identifiers
+            )
+        )
+),
+
+beside_images as (
+    select
+        images.source,
+        images.PatientIdentityRemoved,
+        images.DeidentificationMethod,
+        count(distinct beside.path) as identifiers_beside
+    from images
+    inner join beside
+        on
+            images.source = beside.source
+            and (
+                beside.folder = ''
+                or starts_with(concat(images.folder, '/'), concat(beside.folder, '/'))
+            )
+    group by images.source, images.PatientIdentityRemoved, images.DeidentificationMethod
+),
+
 series_paths as (
     select
         held.*,
@@ -78,6 +129,10 @@ series_paths as (
             held.source = repeating.source
             and held.series_key = repeating.series_key
             and held.path = repeating.path
+
+    union all
+
+    select * from named_folders
 ),
 
 found as (
@@ -133,9 +188,15 @@ select
     found.attributes_to_replace,
     found.private_attributes,
     found.repeating_attributes,
+    coalesce(beside_images.identifiers_beside, 0) as identifiers_beside,
     case
         when not counted.is_claimed and not counted.has_method then 'not claimed'
-        when found.attributes_to_remove + found.private_attributes + found.repeating_attributes > 0
+        when
+            found.attributes_to_remove
+            + found.private_attributes
+            + found.repeating_attributes
+            + coalesce(beside_images.identifiers_beside, 0)
+            > 0
             then 'contradicted'
         when not counted.is_claimed then 'method without a claim'
         when not counted.has_method then 'claim without a method'
@@ -147,3 +208,8 @@ inner join found
         counted.source = found.source
         and counted.PatientIdentityRemoved is not distinct from found.PatientIdentityRemoved
         and counted.DeidentificationMethod is not distinct from found.DeidentificationMethod
+left join beside_images
+    on
+        counted.source = beside_images.source
+        and counted.PatientIdentityRemoved is not distinct from beside_images.PatientIdentityRemoved
+        and counted.DeidentificationMethod is not distinct from beside_images.DeidentificationMethod

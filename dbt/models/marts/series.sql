@@ -12,11 +12,46 @@ worst as (
     {{ worst_findings('series_key') }}
 ),
 
+worst_of_themes as (
+    select
+        source,
+        series_key,
+        {{ worst_severity("case when theme = 'geometry' then severity end") }}
+            as worst_geometry_finding,
+        {{ worst_severity("case when theme = 'conformance' then severity end") }}
+            as worst_conformance_finding
+    from {{ ref('findings') }}
+    where series_key is not null
+    group by source, series_key
+),
+
+-- What keeps the images of a series from being one stack, beside the stack itself.
+failed as (
+    select
+        source,
+        series_key,
+        string_agg('fails ' || rule, '; ' order by rule) as rules
+    from {{ ref('series_checks') }}
+    where
+        status = 'fail'
+        and (
+            rule in (
+                'missing_position', 'missing_orientation', 'localizer_embedded',
+                'duplicate_instance_identical', 'duplicate_instance_conflict',
+                'frame_count_mismatch'
+            )
+            or (rule = 'non_volume_image' and severity <> 'I')
+            or (rule in ('orientation_not_orthonormal', 'impossible_value') and severity = 'E')
+        )
+    group by source, series_key
+),
+
 measured as (
     select
         source,
         series_key,
         count(*) as stacks,
+        case when count(*) = 1 then min(why_not) else count(*) || ' stacks' end as reasons,
         sum(positions)::bigint as positions,
         case when count(*) = 1 then min(spacing_median) end as spacing_mm,
         sum(missing_slices)::bigint as missing_slices
@@ -77,10 +112,23 @@ select
     measured.positions,
     measured.spacing_mm,
     measured.missing_slices,
+    case
+        when measured.stacks is null then 'no image has position and orientation'
+        else nullif(concat_ws('; ', measured.reasons, failed.rules), '')
+    end as why_not,
+    why_not is null as is_volume,
     worst.worst_finding,
+    worst_of_themes.worst_geometry_finding,
+    worst_of_themes.worst_conformance_finding,
     coalesce(worst.findings, 0) as findings
 from counted
 left join measured
     on counted.source = measured.source and counted.series_key = measured.series_key
 left join worst
     on counted.source = worst.source and counted.series_key = worst.series_key
+left join worst_of_themes
+    on
+        counted.source = worst_of_themes.source
+        and counted.series_key = worst_of_themes.series_key
+left join failed
+    on counted.source = failed.source and counted.series_key = failed.series_key

@@ -21,6 +21,8 @@ checks as (
     union all
     select * from {{ ref('int_checks_homogeneity') }}
     union all
+    select * from {{ ref('int_checks_values') }}
+    union all
     select * from {{ ref('int_checks_geometry') }}
     union all
     select * from {{ ref('int_checks_planes') }}

@@ -17,10 +17,17 @@ stacks as (
         source,
         series_key,
         stack,
+        any_value(grouped_by) as grouped_by,
         any_value(normal) as normal,
         any_value(line_degrees) as line_degrees,
         max(off_line_mm) as drift_mm,
         min(Modality) as Modality,
+        min(FrameOfReferenceUID) <> max(FrameOfReferenceUID) as has_several_frames_of_reference,
+        min(Rows) <> max(Rows) or min(Columns) <> max(Columns) as has_several_matrices,
+        greatest(
+            max(PixelSpacing[1]) / min(PixelSpacing[1]) - 1,
+            max(PixelSpacing[2]) / min(PixelSpacing[2]) - 1
+        ) > {{ tolerance('mixed_pixel_spacing') }} as has_several_pixel_spacings,
         quantile_disc(SliceThickness, 0.5) as slice_thickness_mm,
         quantile_disc(abs(SpacingBetweenSlices), 0.5) as spacing_between_slices_mm,
         quantile_disc(abs(GantryDetectorTilt), 0.5) as gantry_tilt_degrees
@@ -79,7 +86,7 @@ measured as (
     group by source, series_key, stack
 ),
 
-verdicts as (
+spacing_verdicts as (
     select
         source,
         series_key,
@@ -88,89 +95,169 @@ verdicts as (
         list_sort(list(program) filter (not passes)) as failing
     from {{ ref('series_tolerances') }}
     group by source, series_key, stack
+),
+
+geometry as (
+    select
+        measured.source,
+        measured.series_key,
+        measured.stack,
+        stacks.Modality,
+        stacks.grouped_by,
+        stacks.normal,
+        case
+            when abs(stacks.normal[3]) > 0.8 then 'axial'
+            when abs(stacks.normal[2]) > 0.8 then 'coronal'
+            when abs(stacks.normal[1]) > 0.8 then 'sagittal'
+            else 'oblique'
+        end as plane,
+        degrees(acos(least(1, list_max([abs(x) for x in stacks.normal])))) as oblique_degrees,
+        measured.images,
+        measured.positions,
+        measured.position_min,
+        measured.position_max,
+        measured.position_max - measured.position_min as extent_mm,
+        spacings.spacing_median,
+        spacings.spacing_mode,
+        spacings.spacing_min,
+        spacings.spacing_max,
+        spacings.spacing_mean,
+        spacings.largest_deviation / spacings.spacing_median as spacing_deviation,
+        coalesce(runs.spacing_runs, 0) as spacing_runs,
+        runs.run_spacing_min,
+        runs.run_spacing_max,
+        list_sort(coalesce(runs.run_spacings, [])) as run_spacings,
+        measured.gaps,
+        measured.missing_slices,
+        coalesce([gap[2] for gap in measured.gap_labels], []) as gaps_between,
+        measured.irregular_steps,
+        repetitions.repetition,
+        measured.repetition_min,
+        measured.repetition_max,
+        measured.repeated_positions,
+        measured.images_not_told_apart,
+        measured.dimensions,
+        case when measured.positions > 1 then stacks.line_degrees end as shear_degrees,
+        case
+            when measured.positions > 1
+                then
+                    tan(radians(stacks.line_degrees))
+                    * (measured.position_max - measured.position_min)
+        end as shear_mm,
+        case when measured.positions > 1 then stacks.drift_mm end as drift_mm,
+        stacks.gantry_tilt_degrees,
+        stacks.slice_thickness_mm,
+        stacks.spacing_between_slices_mm,
+        measured.slice_location_spacing,
+        concat_ws(
+            '; ',
+            'passes in ' || nullif(array_to_string(spacing_verdicts.passing, ', '), ''),
+            'fails in ' || nullif(array_to_string(spacing_verdicts.failing, ', '), '')
+        ) as spacing_verdicts,
+        stacks.has_several_frames_of_reference,
+        stacks.has_several_matrices,
+        stacks.has_several_pixel_spacings,
+        spacings.largest_deviation <= greatest(
+            {{ tolerance('irregular_spacing') }} * spacings.spacing_median,
+            {{ tolerance('irregular_spacing.mm') }}
+        ) as is_even
+    from measured
+    inner join stacks
+        on
+            measured.source = stacks.source
+            and measured.series_key = stacks.series_key
+            and measured.stack = stacks.stack
+    inner join repetitions
+        on
+            measured.source = repetitions.source
+            and measured.series_key = repetitions.series_key
+            and measured.stack = repetitions.stack
+    left join spacings
+        on
+            measured.source = spacings.source
+            and measured.series_key = spacings.series_key
+            and measured.stack = spacings.stack
+    left join runs
+        on
+            measured.source = runs.source
+            and measured.series_key = runs.series_key
+            and measured.stack = runs.stack
+    left join spacing_verdicts
+        on
+            measured.source = spacing_verdicts.source
+            and measured.series_key = spacing_verdicts.series_key
+            and measured.stack = spacing_verdicts.stack
+),
+
+-- Angles count only where they move the stack: on a short one rounding alone makes some degrees.
+angled as (
+    select
+        *,
+        coalesce(gantry_tilt_degrees, 0) as tilt_degrees,
+        coalesce(
+            positions > 2
+            and shear_degrees > {{ tolerance('sheared_stack') }}
+            and shear_mm > {{ tolerance('sheared_stack.mm') }},
+            false
+        ) as is_sheared,
+        coalesce(
+            abs(shear_degrees - tilt_degrees) <= {{ tolerance('tilt_tag_mismatch') }}
+            or abs(shear_mm - tan(radians(tilt_degrees)) * extent_mm)
+            <= {{ tolerance('sheared_stack.mm') }},
+            false
+        ) as is_tilt_tagged
+    from geometry
+),
+
+judged as (
+    select
+        *,
+        list_filter(
+            [
+                case when positions = 1 then 'one position' end,
+                case
+                    when positions > 1 and repeated_positions > 0
+                        then
+                            repeated_positions || ' of ' || positions
+                            || ' positions hold several images'
+                end,
+                case
+                    when missing_slices > 0
+                        then {{ count_of('missing_slices', 'slice') }} || ' missing'
+                    when not is_even
+                        then
+                            'spacing from ' || {{ plain_number('spacing_min') }} || ' to '
+                            || {{ plain_number('spacing_max') }} || ' mm'
+                end,
+                case
+                    when is_sheared and not (tilt_degrees > 0 and is_tilt_tagged)
+                        then
+                            'sheared by ' || {{ plain_number('round(shear_degrees, 2)') }}
+                            || ' degrees'
+                end,
+                case
+                    when drift_mm > {{ tolerance('in_plane_drift') }}
+                        then 'slices beside the line of the others'
+                end,
+                case when has_several_matrices then 'several matrices' end,
+                case when has_several_pixel_spacings then 'several pixel spacings' end,
+                case when has_several_frames_of_reference then 'several frames of reference' end
+            ],
+            lambda x: x is not null
+        ) as reasons
+    from angled
 )
 
 select
-    measured.source,
-    measured.series_key,
-    measured.stack,
-    stacks.Modality,
-    stacks.normal,
-    case
-        when abs(stacks.normal[3]) > 0.8 then 'axial'
-        when abs(stacks.normal[2]) > 0.8 then 'coronal'
-        when abs(stacks.normal[1]) > 0.8 then 'sagittal'
-        else 'oblique'
-    end as plane,
-    degrees(acos(least(1, list_max([abs(x) for x in stacks.normal])))) as oblique_degrees,
-    measured.images,
-    measured.positions,
-    measured.position_min,
-    measured.position_max,
-    measured.position_max - measured.position_min as extent_mm,
-    spacings.spacing_median,
-    spacings.spacing_mode,
-    spacings.spacing_min,
-    spacings.spacing_max,
-    spacings.spacing_mean,
-    spacings.largest_deviation / spacings.spacing_median as spacing_deviation,
-    coalesce(runs.spacing_runs, 0) as spacing_runs,
-    runs.run_spacing_min,
-    runs.run_spacing_max,
-    list_sort(coalesce(runs.run_spacings, [])) as run_spacings,
-    measured.gaps,
-    measured.missing_slices,
-    coalesce([gap[2] for gap in measured.gap_labels], []) as gaps_between,
-    measured.irregular_steps,
-    repetitions.repetition,
-    measured.repetition_min,
-    measured.repetition_max,
-    measured.repeated_positions,
-    measured.images_not_told_apart,
-    measured.dimensions,
-    case when measured.positions > 1 then stacks.line_degrees end as shear_degrees,
-    case
-        when measured.positions > 1
-            then tan(radians(stacks.line_degrees)) * (measured.position_max - measured.position_min)
-    end as shear_mm,
-    case when measured.positions > 1 then stacks.drift_mm end as drift_mm,
-    stacks.gantry_tilt_degrees,
-    stacks.slice_thickness_mm,
-    stacks.spacing_between_slices_mm,
-    measured.slice_location_spacing,
-    measured.repetition_min = measured.repetition_max
-    and spacings.largest_deviation <= greatest(
-        {{ tolerance('irregular_spacing') }} * spacings.spacing_median,
-        {{ tolerance('irregular_spacing.mm') }}
-    ) as is_regular,
-    concat_ws(
-        '; ',
-        'passes in ' || nullif(array_to_string(verdicts.passing, ', '), ''),
-        'fails in ' || nullif(array_to_string(verdicts.failing, ', '), '')
-    ) as verdicts
-from measured
-inner join stacks
-    on
-        measured.source = stacks.source
-        and measured.series_key = stacks.series_key
-        and measured.stack = stacks.stack
-inner join repetitions
-    on
-        measured.source = repetitions.source
-        and measured.series_key = repetitions.series_key
-        and measured.stack = repetitions.stack
-left join spacings
-    on
-        measured.source = spacings.source
-        and measured.series_key = spacings.series_key
-        and measured.stack = spacings.stack
-left join runs
-    on
-        measured.source = runs.source
-        and measured.series_key = runs.series_key
-        and measured.stack = runs.stack
-left join verdicts
-    on
-        measured.source = verdicts.source
-        and measured.series_key = verdicts.series_key
-        and measured.stack = verdicts.stack
+    * exclude (
+        tilt_degrees,
+        has_several_frames_of_reference,
+        has_several_matrices,
+        has_several_pixel_spacings,
+        is_even,
+        reasons
+    ),
+    is_even and repetition_max = 1 and not is_sheared as is_regular,
+    len(reasons) = 0 as is_volume,
+    nullif(array_to_string(reasons, '; '), '') as why_not
+from judged

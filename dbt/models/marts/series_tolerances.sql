@@ -11,7 +11,13 @@ based as (
         spacings.stack,
         profiles.program,
         profiles.base,
-        spacings.spacing_min,
+        case
+            when
+                spacings.is_repeated
+                and not (spacings.is_in_time and profiles.splits_times)
+                then 0
+            else spacings.spacing_min
+        end as spacing_min,
         spacings.spacing_max,
         case profiles.base
             when 'mean' then spacings.spacing_mean
