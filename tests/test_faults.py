@@ -373,17 +373,13 @@ def test_full_disk_under_the_models_is_told_as_such(
 
 @pytest.mark.parametrize("refused", [errno.ENOLCK, errno.EOPNOTSUPP])
 def test_file_system_without_locks_is_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: int
+    tmp_path: Path, demo: Path, monkeypatch: pytest.MonkeyPatch, refused: int
 ) -> None:
-    with building(tmp_path) as generation:
-        (generation.parts / "part-1.json").touch()
-    generations.publish(tmp_path, generation, {"format": 1})
-
     def refuse(file: Any, how: int) -> None:
         raise OSError(refused, os.strerror(refused))
 
     monkeypatch.setattr(fcntl, "flock", refuse)
-    for need in (building(tmp_path).__enter__, lambda: generations.acquire(tmp_path)):
+    for need in (building(tmp_path).__enter__, lambda: generations.acquire(demo)):
         with pytest.raises(StorageError, match=f"has no locks.*{os.strerror(refused)}"):
             need()
 

@@ -49,11 +49,14 @@ def test_flow_and_direct_build_the_same_warehouse(tmp_path: Path, new_prefect_ho
         "task_run": ["COMPLETED"] * 7,
         "artifact": ["dbt-results", "files-by-status"],
     }
+    with closing(sqlite3.connect(new_prefect_home / "prefect.db")) as database, database:
+        database.execute("update flow_run set end_time = '2020-01-01 00:00:00.000000'")
     again = run_cli("build", "--warehouse", str(flow), "--flow")
     assert again.returncode == 0, again.stderr
     assert again.stderr.startswith("a private Prefect server starts; --direct builds without one")
     assert "nothing changed since generation 1" in again.stderr
     assert "Finished in state Completed('nothing changed since generation 1')" in again.stderr
+    assert len(recorded(new_prefect_home)["flow_run"]) == 1  # the old one is gone
     assert [folder.name for folder in (flow / "generations").iterdir()] == ["000001"]
 
 

@@ -20,6 +20,7 @@ from incremental import build_lake
 
 import dicomhouse
 from dicomhouse.cli import main
+from dicomhouse.dicom.bounds import Budget
 from dicomhouse.errors import QueryError, StorageError, UsageError, WarehouseNotFound
 from dicomhouse.lake.layout import COLUMNS_PART
 from dicomhouse.lake.records import records
@@ -147,7 +148,7 @@ def test_build_reads_the_generation_before_without_its_views(
     made = tmp_path / "warehouse.duckdb"
     with pytest.raises(StorageError, match="cannot read"):
         database.register(made, tmp_path / "lake", {}, {}, {}, previous)
-    assert other_pixels(previous, {}, 1) == []  # views are no digests
+    assert other_pixels(previous, {}, 1, Budget()) == ([], 0)  # views are no digests
     assert not secret.with_name("planted").exists()
 
 
@@ -188,7 +189,7 @@ def test_connections_in_memory_spill_into_no_working_folder(
     database.ask({"rows": pa.table({"a": [1]})}, "from rows", {})
     database.files_of_parts([path for path in parts if "files" in path.parts])
     database.create_template(tmp_path / "template.duckdb")
-    other_pixels(Path(os.path.realpath(received / "warehouse.duckdb")), {}, 1)
+    other_pixels(Path(os.path.realpath(received / "warehouse.duckdb")), {}, 1, Budget())
     assert found == [("", "3.7 GiB")] * 5
     database.differing(parts, parts, tmp_path / "spill")
     assert found[5:] == [(str(tmp_path / "spill"), "3.7 GiB")]

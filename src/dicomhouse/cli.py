@@ -12,6 +12,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime
 from importlib import import_module
 from importlib.util import find_spec
 from io import TextIOWrapper
@@ -337,7 +338,23 @@ def _flow_run(settings: Settings) -> dict[str, Any]:
     record: dict[str, Any] = flow(
         full_refresh=settings.full_refresh, retry=settings.retry, verify=settings.verify
     )
+    if server is not None:
+        _remove_old_runs()
     return record
+
+
+def _remove_old_runs() -> None:
+    """Let a private server forget old runs, which one that serves does by itself."""
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterEndTime
+
+    from dicomhouse.orchestrator import RUNS_ARE_KEPT
+
+    before = datetime.now(UTC) - RUNS_ARE_KEPT
+    old = FlowRunFilterEndTime.model_validate({"before_": before})
+    with get_client(sync_client=True) as client:
+        for run in client.read_flow_runs(flow_run_filter=FlowRunFilter(end_time=old), limit=100):
+            client.delete_flow_run(run.id)
 
 
 def _check_configured_server() -> None:

@@ -16,6 +16,7 @@ import threading
 import tomllib
 from collections import deque
 from collections.abc import Callable, Mapping, MutableMapping
+from datetime import timedelta
 from fnmatch import fnmatchcase
 from importlib.util import find_spec
 from pathlib import Path
@@ -71,10 +72,14 @@ _STOP_SECONDS = 10
 _LAST_WORDS = 3
 _DATABASES = ("PREFECT_SERVER_DATABASE_CONNECTION_URL", "PREFECT_API_DATABASE_CONNECTION_URL")
 
+RUNS_ARE_KEPT = timedelta(days=90)
+"""Then a server of ours forgets a flow run, with its logs."""
 _TOLD_NOTHING = {"DO_NOT_TRACK": "1", "PREFECT_SERVER_ANALYTICS_ENABLED": "false"}
 SERVING = {
     **_TOLD_NOTHING,
     "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": "",  # no page of another origin has business here
+    "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
+    "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": str(int(RUNS_ARE_KEPT.total_seconds())),
 }
 """The settings of every server of ours."""
 PRIVATE = {
