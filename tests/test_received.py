@@ -216,7 +216,7 @@ def outside(source: Path) -> list[str]:
 PLANTED: dict[str, dict[str, Any]] = {
     "upwards": {"paths": ["../../../../planted/files.parquet"]},
     "within": {"paths": ["files/source=in/../../../../../planted/files.parquet"]},
-    "absolute": {"paths": ["/tmp/planted.parquet"]},
+    "absolute": {"paths": ["/elsewhere/planted.parquet"]},
     "another's": {"paths": ["files/source=other/part-000001-01234567-00000.parquet"]},
     "name": {"name": "../../planted"},
     "source": {"source": "../planted"},
