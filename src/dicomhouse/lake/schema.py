@@ -121,7 +121,8 @@ NAMED_BY_MODELS = (
     "GantryDetectorTilt", "Rows", "Columns", "NumberOfFrames", "SamplesPerPixel",
     "PhotometricInterpretation", "BitsAllocated", "BitsStored", "HighBit",
     "PixelRepresentation", "RescaleSlope", "RescaleIntercept", "RescaleType", "ConvolutionKernel",
-    "KVP", "PatientIdentityRemoved", "DeidentificationMethod",
+    "KVP", "PatientIdentityRemoved", "DeidentificationMethod", "AcquisitionTime",
+    "NominalPercentageOfCardiacPhase", "FrameReferenceTime", "ImageIndex", "ConcatenationUID",
 )  # fmt: skip
 
 _ARROW_OF_VR: dict[str, pa.DataType] = {
