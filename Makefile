@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 RUNTIME := $(VENV)/.runtime
 INSTALLED := $(VENV)/.installed
 PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
+PROGRAMS := .venv-programs
 SUPPLY := .venv-supply
 
 # Looked up when it is used: the SQL that is another than on main, since all of it takes minutes.
@@ -55,7 +56,7 @@ $(INSTALLED): $(RUNTIME) requirements/development.txt
 demo: $(RUNTIME)
 	$(BIN)/dicomhouse demo --flow
 
-test: $(INSTALLED) lint
+test: $(INSTALLED) $(PROGRAMS)/.installed lint
 	$(BIN)/pytest -n auto --dist loadscope --no-loadscope-reorder
 
 check: lint-python
@@ -106,9 +107,10 @@ fuzz-build: $(INSTALLED)
 soak-test: $(INSTALLED)
 	PYTHONPATH=tests $(BIN)/python tests/soak.py $(OPTIONS)
 
-$(SUPPLY)/.installed: requirements/supply.txt
-	$(PYTHON) -m venv $(SUPPLY)
-	$(SUPPLY)/bin/pip install --quiet --disable-pip-version-check --require-hashes --no-deps --requirement $<
+# Programs beside ours, each lot with packages of its own.
+.venv-%/.installed: requirements/%.txt
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/pip install --quiet --disable-pip-version-check --require-hashes --no-deps --requirement $<
 	@touch $@
 
 COMPILE = $(SUPPLY)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
@@ -120,6 +122,7 @@ lock: $(SUPPLY)/.installed
 	$(COMPILE) requirements/runtime.txt --constraint requirements/development.txt pyproject.toml
 	$(COMPILE) requirements/peers.txt --constraint requirements/development.txt --extra bench pyproject.toml
 	$(COMPILE) requirements/build.txt --constraint requirements/development.txt --group build
+	$(COMPILE) requirements/programs.txt --constraint requirements/development.txt --group programs
 	$(COMPILE) requirements/supply.txt --group supply
 
 sbom: $(RUNTIME) $(SUPPLY)/.installed
@@ -130,4 +133,4 @@ audit: $(SUPPLY)/.installed
 	$(SUPPLY)/bin/pip-audit --strict --disable-pip --require-hashes --no-deps --requirement requirements/runtime.txt $(OPTIONS)
 
 clean:
-	rm -rf $(VENV) $(SUPPLY) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache dist
+	rm -rf $(VENV) $(PROGRAMS) $(SUPPLY) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache dist

@@ -51,6 +51,7 @@ SLOW = {
     "test_pixels": ("tmp_path",),
     "test_plan": EVERYTHING,
     "test_processes": EVERYTHING,
+    "test_programs": EVERYTHING,
     "test_readme": ("demo",),
     "test_received": ("demo",),
     "test_report": EVERYTHING,

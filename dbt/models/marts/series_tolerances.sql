@@ -11,10 +11,11 @@ based as (
         spacings.stack,
         profiles.program,
         profiles.base,
+        profiles.in_time = 'unseen' and spacings.is_repeated and spacings.is_in_time as is_unseen,
         case
             when
                 spacings.is_repeated
-                and not (spacings.is_in_time and profiles.splits_times)
+                and not (spacings.is_in_time and profiles.in_time <> 'repeated')
                 then 0
             else spacings.spacing_min
         end as spacing_min,
@@ -40,5 +41,5 @@ select
     tolerance_mm,
     greatest(spacing_max - base_mm, base_mm - spacing_min) as deviation_mm,
     -- What binary fractions add is not a deviation.
-    deviation_mm <= tolerance_mm + 1e-9 as passes
+    is_unseen or deviation_mm <= tolerance_mm + 1e-9 as passes
 from based
