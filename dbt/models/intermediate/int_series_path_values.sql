@@ -16,22 +16,16 @@ said as not materialized (
         case
             when vr = 'SQ' or is_bulk then content
             -- `+ 0.0` makes a zero of a negative zero; what is no number stays text.
-            when
-                vr in ('DS', 'IS', 'FL', 'FD')
-                and (contains(content, '\') or contains(content, chr(31)))
+            when vr in ('DS', 'IS', 'FL', 'FD') and contains(content, chr(31))
                 then array_to_string(
-                    list_transform(
-                        string_split(content, chr(31)),
-                        lambda item: array_to_string(
-                            list_transform(
-                                string_split(item, '\'),
-                                lambda x: coalesce((try_cast(x as double) + 0.0)::varchar, trim(x))
-                            ),
-                            '\'
-                        )
-                    ),
+                    [
+                        array_to_string({{ number_keys('item') }}, '\')
+                        for item in string_split(content, chr(31))
+                    ],
                     chr(31)
                 )
+            when vr in ('DS', 'IS', 'FL', 'FD') and contains(content, '\')
+                then array_to_string({{ number_keys('content') }}, '\')
             when vr in ('DS', 'IS', 'FL', 'FD')
                 then coalesce((try_cast(content as double) + 0.0)::varchar, trim(content))
             -- Spaces around a value or an item are padding.
@@ -55,7 +49,17 @@ said as not materialized (
         images,
         case when is_invalid then images else 0 end as invalid_images,
         example_file_id,
-        hash(series_key, path, value_key) as mark
+        -- The same wherever value_key is, and quicker to make.
+        hash(
+            series_key,
+            path,
+            case
+                when contains(content, chr(31)) then hash(value_key)
+                when contains(content, '\')
+                    then hash([{{ number_mark('x') }} for x in string_split(content, '\')])
+                else {{ number_mark('content') }}
+            end
+        ) as mark
     from counts
 ),
 

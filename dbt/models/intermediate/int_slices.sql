@@ -9,7 +9,12 @@ localizers as not materialized (
 
 kept as (
     select
-        stack_frames.*,
+        stack_frames.source,
+        stack_frames.series_key,
+        stack_frames.stack,
+        stack_frames.file_id,
+        stack_frames.frame,
+        stack_frames.position,
         groups.attribute as grouped_by,
         coalesce(groups.part, 0) as part,
         groups.one_position
@@ -22,91 +27,102 @@ kept as (
         )
 ),
 
--- The largest stack becomes the first.
+-- The largest stack becomes the first. A number is what sorting knows it by.
 stacks as (
     select
         source,
         series_key,
         stack,
         part,
+        min(one_position) as one_position,
         row_number() over (
             partition by source, series_key order by count(*) desc, stack, part
-        ) as rank
+        ) as rank,
+        row_number() over () as number
     from kept
     group by source, series_key, stack, part
 ),
 
-placed as (
-    select
-        kept.* exclude (stack, part),
-        stacks.rank as stack,
-        kept.along_row - lines.row_start - lines.row_slope * kept.position as off_row,
-        kept.along_column - lines.column_start - lines.column_slope * kept.position as off_column,
-        lines.row_slope,
-        lines.column_slope
-    from kept
-    inner join stacks
-        on
-            kept.source = stacks.source
-            and kept.series_key = stacks.series_key
-            and kept.stack = stacks.stack
-            and kept.part = stacks.part
-    left join {{ ref('int_stack_lines') }} as lines
-        on
-            kept.source = lines.source
-            and kept.series_key = lines.series_key
-            and kept.stack = lines.stack
-),
-
+-- Sorted are few columns, none of them wide: half the time of all that is done here.
 stepped as (
     select
-        *,
-        position - lag(position) over (
-            partition by source, series_key, stack order by position, path, frame
+        kept.file_id,
+        kept.frame,
+        kept.grouped_by,
+        stacks.number,
+        kept.position,
+        kept.position - lag(kept.position) over (
+            partition by stacks.number order by kept.position
         ) as step
-    from placed
+    from kept
+    inner join stacks using (source, series_key, stack, part)
 ),
 
 -- Steps beyond the tolerance tell the spacing; only finer stacks are measured by all steps.
 scales as (
     select
-        source,
-        series_key,
-        stack,
+        stacks.number,
+        stacks.rank,
         coalesce(
-            min(one_position),
+            min(stacks.one_position),
             least(
                 {{ tolerance('duplicate_position') }},
                 coalesce(
-                    quantile_disc(step, 0.5) filter (step > {{ tolerance('duplicate_position') }}),
-                    quantile_disc(step, 0.5) filter (step > 1e-6),
+                    quantile_disc(stepped.step, 0.5) filter (
+                        stepped.step > {{ tolerance('duplicate_position') }}
+                    ),
+                    quantile_disc(stepped.step, 0.5) filter (stepped.step > 1e-6),
                     1
                 ) * {{ tolerance('duplicate_position.share') }}
             )
         ) as one_position
     from stepped
-    group by source, series_key, stack
+    inner join stacks on stepped.number = stacks.number
+    group by stacks.number, stacks.rank
+),
+
+slots as (
+    select
+        stepped.file_id,
+        stepped.frame,
+        stepped.grouped_by,
+        scales.rank as stack,
+        count(*) filter (coalesce(stepped.step > scales.one_position, true)) over (
+            partition by stepped.number order by stepped.position
+        ) as slot
+    from stepped
+    inner join scales on stepped.number = scales.number
+),
+
+placed as (
+    select
+        stack_frames.*,
+        stack_frames.along_row - lines.row_start - lines.row_slope * stack_frames.position
+            as off_row,
+        stack_frames.along_column - lines.column_start - lines.column_slope * stack_frames.position
+            as off_column,
+        lines.row_slope,
+        lines.column_slope
+    from {{ ref('int_stack_frames') }} as stack_frames
+    left join {{ ref('int_stack_lines') }} as lines using (source, series_key, stack)
 )
 
 select
-    stepped.source,
-    stepped.series_key,
-    stepped.stack,
-    stepped.grouped_by,
-    count(*) filter (coalesce(stepped.step > scales.one_position, true)) over (
-        partition by stepped.source, stepped.series_key, stepped.stack
-        order by stepped.position, stepped.path, stepped.frame
-    ) as slot,
-    stepped.file_id,
-    stepped.frame,
-    stepped.path,
+    placed.source,
+    placed.series_key,
+    slots.stack,
+    slots.grouped_by,
+    slots.slot,
+    placed.file_id,
+    placed.frame,
+    placed.path,
     frames.label,
     frames.frames > 1 as is_multiframe,
     frames.Modality,
-    stepped.position,
-    stepped.normal,
-    degrees(atan(sqrt(stepped.row_slope ** 2 + stepped.column_slope ** 2))) as line_degrees,
-    sqrt(stepped.off_row ** 2 + stepped.off_column ** 2) as off_line_mm,
+    placed.position,
+    placed.normal,
+    degrees(atan(sqrt(placed.row_slope ** 2 + placed.column_slope ** 2))) as line_degrees,
+    sqrt(placed.off_row ** 2 + placed.off_column ** 2) as off_line_mm,
     frames.ImagePositionPatient,
     frames.FrameOfReferenceUID,
     frames.Rows,
@@ -123,11 +139,8 @@ select
         frames.{{ attribute }}{{ "," if not loop.last }}
         {% endfor %}
     ) as dimension
-from stepped
-inner join scales
-    on
-        stepped.source = scales.source
-        and stepped.series_key = scales.series_key
-        and stepped.stack = scales.stack
+from slots
+inner join placed
+    on slots.file_id = placed.file_id and slots.frame = placed.frame
 inner join {{ ref('frames') }} as frames
-    on stepped.file_id = frames.file_id and stepped.frame = frames.frame
+    on slots.file_id = frames.file_id and slots.frame = frames.frame
