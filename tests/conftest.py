@@ -52,6 +52,7 @@ SLOW = {
     "test_plan": EVERYTHING,
     "test_processes": EVERYTHING,
     "test_programs": EVERYTHING,
+    "test_project": EVERYTHING,
     "test_readme": ("demo",),
     "test_received": ("demo",),
     "test_report": EVERYTHING,

@@ -279,7 +279,7 @@ def test_failed_model_names_itself_and_leaves_the_published_warehouse(tmp_path: 
     assert run_cli("build", str(tmp_path / "in"), *at).returncode == 0
     broken = tmp_path / "dbt"
     shutil.copytree(Path(__file__).parents[1] / "dbt", broken)
-    (broken / "models" / "marts" / "patients.sql").write_text("select * from nowhere_at_all")
+    (broken / "models" / "summaries" / "patients.sql").write_text("select * from nowhere_at_all")
     done = run_cli("build", str(tmp_path / "in"), *at, DICOMHOUSE_DBT=str(broken))
     assert done.returncode == 1
     assert "model patients (error)" in done.stderr

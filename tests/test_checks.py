@@ -462,7 +462,7 @@ def test_every_rule_has_a_case_that_fails(warehouse: Warehouse) -> None:
     models = ("identity", "references", "entities", "homogeneity", "values", "numbering")
     rules = " union ".join(f"select rule from intermediate.int_checks_{name}" for name in models)
     known = set(warehouse.sql(f"""
-        {rules} union select rule from check_rules where level not in ('file', 'series')
+        {rules} union select rule from seeds.check_rules where level not in ('file', 'series')
     """)["rule"])  # fmt: skip
     tried = {rule for _, findings in CASES.values() for rule in findings}
     assert known <= tried

@@ -342,7 +342,7 @@ def test_failed_models_keep_what_was_read(source: Path) -> None:
     at = ["--direct", "--warehouse", str(source.parent / "w")]
     broken = source.parent / "dbt"
     shutil.copytree(Path(__file__).parents[1] / "dbt", broken)
-    (broken / "models" / "marts" / "patients.sql").write_text("select * from nowhere_at_all")
+    (broken / "models" / "summaries" / "patients.sql").write_text("select * from nowhere_at_all")
     done = run_cli("build", str(source), *at, DICOMHOUSE_DBT=str(broken))
     assert done.returncode == 1
     assert "model patients (error)" in done.stderr

@@ -555,7 +555,7 @@ def test_digests_follow_what_they_stand_for(
     (project / "logs").mkdir(exist_ok=True)
     (project / "logs" / "dbt.log").write_text("something")
     assert versions.models() == shipped
-    (project / "models" / "marts" / "patients.sql").write_text("select 1")
+    (project / "models" / "summaries" / "patients.sql").write_text("select 1")
     assert versions.models() != shipped
     package = tmp_path / "package"
     shutil.copytree(Path(dicomhouse.__file__).parent, package)

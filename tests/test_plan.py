@@ -100,11 +100,12 @@ class TestAgainstDbt:
     ) -> None:
         project = tmp_path / "project"
         shutil.copytree(resource("dbt"), project, ignore=shutil.ignore_patterns("target", "logs"))
-        (project / "models" / "marts" / "patients.sql").write_text("select * from nowhere_at_all")
-        (project / "models" / "marts" / "hidden.sql").write_text(
+        summaries = project / "models" / "summaries"
+        (summaries / "patients.sql").write_text("select * from nowhere_at_all")
+        (summaries / "hidden.sql").write_text(
             "{{ config(materialized='ephemeral') }}\nselect source from {{ ref('files') }}"
         )
-        (project / "models" / "marts" / "shown.sql").write_text("select * from {{ ref('hidden') }}")
+        (summaries / "shown.sql").write_text("select * from {{ ref('hidden') }}")
         rows = "select source from {{ ref('studies') }}"
         planted = {
             "fails": f"{rows}",

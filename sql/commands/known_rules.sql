@@ -2,5 +2,5 @@
 select
     rule,
     level
-from check_rules
+from seeds.check_rules
 order by rule

@@ -50,8 +50,8 @@ folded as (
         case
             when rule = 'missing_slices' then sum(measured)
             else coalesce(
-                arg_max(measured, abs(measured)) filter (is_failed),
-                arg_max(measured, abs(measured))
+                arg_max(measured, (abs(measured), measured)) filter (is_failed),
+                arg_max(measured, (abs(measured), measured))
             )
         end as measured,
         list_sort(list_distinct(coalesce(flatten(list(offending_files) filter (is_failed)), [])))

@@ -8,7 +8,7 @@ slices as (
         list_sort(
             list(distinct path) filter (off_line_mm > {{ tolerance('in_plane_drift') }})
         ) as drifting_files,
-        arg_max(label, (off_line_mm, path)) as farthest
+        arg_max(label, (off_line_mm, path, frame)) as farthest
     from {{ ref('int_slices') }}
     group by source, series_key, stack
 ),
