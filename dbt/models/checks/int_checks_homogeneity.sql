@@ -267,65 +267,52 @@ spacings as (
 ),
 
 checks as (
+    {% call verdicts() %}
     select
         rules.source,
         rules.series_key,
         rules.rule,
         rules.distinct_values > 1 as is_failed,
-        rules.distinct_values::double as measured,
+        rules.distinct_values as measured,
         coalesce(offenders.images, 0) as n_offenders,
-        offenders.paths as offenders,
+        offenders.paths as files,
         'Values differ within the series: ' || rules.found as message
     from rules
-    left join offenders
-        on
-            rules.source = offenders.source
-            and rules.series_key = offenders.series_key
-            and rules.rule = offenders.rule
+    left join offenders using (source, series_key, rule)
 
-    union all
+    union all by name
 
     select
         source,
         series_key,
         'bits_inconsistent' as rule,
-        images > 0 as is_failed,
-        images::double as measured,
         images as n_offenders,
-        paths as offenders,
+        paths as files,
         {{ count_of('images', 'image') }}
         || ' with BitsStored above BitsAllocated, or HighBit not BitsStored - 1' as message
     from inconsistent_bits
 
-    union all
+    union all by name
 
     select
         source,
         series_key,
         'mixed_pixel_spacing' as rule,
-        offenders is not null as is_failed,
         deviation as measured,
-        coalesce(len(offenders), 0) as n_offenders,
-        offenders[1:20] as offenders,
+        offenders as files,
         {{ count_of('len(offenders)', 'image') }} || ' off the commonest pixel spacing, by up to '
         || round(100 * deviation, 3) || ' %' as message
     from spacings
+    {% endcall %}
 )
 
 -- Slices of PT are scaled one by one.
 select
-    checks.source,
-    checks.series_key,
-    checks.rule,
-    checks.is_failed,
-    case
-        when not volumes.is_volume then 'I'
-        when checks.rule = 'mixed_rescale' and volumes.is_pt then 'I'
-    end as severity,
-    checks.measured,
-    checks.n_offenders,
-    checks.offenders,
-    checks.message
+    checks.* replace (
+        case
+            when not volumes.is_volume then 'I'
+            when checks.rule = 'mixed_rescale' and volumes.is_pt then 'I'
+        end as severity
+    )
 from checks
-inner join volumes
-    on checks.source = volumes.source and checks.series_key = volumes.series_key
+inner join volumes using (source, series_key)

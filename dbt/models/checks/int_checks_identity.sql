@@ -157,113 +157,93 @@ non_volume as (
     group by source, series_key
 )
 
+{% call verdicts() %}
 select
     series.source,
     series.series_key,
     'series_in_multiple_studies' as rule,
     series.studies > 1 as is_failed,
-    null::varchar as severity,
-    series.studies::double as measured,
     series.studies as n_offenders,
-    study_offenders.paths as offenders,
+    study_offenders.paths as files,
     'One series in ' || series.studies || ' studies' as message
 from series
-inner join study_offenders
-    on series.source = study_offenders.source and series.series_key = study_offenders.series_key
+inner join study_offenders using (source, series_key)
 
-union all
+union all by name
 
 select
     series.source,
     series.series_key,
     'series_in_multiple_folders' as rule,
     series.folders > 1 as is_failed,
-    null as severity,
-    series.folders::double as measured,
     series.folders as n_offenders,
-    folder_offenders.paths as offenders,
+    folder_offenders.paths as files,
     'One series in ' || series.folders || ' folders' as message
 from series
-inner join folder_offenders
-    on series.source = folder_offenders.source and series.series_key = folder_offenders.series_key
+inner join folder_offenders using (source, series_key)
 
-union all
+union all by name
 
 select
     series.source,
     series.series_key,
     'duplicate_instance_identical' as rule,
-    coalesce(copies.copies, 0) > 0 as is_failed,
-    null as severity,
-    coalesce(copies.copies, 0)::double as measured,
-    coalesce(copies.copies, 0) as n_offenders,
-    copies.paths as offenders,
+    copies.copies as n_offenders,
+    copies.paths as files,
     {{ count_of('copies.copies', 'file') }}
     || ' set aside: an instance again, with equal elements and pixels' as message
 from series
-left join copies
-    on series.source = copies.source and series.series_key = copies.series_key
+left join copies using (source, series_key)
 
-union all
+union all by name
 
 select
     series.source,
     series.series_key,
     'duplicate_instance_conflict' as rule,
-    coalesce(conflicts.instances, 0) > 0 as is_failed,
-    null as severity,
-    coalesce(conflicts.instances, 0)::double as measured,
-    coalesce(conflicts.files, 0) as n_offenders,
-    conflicts.paths as offenders,
+    coalesce(conflicts.instances, 0) as measured,
+    conflicts.files as n_offenders,
+    conflicts.paths as files,
     {{ count_of('conflicts.instances', 'SOPInstanceUID') }} || ' for ' || conflicts.files
     || ' files that differ in elements, pixels, size or transfer syntax' as message
 from series
-left join conflicts
-    on series.source = conflicts.source and series.series_key = conflicts.series_key
+left join conflicts using (source, series_key)
 
-union all
+union all by name
 
 select
     series.source,
     series.series_key,
     'duplicate_instance_not_compared' as rule,
-    coalesce(unread.files, 0) > 0 as is_failed,
-    null as severity,
-    coalesce(unread.files, 0)::double as measured,
-    coalesce(unread.files, 0) as n_offenders,
-    unread.paths as offenders,
+    unread.files as n_offenders,
+    unread.paths as files,
     {{ count_of('unread.files', 'file') }}
     || ' of instances that stand more than once: '
     || 'pixels or long values were not read, so whether they are equal is not known' as message
 from series
-left join unread
-    on series.source = unread.source and series.series_key = unread.series_key
+left join unread using (source, series_key)
 
-union all
+union all by name
 
 select
     source,
     series_key,
     'non_volume_image' as rule,
-    images > 0 as is_failed,
     case when has_slices then 'W' end as severity,
-    images::double as measured,
     images as n_offenders,
-    paths as offenders,
+    paths as files,
     {{ count_of('images', 'image') }}
     || ': secondary capture, or without position, orientation and spacing' as message
 from non_volume
 
-union all
+union all by name
 
 select
     source,
     series_key,
     'pixel_data_missing' as rule,
-    lacking > 0 as is_failed,
-    null as severity,
-    lacking::double as measured,
     lacking as n_offenders,
-    paths as offenders,
+    paths as files,
     lacking || ' of ' || {{ count_of('images', 'image') }} || ' without pixel data' as message
 from pixelless
+{% endcall %}

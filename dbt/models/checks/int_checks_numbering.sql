@@ -77,45 +77,39 @@ series as (
     group by source, series_key
 )
 
+{% call verdicts() %}
 select
     source,
     series_key,
     'instance_number_missing' as rule,
-    unnumbered > 0 as is_failed,
-    null::varchar as severity,
-    unnumbered::double as measured,
     unnumbered as n_offenders,
-    unnumbered_paths as offenders,
+    unnumbered_paths as files,
     {{ count_of('unnumbered', 'image') }} || ' without InstanceNumber' as message
 from series
 
-union all
+union all by name
 
 select
     source,
     series_key,
     'instance_number_duplicate' as rule,
-    repeated > 0 as is_failed,
-    null as severity,
-    repeated::double as measured,
     repeated as n_offenders,
-    repeated_paths as offenders,
+    repeated_paths as files,
     {{ count_of('repeated', 'image') }} || ' with the InstanceNumber of another one' as message
 from series
 where numbered > 0
 
-union all
+union all by name
 
 select
     source,
     series_key,
     'instance_number_gap' as rule,
-    missing > 0 as is_failed,
-    null as severity,
-    missing::double as measured,
+    missing as measured,
     gaps as n_offenders,
-    paths as offenders,
+    paths as files,
     {{ count_of('missing', 'number') }}
     || ' missing between the smallest and the largest InstanceNumber' as message
 from gaps
 where numbers > 1
+{% endcall %}

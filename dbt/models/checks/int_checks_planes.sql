@@ -181,112 +181,89 @@ volumes as (
         ) as is_volume
     from {{ ref('int_series_images') }}
     group by source, series_key
-),
-
-checks as (
-    select
-        source,
-        series_key,
-        'missing_position' as rule,
-        without_position > 0 as is_failed,
-        null::varchar as severity,
-        without_position as measured,
-        files_without_position as files,
-        first_without_position
-        || ' has no ImagePositionPatient of three numbers, others of its series do'
-        || {{ and_more('without_position', 'image') }} as message
-    from measured
-    where positions > 0
-
-    union all
-
-    select
-        source,
-        series_key,
-        'missing_orientation' as rule,
-        without_orientation > 0 as is_failed,
-        null as severity,
-        without_orientation as measured,
-        files_without_orientation as files,
-        first_without_orientation
-        || ' has no ImageOrientationPatient of six numbers, others of its series do'
-        || {{ and_more('without_orientation', 'image') }} as message
-    from measured
-    where orientations > 0
-
-    union all
-
-    select
-        source,
-        series_key,
-        'orientation_not_orthonormal' as rule,
-        len(files_rounded) > 0 as is_failed,
-        case when len(files_not_orthonormal) is null then 'I' end as severity,
-        deviation as measured,
-        coalesce(files_not_orthonormal, files_rounded) as files,
-        'Row and column directions are off length 1 or the right angle by up to '
-        || {{ plain_number('deviation') }} as message
-    from measured
-    where orientations > 0
-
-    union all
-
-    select
-        measured.source,
-        measured.series_key,
-        'localizer_embedded' as rule,
-        embedded.frames is not null as is_failed,
-        null as severity,
-        coalesce(embedded.frames, 0) as measured,
-        embedded.files,
-        concat(
-            {{ count_of('embedded.frames', 'localizer') }} || ' in the series, set aside: ',
-            concat_ws(
-                ', ',
-                nullif(embedded.named, 0) || ' by ImageType',
-                nullif(embedded.turned, 0) || ' of another orientation',
-                nullif(embedded.off_line, 0) || ' beside the line of the other slices'
-            )
-        ) as message
-    from measured
-    left join embedded
-        on measured.source = embedded.source and measured.series_key = embedded.series_key
-    where measured.positions > 0 or embedded.frames > 0
-
-    union all
-
-    select
-        stacks.source,
-        stacks.series_key,
-        rules.rule,
-        stacks.stacks > 1
-        and stacks.is_stacks = (rules.rule = 'multiple_stacks') as is_failed,
-        case when not volumes.is_volume then 'I' end as severity,
-        stacks.stacks as measured,
-        side_files.files,
-        case
-            when stacks.grouped_by is null
-                then stacks.stacks || ' orientations in one series: ' || stacks.found
-            else
-                stacks.stacks || ' stacks in one series, told apart by '
-                || stacks.grouped_by || ': ' || stacks.found
-        end as message
-    from stacks
-    cross join (values ('mixed_orientation'), ('multiple_stacks')) as rules (rule)
-    inner join volumes
-        on stacks.source = volumes.source and stacks.series_key = volumes.series_key
-    left join side_files
-        on stacks.source = side_files.source and stacks.series_key = side_files.series_key
 )
+
+{% call verdicts() %}
+select
+    source,
+    series_key,
+    'missing_position' as rule,
+    without_position as measured,
+    files_without_position as files,
+    first_without_position
+    || ' has no ImagePositionPatient of three numbers, others of its series do'
+    || {{ and_more('without_position', 'image') }} as message
+from measured
+where positions > 0
+
+union all by name
 
 select
     source,
     series_key,
-    rule,
-    coalesce(is_failed, false) as is_failed,
-    severity,
-    measured::double as measured,
-    coalesce(len(files), 0) as n_offenders,
-    files[1:20] as offenders,
-    message
-from checks
+    'missing_orientation' as rule,
+    without_orientation as measured,
+    files_without_orientation as files,
+    first_without_orientation
+    || ' has no ImageOrientationPatient of six numbers, others of its series do'
+    || {{ and_more('without_orientation', 'image') }} as message
+from measured
+where orientations > 0
+
+union all by name
+
+select
+    source,
+    series_key,
+    'orientation_not_orthonormal' as rule,
+    case when len(files_not_orthonormal) is null then 'I' end as severity,
+    deviation as measured,
+    coalesce(files_not_orthonormal, files_rounded) as files,
+    'Row and column directions are off length 1 or the right angle by up to '
+    || {{ plain_number('deviation') }} as message
+from measured
+where orientations > 0
+
+union all by name
+
+select
+    measured.source,
+    measured.series_key,
+    'localizer_embedded' as rule,
+    coalesce(embedded.frames, 0) as measured,
+    embedded.files,
+    concat(
+        {{ count_of('embedded.frames', 'localizer') }} || ' in the series, set aside: ',
+        concat_ws(
+            ', ',
+            nullif(embedded.named, 0) || ' by ImageType',
+            nullif(embedded.turned, 0) || ' of another orientation',
+            nullif(embedded.off_line, 0) || ' beside the line of the other slices'
+        )
+    ) as message
+from measured
+left join embedded using (source, series_key)
+where measured.positions > 0 or embedded.frames > 0
+
+union all by name
+
+select
+    stacks.source,
+    stacks.series_key,
+    rules.rule,
+    stacks.stacks > 1 and stacks.is_stacks = (rules.rule = 'multiple_stacks') as is_failed,
+    case when not volumes.is_volume then 'I' end as severity,
+    stacks.stacks as measured,
+    side_files.files,
+    case
+        when stacks.grouped_by is null
+            then stacks.stacks || ' orientations in one series: ' || stacks.found
+        else
+            stacks.stacks || ' stacks in one series, told apart by '
+            || stacks.grouped_by || ': ' || stacks.found
+    end as message
+from stacks
+cross join (values ('mixed_orientation'), ('multiple_stacks')) as rules (rule)
+inner join volumes using (source, series_key)
+left join side_files using (source, series_key)
+{% endcall %}

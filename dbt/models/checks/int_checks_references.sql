@@ -118,22 +118,21 @@ counted as (
     group by source, series_key
 )
 
+{% call verdicts() %}
 select
     counted.source,
     counted.series_key,
     'reference_unresolved' as rule,
-    counted.missing > 0 as is_failed,
     case
         when counted.is_dependent and (counted.has_some or named_series.series_key is not null)
             then 'W'
     end as severity,
-    counted.missing::double as measured,
+    counted.missing as measured,
     counted.n_offenders,
-    counted.offenders,
+    counted.offenders as files,
     counted.missing || ' of ' || {{ count_of('counted.instances', 'referenced instance') }}
     || ' not in this source, referred to at ' || words.sequences as message
 from counted
-left join words
-    on counted.source = words.source and counted.series_key = words.series_key
-left join named_series
-    on counted.source = named_series.source and counted.series_key = named_series.series_key
+left join words using (source, series_key)
+left join named_series using (source, series_key)
+{% endcall %}

@@ -157,68 +157,52 @@ impossible_by_series as (
             as found
     from impossible_by_kind
     group by source, series_key
-),
-
-checks as (
-    select
-        valued.source,
-        valued.series_key,
-        'impossible_value' as rule,
-        impossible.files,
-        case when impossible.is_thickness_alone then 'W' end as severity,
-        impossible.found as message
-    from valued
-    left join impossible_by_series as impossible
-        on valued.source = impossible.source and valued.series_key = impossible.series_key
-
-    union all
-
-    select
-        source,
-        series_key,
-        'suspicious_rescale' as rule,
-        files,
-        null as severity,
-        'RescaleIntercept ' || {{ plain_number('intercept') }}
-        || ' in CT of 12 unsigned bits: air would not be near -1000' as message
-    from intercepts
-
-    union all
-
-    select
-        source,
-        series_key,
-        'frame_count_mismatch' as rule,
-        files_miscounted as files,
-        null as severity,
-        'NumberOfFrames is ' || frames_named || ', the per-frame functional groups have '
-        || {{ count_of('items_found', 'item') }}
-        || {{ and_more('len(files_miscounted)', 'file') }} as message
-    from counted
-    where has_both
-
-    union all
-
-    select
-        source,
-        series_key,
-        'multiframe_in_single_frame_class' as rule,
-        files_of_frames as files,
-        null as severity,
-        frames_found || ' frames in an object of a class for one: ' || class_found
-        || {{ and_more('len(files_of_frames)', 'file') }} as message
-    from counted
-    where has_frames
 )
+
+{% call verdicts() %}
+select
+    valued.source,
+    valued.series_key,
+    'impossible_value' as rule,
+    case when impossible.is_thickness_alone then 'W' end as severity,
+    impossible.files,
+    impossible.found as message
+from valued
+left join impossible_by_series as impossible using (source, series_key)
+
+union all by name
 
 select
     source,
     series_key,
-    rule,
-    coalesce(len(files) > 0, false) as is_failed,
-    severity,
-    coalesce(len(files), 0)::double as measured,
-    coalesce(len(files), 0) as n_offenders,
-    files[1:20] as offenders,
-    message
-from checks
+    'suspicious_rescale' as rule,
+    files,
+    'RescaleIntercept ' || {{ plain_number('intercept') }}
+    || ' in CT of 12 unsigned bits: air would not be near -1000' as message
+from intercepts
+
+union all by name
+
+select
+    source,
+    series_key,
+    'frame_count_mismatch' as rule,
+    files_miscounted as files,
+    'NumberOfFrames is ' || frames_named || ', the per-frame functional groups have '
+    || {{ count_of('items_found', 'item') }}
+    || {{ and_more('len(files_miscounted)', 'file') }} as message
+from counted
+where has_both
+
+union all by name
+
+select
+    source,
+    series_key,
+    'multiframe_in_single_frame_class' as rule,
+    files_of_frames as files,
+    frames_found || ' frames in an object of a class for one: ' || class_found
+    || {{ and_more('len(files_of_frames)', 'file') }} as message
+from counted
+where has_frames
+{% endcall %}
