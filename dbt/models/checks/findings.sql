@@ -74,6 +74,5 @@ select
     checks.offenders
 from {{ ref('series_checks') }} as checks
 inner join rules on checks.rule = rules.rule
-inner join series
-    on checks.source = series.source and checks.series_key = series.series_key
+inner join series using (source, series_key)
 where checks.status = 'fail'

@@ -25,8 +25,7 @@ with
 images as (
     select images.*
     from {{ ref('images') }} as images
-    inner join {{ ref('int_series_images') }} as series_images
-        on images.file_id = series_images.file_id
+    inner join {{ ref('int_series_images') }} as series_images using (file_id)
     where not series_images.is_set_aside
 ),
 
@@ -55,8 +54,7 @@ volumes as (
         ) as is_volume,
         bool_and(images.Modality = 'PT') as is_pt
     from {{ ref('images') }} as images
-    inner join {{ ref('int_series_images') }} as series_images
-        on images.file_id = series_images.file_id
+    inner join {{ ref('int_series_images') }} as series_images using (file_id)
     where not series_images.is_set_aside
     group by images.source, images.series_key
 ),
@@ -153,12 +151,7 @@ offending as (
         image_values.rule,
         image_values.path
     from image_values
-    inner join counted
-        on
-            image_values.source = counted.source
-            and image_values.series_key = counted.series_key
-            and image_values.attribute = counted.attribute
-            and image_values.value = counted.value
+    inner join counted using (source, series_key, attribute, value)
     where counted.rank > 1
 ),
 
@@ -248,10 +241,7 @@ deviations as (
             abs(spaced.column_spacing / commonest_spacings.column_spacing - 1)
         ) as deviation
     from spaced
-    inner join commonest_spacings
-        on
-            spaced.source = commonest_spacings.source
-            and spaced.series_key = commonest_spacings.series_key
+    inner join commonest_spacings using (source, series_key)
 ),
 
 spacings as (

@@ -34,10 +34,7 @@ numbers as (
             order by series_images.InstanceNumber
         ) - 1 as missing
     from {{ ref('int_series_images') }} as series_images
-    inner join ranges
-        on
-            series_images.source = ranges.source
-            and series_images.series_key = ranges.series_key
+    inner join ranges using (source, series_key)
     where series_images.InstanceNumber between ranges.least and ranges.greatest
     group by
         series_images.source, series_images.series_key, series_images.InstanceNumber

@@ -288,8 +288,4 @@ select
     invalid_paths.path || ' in ' || {{ count_of('invalid_paths.files', 'file') }} || ': '
     || problems.found as message
 from invalid_paths
-inner join problems
-    on
-        invalid_paths.source = problems.source
-        and invalid_paths.rule = problems.rule
-        and invalid_paths.path = problems.path
+inner join problems using (source, rule, path)

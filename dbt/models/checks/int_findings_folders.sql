@@ -101,5 +101,4 @@ select
     failed.offenders,
     failed.message
 from failed
-inner join parents
-    on failed.source = parents.source and failed.patient_folder = parents.patient_folder
+inner join parents using (source, patient_folder)

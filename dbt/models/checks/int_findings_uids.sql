@@ -112,10 +112,7 @@ select
     frame_offenders.paths as offenders,
     'One frame of reference in ' || frames_of_reference.patients || ' patients' as message
 from frames_of_reference
-inner join frame_offenders
-    on
-        frames_of_reference.source = frame_offenders.source
-        and frames_of_reference.FrameOfReferenceUID = frame_offenders.FrameOfReferenceUID
+inner join frame_offenders using (source, FrameOfReferenceUID)
 where
     frames_of_reference.patients > 1
     and frames_of_reference.FrameOfReferenceUID not like '1.2.840.10008.%'

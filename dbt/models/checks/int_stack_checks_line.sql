@@ -20,11 +20,7 @@ geometry as (
         slices.farthest,
         coalesce(geometry.gantry_tilt_degrees, 0) as tilt_degrees
     from {{ ref('series_geometry') }} as geometry
-    inner join slices
-        on
-            geometry.source = slices.source
-            and geometry.series_key = slices.series_key
-            and geometry.stack = slices.stack
+    inner join slices using (source, series_key, stack)
     where geometry.positions > 2
 )
 

@@ -20,8 +20,7 @@ acquisitions as (
         and count(distinct slices.slot) = count(*)
         and count(*) = last_slot - first_slot + 1 as is_whole
     from {{ ref('int_slices') }} as slices
-    inner join {{ ref('frames') }} as frames
-        on slices.file_id = frames.file_id and slices.frame = frames.frame
+    inner join {{ ref('frames') }} as frames using (file_id, frame)
     semi join geometry
         on
             slices.source = geometry.source
@@ -55,22 +54,9 @@ placed as (
         geometry.repetition_min = geometry.repetition_max as is_even,
         positions.images as images_here
     from {{ ref('int_slices') }} as slices
-    inner join positions
-        on
-            slices.source = positions.source
-            and slices.series_key = positions.series_key
-            and slices.stack = positions.stack
-            and slices.slot = positions.slot
-    inner join geometry
-        on
-            slices.source = geometry.source
-            and slices.series_key = geometry.series_key
-            and slices.stack = geometry.stack
-    left join overlapping
-        on
-            slices.source = overlapping.source
-            and slices.series_key = overlapping.series_key
-            and slices.stack = overlapping.stack
+    inner join positions using (source, series_key, stack, slot)
+    inner join geometry using (source, series_key, stack)
+    left join overlapping using (source, series_key, stack)
 ),
 
 -- At most positions lies one image, which nothing has to be told apart from.
@@ -102,8 +88,7 @@ slices as (
         crowded.likeness,
         coalesce(crowded.repeat, 1) as repeat
     from placed
-    left join crowded
-        on placed.file_id = crowded.file_id and placed.frame = crowded.frame
+    left join crowded using (file_id, frame)
 ),
 
 duplicates as (
@@ -202,11 +187,7 @@ turns as (
         list_sort(list(distinct numbered.path)) as files,
         min(numbered.label) as first_one
     from numbered
-    inner join directions
-        on
-            numbered.source = directions.source
-            and numbered.series_key = directions.series_key
-            and numbered.stack = directions.stack
+    inner join directions using (source, series_key, stack)
     where (numbered.rise > 0) <> directions.is_rising or numbered.rise = 0
     group by numbered.source, numbered.series_key, numbered.stack
 ),
@@ -230,36 +211,12 @@ stacks as (
         -- A segmentation may leave out the frames in which it has nothing.
         case when geometry.Modality = 'SEG' then 'I' end as severity_of_gaps
     from geometry
-    left join duplicates
-        on
-            geometry.source = duplicates.source
-            and geometry.series_key = duplicates.series_key
-            and geometry.stack = duplicates.stack
-    left join differences
-        on
-            geometry.source = differences.source
-            and geometry.series_key = differences.series_key
-            and geometry.stack = differences.stack
-    left join incomplete
-        on
-            geometry.source = incomplete.source
-            and geometry.series_key = incomplete.series_key
-            and geometry.stack = incomplete.stack
-    left join directions
-        on
-            geometry.source = directions.source
-            and geometry.series_key = directions.series_key
-            and geometry.stack = directions.stack
-    left join turns
-        on
-            geometry.source = turns.source
-            and geometry.series_key = turns.series_key
-            and geometry.stack = turns.stack
-    left join overlapping
-        on
-            geometry.source = overlapping.source
-            and geometry.series_key = overlapping.series_key
-            and geometry.stack = overlapping.stack
+    left join duplicates using (source, series_key, stack)
+    left join differences using (source, series_key, stack)
+    left join incomplete using (source, series_key, stack)
+    left join directions using (source, series_key, stack)
+    left join turns using (source, series_key, stack)
+    left join overlapping using (source, series_key, stack)
 )
 
 {{ stack_check(

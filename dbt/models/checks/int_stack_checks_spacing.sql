@@ -83,16 +83,8 @@ stacks as (
             abs(geometry.slice_location_spacing - geometry.spacing_median)
         ) as tag_deviation_mm
     from geometry
-    inner join steps
-        on
-            geometry.source = steps.source
-            and geometry.series_key = steps.series_key
-            and geometry.stack = steps.stack
-    left join groups
-        on
-            geometry.source = groups.source
-            and geometry.series_key = groups.series_key
-            and geometry.stack = groups.stack
+    inner join steps using (source, series_key, stack)
+    left join groups using (source, series_key, stack)
 )
 
 {{ stack_check(

@@ -97,10 +97,7 @@ keyed_listed as (
         entity_key is not null and (listed.has_patient or listed.entity <> 'patient')
             as is_compared
     from listed
-    inner join frames_of_reference
-        on
-            listed.source = frames_of_reference.source
-            and listed.series_key = frames_of_reference.series_key
+    inner join frames_of_reference using (source, series_key)
 ),
 
 entity_images as (
@@ -130,13 +127,7 @@ entity_values as (
         sum(path_values.images)::bigint as images,
         min(path_values.example_file_id) as example_file_id
     from path_values
-    inner join keyed_listed
-        on
-            path_values.source = keyed_listed.source
-            and path_values.patient_key = keyed_listed.patient_key
-            and path_values.study_key = keyed_listed.study_key
-            and path_values.series_key = keyed_listed.series_key
-            and path_values.root = keyed_listed.root
+    inner join keyed_listed using (source, patient_key, study_key, series_key, root)
     where keyed_listed.is_compared
     group by
         path_values.source,
@@ -190,12 +181,7 @@ measured as (
         case when counted.parent is null then entity_images.images else parents.present end
             as images
     from counted
-    inner join entity_images
-        on
-            counted.source = entity_images.source
-            and counted.entity = entity_images.entity
-            and counted.entity_key = entity_images.entity_key
-            and counted.root = entity_images.root
+    inner join entity_images using (source, entity, entity_key, root)
     left join counted as parents
         on
             counted.source = parents.source

@@ -30,12 +30,7 @@ attributes as (
             order by attributes.severity, attributes.path
         ) as rank
     from {{ ref('entity_attributes') }} as attributes
-    left join {{ ref('int_entity_absences') }} as absences
-        on
-            attributes.source = absences.source
-            and attributes.entity = absences.entity
-            and attributes.entity_key = absences.entity_key
-            and attributes.path = absences.path
+    left join {{ ref('int_entity_absences') }} as absences using (source, entity, entity_key, path)
 ),
 
 -- The rarest say first where to look.
@@ -109,8 +104,4 @@ select
         when compared.inconsistent > 5 then '; and ' || compared.inconsistent - 5 || ' more' else ''
     end as message
 from compared
-left join offenders
-    on
-        compared.source = offenders.source
-        and compared.entity = offenders.entity
-        and compared.entity_key = offenders.entity_key
+left join offenders using (source, entity, entity_key)

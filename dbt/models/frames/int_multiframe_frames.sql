@@ -186,8 +186,7 @@ placed as (
                     ]
         end as vector_values
     from numbered
-    left join per_frame
-        on numbered.file_id = per_frame.file_id and numbered.frame = per_frame.frame
+    left join per_frame using (file_id, frame)
     left join shared on numbered.file_id = shared.file_id
     left join detectors
         on

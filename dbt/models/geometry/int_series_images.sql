@@ -12,8 +12,7 @@ kinds as not materialized (
 localizers as (
     select localizers.file_id
     from {{ ref('int_localizers') }} as localizers
-    inner join {{ ref('frames') }} as frames
-        on localizers.file_id = frames.file_id and localizers.frame = frames.frame
+    inner join {{ ref('frames') }} as frames using (file_id, frame)
     group by localizers.file_id
     having count(*) = any_value(frames.frames)
 ),

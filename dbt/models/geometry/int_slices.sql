@@ -19,8 +19,7 @@ kept as (
         coalesce(groups.part, 0) as part,
         groups.one_position
     from {{ ref('int_stack_frames') }} as stack_frames
-    left join {{ ref('int_stack_groups') }} as groups
-        on stack_frames.file_id = groups.file_id and stack_frames.frame = groups.frame
+    left join {{ ref('int_stack_groups') }} as groups using (file_id, frame)
     where
         (stack_frames.file_id, stack_frames.frame) not in (
             select (localizers.file_id, localizers.frame) from localizers
@@ -140,7 +139,5 @@ select
         {% endfor %}
     ) as dimension
 from slots
-inner join placed
-    on slots.file_id = placed.file_id and slots.frame = placed.frame
-inner join {{ ref('frames') }} as frames
-    on slots.file_id = frames.file_id and slots.frame = frames.frame
+inner join placed using (file_id, frame)
+inner join {{ ref('frames') }} as frames using (file_id, frame)

@@ -69,11 +69,7 @@ select
     list_dot_product(frames.ImagePositionPatient, leaders.orientation[1:3]) as along_row,
     list_dot_product(frames.ImagePositionPatient, leaders.orientation[4:6]) as along_column
 from frames
-inner join stacks
-    on
-        frames.source = stacks.source
-        and frames.series_key = stacks.series_key
-        and frames.orientation = stacks.orientation
+inner join stacks using (source, series_key, orientation)
 inner join orientations as leaders
     on
         stacks.source = leaders.source

@@ -15,10 +15,8 @@ slices as (
         {% endfor %}
         stack_frames.position
     from {{ ref('int_stack_frames') }} as stack_frames
-    inner join {{ ref('frames') }} as frames
-        on stack_frames.file_id = frames.file_id and stack_frames.frame = frames.frame
-    anti join {{ ref('int_localizers') }} as localizers
-        on stack_frames.file_id = localizers.file_id and stack_frames.frame = localizers.frame
+    inner join {{ ref('frames') }} as frames using (file_id, frame)
+    anti join {{ ref('int_localizers') }} using (file_id, frame)
 ),
 
 -- Most stacks are of one acquisition and one time.
@@ -140,12 +138,7 @@ spaced as (
             false
         ) as is_wider
     from candidates
-    inner join chosen
-        on
-            candidates.source = chosen.source
-            and candidates.series_key = chosen.series_key
-            and candidates.stack = chosen.stack
-            and candidates.attribute = chosen.attribute
+    inner join chosen using (source, series_key, stack, attribute)
     window by_spacing as (
         partition by candidates.source, candidates.series_key, candidates.stack
         order by candidates.spacing, candidates.value

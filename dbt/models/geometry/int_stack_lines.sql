@@ -50,10 +50,6 @@ select
     median(frames.along_row - slopes.row_slope * frames.position) as row_start,
     median(frames.along_column - slopes.column_slope * frames.position) as column_start
 from slopes
-inner join numbered as frames
-    on
-        slopes.source = frames.source
-        and slopes.series_key = frames.series_key
-        and slopes.stack = frames.stack
+inner join numbered as frames using (source, series_key, stack)
 group by
     slopes.source, slopes.series_key, slopes.stack, slopes.row_slope, slopes.column_slope

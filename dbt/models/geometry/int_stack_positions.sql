@@ -9,12 +9,7 @@ steps as (
         ) as two_steps,
         runs.run
     from {{ ref('int_stack_steps') }} as steps
-    left join {{ ref('int_spacing_runs') }} as runs
-        on
-            steps.source = runs.source
-            and steps.series_key = runs.series_key
-            and steps.stack = runs.stack
-            and steps.slot = runs.slot
+    left join {{ ref('int_spacing_runs') }} as runs using (source, series_key, stack, slot)
 ),
 
 groups as (
@@ -63,22 +58,9 @@ sized as (
         group_spacings.greatest as greatest_run_spacing,
         steps.step / stacks.spacing as spacings
     from steps
-    inner join stacks
-        on
-            steps.source = stacks.source
-            and steps.series_key = stacks.series_key
-            and steps.stack = stacks.stack
-    left join groups
-        on
-            steps.source = groups.source
-            and steps.series_key = groups.series_key
-            and steps.stack = groups.stack
-            and steps.run = groups.run
-    left join group_spacings
-        on
-            steps.source = group_spacings.source
-            and steps.series_key = group_spacings.series_key
-            and steps.stack = group_spacings.stack
+    inner join stacks using (source, series_key, stack)
+    left join groups using (source, series_key, stack, run)
+    left join group_spacings using (source, series_key, stack)
 ),
 
 -- One step between two groups of different spacing belongs to the change of it.

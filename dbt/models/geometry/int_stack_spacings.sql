@@ -61,13 +61,5 @@ select
         measured.spacing_median - measured.spacing_min
     ) as largest_deviation
 from measured
-inner join commonest
-    on
-        measured.source = commonest.source
-        and measured.series_key = commonest.series_key
-        and measured.stack = commonest.stack
-inner join repetitions
-    on
-        measured.source = repetitions.source
-        and measured.series_key = repetitions.series_key
-        and measured.stack = repetitions.stack
+inner join commonest using (source, series_key, stack)
+inner join repetitions using (source, series_key, stack)

@@ -36,12 +36,7 @@ shared_positions as (
             distinct struct_pack(frame := slices.frame, dimension := slices.dimension)
         ) as dimensions
     from slices
-    inner join positions
-        on
-            slices.source = positions.source
-            and slices.series_key = positions.series_key
-            and slices.stack = positions.stack
-            and slices.slot = positions.slot
+    inner join positions using (source, series_key, stack, slot)
     where positions.images > 1
     group by slices.source, slices.series_key, slices.stack, slices.slot
 ),
@@ -52,12 +47,7 @@ counted as (
         coalesce(shared_positions.images_told_apart, 1) as images_told_apart,
         coalesce(shared_positions.dimensions, 1) as dimensions
     from positions
-    left join shared_positions
-        on
-            positions.source = shared_positions.source
-            and positions.series_key = shared_positions.series_key
-            and positions.stack = shared_positions.stack
-            and positions.slot = shared_positions.slot
+    left join shared_positions using (source, series_key, stack, slot)
 )
 
 select

@@ -162,31 +162,11 @@ geometry as (
             {{ tolerance('irregular_spacing.mm') }}
         ) as is_even
     from measured
-    inner join stacks
-        on
-            measured.source = stacks.source
-            and measured.series_key = stacks.series_key
-            and measured.stack = stacks.stack
-    inner join repetitions
-        on
-            measured.source = repetitions.source
-            and measured.series_key = repetitions.series_key
-            and measured.stack = repetitions.stack
-    left join spacings
-        on
-            measured.source = spacings.source
-            and measured.series_key = spacings.series_key
-            and measured.stack = spacings.stack
-    left join runs
-        on
-            measured.source = runs.source
-            and measured.series_key = runs.series_key
-            and measured.stack = runs.stack
-    left join spacing_verdicts
-        on
-            measured.source = spacing_verdicts.source
-            and measured.series_key = spacing_verdicts.series_key
-            and measured.stack = spacing_verdicts.stack
+    inner join stacks using (source, series_key, stack)
+    inner join repetitions using (source, series_key, stack)
+    left join spacings using (source, series_key, stack)
+    left join runs using (source, series_key, stack)
+    left join spacing_verdicts using (source, series_key, stack)
 ),
 
 -- Angles count only where they move the stack: on a short one rounding alone makes some degrees.

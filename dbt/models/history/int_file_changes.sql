@@ -18,8 +18,7 @@ now_files as (
         files.reason,
         images.series_key
     from {{ ref('files') }} as files
-    left join {{ ref('images') }} as images
-        on files.file_id = images.file_id
+    left join {{ ref('images') }} as images using (file_id)
 ),
 
 other_contents as not materialized (
@@ -39,10 +38,8 @@ select
     then_files.series_key as series_key_before,
     now_files.series_key as series_key_after
 from now_files
-full join then_files
-    on now_files.source = then_files.source and now_files.path = then_files.path
-left join other_contents
-    on now_files.source = other_contents.source and now_files.path = other_contents.path
+full join then_files using (source, path)
+left join other_contents using (source, path)
 cross join first_run
 where
     not first_run.is_first

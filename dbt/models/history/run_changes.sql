@@ -78,14 +78,8 @@ changes as (
         then_series.images::varchar as before,
         now_series.images::varchar as after
     from touched_series
-    left join then_series
-        on
-            touched_series.source = then_series.source
-            and touched_series.series_key = then_series.series_key
-    left join now_series
-        on
-            touched_series.source = now_series.source
-            and touched_series.series_key = now_series.series_key
+    left join then_series using (source, series_key)
+    left join now_series using (source, series_key)
     where touched_series.series_key is not null
 
     union all
@@ -102,8 +96,7 @@ changes as (
         then_tags.level as before,
         now_tags.level as after
     from now_tags
-    full join then_tags
-        on now_tags.source = then_tags.source and now_tags.path = then_tags.path
+    full join then_tags using (source, path)
     cross join first_run
     where not first_run.is_first and now_tags.level is distinct from then_tags.level
 )

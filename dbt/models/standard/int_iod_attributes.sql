@@ -73,6 +73,5 @@ select
     binding.usage,
     binding.requirement
 from binding
-inner join shown
-    on binding.iod = shown.iod and binding.path = shown.path
+inner join shown using (iod, path)
 where binding.strictness = 1

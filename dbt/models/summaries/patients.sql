@@ -46,5 +46,4 @@ select
     worst.worst_finding,
     coalesce(worst.findings, 0) as findings
 from counted
-left join worst
-    on counted.source = worst.source and counted.patient_key = worst.patient_key
+left join worst using (source, patient_key)

@@ -122,13 +122,7 @@ select
     worst_of_themes.worst_conformance_finding,
     coalesce(worst.findings, 0) as findings
 from counted
-left join measured
-    on counted.source = measured.source and counted.series_key = measured.series_key
-left join worst
-    on counted.source = worst.source and counted.series_key = worst.series_key
-left join worst_of_themes
-    on
-        counted.source = worst_of_themes.source
-        and counted.series_key = worst_of_themes.series_key
-left join failed
-    on counted.source = failed.source and counted.series_key = failed.series_key
+left join measured using (source, series_key)
+left join worst using (source, series_key)
+left join worst_of_themes using (source, series_key)
+left join failed using (source, series_key)

@@ -46,5 +46,4 @@ select
     worst.worst_finding,
     coalesce(worst.findings, 0) as findings
 from counted
-left join worst
-    on counted.source = worst.source and counted.study_key = worst.study_key
+left join worst using (source, study_key)

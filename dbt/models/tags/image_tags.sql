@@ -73,8 +73,7 @@ select
     varying.empty,
     varying.absent
 from varying
-inner join paths
-    on varying.source = paths.source and varying.path = paths.path
+inner join paths using (source, path)
 left join even_steps
     on
         varying.source = even_steps.source

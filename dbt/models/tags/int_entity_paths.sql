@@ -117,13 +117,7 @@ counted as (
         entity_paths.* exclude (distinct_values),
         coalesce(distinct_values.distinct_values, entity_paths.distinct_values) as distinct_values
     from entity_paths
-    left join distinct_values
-        on
-            entity_paths.source = distinct_values.source
-            and entity_paths.scope = distinct_values.scope
-            and entity_paths.level = distinct_values.level
-            and entity_paths.entity_key = distinct_values.entity_key
-            and entity_paths.path = distinct_values.path
+    left join distinct_values using (source, scope, level, entity_key, path)
 )
 
 select
@@ -152,9 +146,4 @@ select
     counted.number_max,
     counted.vm
 from counted
-inner join entity_images
-    on
-        counted.source = entity_images.source
-        and counted.scope = entity_images.scope
-        and counted.level = entity_images.level
-        and counted.entity_key = entity_images.entity_key
+inner join entity_images using (source, scope, level, entity_key)

@@ -92,12 +92,7 @@ definitions as (
         statements.attribute_type,
         sum(statements.images) as images
     from statements
-    inner join levels
-        on
-            statements.source = levels.source
-            and statements.scope = levels.scope
-            and statements.path = levels.path
-            and statements.level = levels.level
+    inner join levels using (source, scope, path, level)
     group by all
 )
 

@@ -75,20 +75,7 @@ select
     standard_paths.module,
     standard_paths.attribute_type
 from scope_paths
-inner join paths
-    on scope_paths.source = paths.source and scope_paths.path = paths.path
-inner join levels
-    on
-        scope_paths.source = levels.source
-        and scope_paths.scope = levels.scope
-        and scope_paths.path = levels.path
-left join summaries
-    on
-        scope_paths.source = summaries.source
-        and scope_paths.scope = summaries.scope
-        and scope_paths.path = summaries.path
-left join standard_paths
-    on
-        scope_paths.source = standard_paths.source
-        and scope_paths.scope = standard_paths.scope
-        and scope_paths.path = standard_paths.path
+inner join paths using (source, path)
+inner join levels using (source, scope, path)
+left join summaries using (source, scope, path)
+left join standard_paths using (source, scope, path)

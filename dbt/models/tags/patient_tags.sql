@@ -30,5 +30,4 @@ select
     entity_paths.invalid,
     entity_paths.distinct_values
 from entity_paths
-inner join paths
-    on entity_paths.source = paths.source and entity_paths.path = paths.path
+inner join paths using (source, path)

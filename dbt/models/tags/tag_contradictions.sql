@@ -38,8 +38,7 @@ contradicting as (
         count(*) over (partition by entity_paths.source, entity_paths.path, entity_paths.level)
             as entities
     from entity_paths
-    inner join levels
-        on entity_paths.source = levels.source and entity_paths.path = levels.path
+    inner join levels using (source, path)
     where entity_paths.level in (levels.standard_level, levels.usual_level)
     qualify row_number() over (
         partition by entity_paths.source, entity_paths.path, entity_paths.level
@@ -95,10 +94,5 @@ select
     contradicting.is_standard_level,
     contradicting.is_usual_level
 from contradicting
-inner join ranked
-    on
-        contradicting.source = ranked.source
-        and contradicting.path = ranked.path
-        and contradicting.level = ranked.level
-        and contradicting.entity_key = ranked.entity_key
+inner join ranked using (source, path, level, entity_key)
 inner join files on ranked.example_file_id = files.file_id

@@ -46,7 +46,5 @@ select
     levels.series_partly,
     levels.varying_images as images_varying
 from levels
-inner join paths
-    on levels.source = paths.source and levels.path = paths.path
-left join standard_paths
-    on levels.source = standard_paths.source and levels.path = standard_paths.path
+inner join paths using (source, path)
+left join standard_paths using (source, path)

@@ -36,5 +36,4 @@ select
     profiles.module,
     profiles.attribute_type
 from profiles
-inner join scopes
-    on profiles.source = scopes.source and profiles.scope = scopes.scope
+inner join scopes using (source, scope)

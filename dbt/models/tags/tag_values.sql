@@ -28,8 +28,7 @@ totals as (
 crowded as (
     select path_values.*
     from path_values
-    inner join totals
-        on path_values.source = totals.source and path_values.path = totals.path
+    inner join totals using (source, path)
     where totals.path_values > {{ most }}
 ),
 
@@ -62,8 +61,7 @@ commonest as (
             patients := path_values.patients
         ) as picked
     from path_values
-    inner join totals
-        on path_values.source = totals.source and path_values.path = totals.path
+    inner join totals using (source, path)
     where totals.path_values <= {{ most }}
 ),
 
@@ -103,9 +101,6 @@ select
     totals.path_values - kept.path_values as cut_values,
     totals.path_images - kept.path_images as cut_images
 from ranked
-inner join source_images
-    on ranked.source = source_images.source
-inner join totals
-    on ranked.source = totals.source and ranked.path = totals.path
-inner join kept
-    on ranked.source = kept.source and ranked.path = kept.path
+inner join source_images using (source)
+inner join totals using (source, path)
+inner join kept using (source, path)
