@@ -18,7 +18,9 @@ import shutil
 import sqlite3
 import tempfile
 from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing
+from multiprocessing import get_context
 from pathlib import Path
 
 from conftest import run_cli
@@ -89,7 +91,8 @@ def soak(folder: Path, runs: int, seed: int) -> None:
         kept = sorted(path.name for path in (warehouse / "generations").iterdir())
         assert len(kept) <= KEPT, kept
         if number % 10 == 0:
-            compare(settings, folder / "clean")
+            with ProcessPoolExecutor(1, get_context("spawn")) as apart:  # its memory is not a run's
+                apart.submit(compare, settings, folder / "clean").result()
         seen.append(measure(warehouse, cache_folder(), home))
         print(f"{number}/{runs} {kind}: {seen[-1]}", flush=True)
     quarter = len(seen) // 4
