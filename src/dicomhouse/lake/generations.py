@@ -19,7 +19,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import FileIO
@@ -34,7 +34,7 @@ from dicomhouse.errors import (
     WarehouseNotFound,
     WarehouseTooNew,
 )
-from dicomhouse.filesystem import open_file
+from dicomhouse.filesystem import open_file, replace_file
 from dicomhouse.lake.forms import RUN, has_form, read_json
 from dicomhouse.lake.layout import COLUMNS_PART
 from dicomhouse.lake.records import sync
@@ -403,6 +403,7 @@ def building(warehouse: Path) -> Iterator[Generation]:
             _, words = _resolve(root)
             if words is not None:
                 _log.warning(words)
+            _mend_copy(root, there)
             if there and _named(root, _target(root)) != there[-1]:
                 _point_to(root, there[-1])  # a run was killed at the last moment
             folders = root / "generations"
@@ -439,11 +440,7 @@ def _take(root: Path) -> None:
         make_private_folder(root)
     _check_owner(root, root / "generations")
     if not is_marked:
-        private = root / f"{_MARK}.{os.getpid()}"
-        with open_file(private, os.O_RDWR | os.O_CREAT | os.O_EXCL)[0] as file:
-            file.write(f"dicomhouse warehouse {_LAYOUT}\n".encode())
-        sync(private)
-        private.replace(root / _MARK)
+        replace_file(root / _MARK, f"dicomhouse warehouse {_LAYOUT}\n".encode())
     with open_file(root / _MARK, os.O_NOFOLLOW)[0] as file:
         marked = _MARKED.fullmatch(file.read(100))
     if marked is None:
@@ -453,6 +450,41 @@ def _take(root: Path) -> None:
             f"{root} was made by a later dicomhouse, in a form that this one does not know. "
             "Install that release."
         )
+
+
+def _mend_copy(root: Path, there: Sequence[Generation]) -> None:
+    """Remove what a copy that followed links has in their places, which links take again.
+
+    Raises:
+        UsageError: something stands there that is no copy of a generation's.
+    """
+    places = [
+        (root / name, inner)
+        for name, inner in (("current", ""), *((name, name) for name in _LINKS))
+        if _status(root / name) is not None and not (root / name).is_symlink()
+    ]
+    for place, inner in places:
+        here = _sizes(place)
+        if not any(here == _sizes(generation.folder / inner) for generation in there):
+            raise UsageError(
+                f"{place} is neither a link nor the copy of what one leads to, and stays as it is. "
+                "Move it elsewhere, then build again."
+            )
+    for place, _ in places:
+        shutil.rmtree(place) if _is_folder(place) else place.unlink()
+    if places:
+        names = ", ".join(place.name for place, _ in places)
+        _log.warning("%s is a copy in which links became files: links again now: %s.", root, names)
+
+
+def _sizes(path: Path) -> dict[str, int | None]:
+    """What there is at a path and below, and the bytes of each plain file."""
+    found = [path, *path.rglob("*")] if _is_folder(path) else [path]
+    return {
+        str(one.relative_to(path)): one.lstat().st_size if _is_plain(one) else None
+        for one in found
+        if _status(one) is not None
+    }
 
 
 def _things(root: Path) -> set[str]:
