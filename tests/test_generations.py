@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import math
 import os
@@ -12,6 +13,7 @@ import struct
 import subprocess
 import sys
 from pathlib import Path
+from threading import Timer
 from typing import Any
 
 import pytest
@@ -512,6 +514,19 @@ def test_copy_without_links_is_read(tmp_path: Path, caplog: pytest.LogCaptureFix
     shutil.copytree(tmp_path / "w", tmp_path / "copy", symlinks=False)
     assert read(tmp_path / "copy") == "one"
     assert caplog.messages == []
+
+
+def test_builder_that_is_just_ending_is_waited_for(tmp_path: Path) -> None:
+    build(tmp_path, "one")
+    with (tmp_path / ".build-lock").open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(WarehouseBusy):
+            build(tmp_path, "two")
+        ending = Timer(0.2, fcntl.flock, (held, fcntl.LOCK_UN))
+        ending.start()
+        build(tmp_path, "two")
+        ending.join()
+    assert read(tmp_path) == "two"
 
 
 def test_copy_without_links_gets_them_again(

@@ -46,6 +46,8 @@ _REMOVED = ".removed-"
 _REFRESH = ".refresh"
 _NUMBER = re.compile(r"[0-9]{6,18}")
 _LAST_WORDS_SECONDS = 10
+_GOING_SECONDS = 1
+"""In which a process that was killed has given back its locks."""
 _NO_LOCKS = frozenset({errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL})
 _LINKS = {name: f"current/{name}" for name in ("lake", "warehouse.duckdb", "report")}
 _MARK = ".dicomhouse"
@@ -618,16 +620,22 @@ def _remove(generation: Generation) -> None:
 
 
 def _lock_for_building(lock: FileIO, warehouse: Path) -> None:
-    try:
-        _lock(lock, fcntl.LOCK_EX)
-    except OSError as error:
-        if error.errno not in (errno.EAGAIN, errno.EACCES):
-            raise
-        lock.seek(0)
-        holder = lock.read(20).decode(errors="replace").strip() or "unknown"
-        raise WarehouseBusy(
-            f"{warehouse} is being built by process {holder}. Wait for it to end, or stop it."
-        ) from None
+    deadline = time.monotonic() + _GOING_SECONDS
+    while True:
+        try:
+            _lock(lock, fcntl.LOCK_EX)
+            break
+        except OSError as error:
+            if error.errno not in (errno.EAGAIN, errno.EACCES):
+                raise
+            if time.monotonic() > deadline:
+                lock.seek(0)
+                holder = lock.read(20).decode(errors="replace").strip() or "unknown"
+                raise WarehouseBusy(
+                    f"{warehouse} is being built by process {holder}. Wait for it to end, or stop "
+                    "it."
+                ) from None
+            time.sleep(0.05)
     with _told(warehouse):
         lock.seek(0)
         lock.truncate()
