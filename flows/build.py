@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable
 from concurrent.futures import Executor
@@ -112,6 +111,7 @@ def build(
     retry: bool = False,
     verify: bool = False,
     allow_empty: bool = False,
+    allow_shrink: bool = False,
 ) -> Any:
     """Folders of DICOM files in, a published generation of the warehouse out.
 
@@ -126,6 +126,7 @@ def build(
         retry: read again what could not be read in full.
         verify: compare what the files hold, not only their sizes and times.
         allow_empty: believe that a source which had files has none any more.
+        allow_shrink: believe that a source has lost more than a fifth of its files.
 
     Returns:
         The record of the generation that stands (`run.json`).
@@ -141,8 +142,13 @@ def build(
         retry=retry,
         verify=verify,
         allow_empty=allow_empty,
+        allow_shrink=allow_shrink,
         **chosen,
     )
+    return _carried_out(settings)
+
+
+def _carried_out(settings: Settings) -> Any:
     logger = get_run_logger()
     with pipeline.begin(settings, lambda line: logger.info(printable(line))) as run:
         if prepare(run) is None:
@@ -162,6 +168,7 @@ def build(
 
 
 @flow(name="build", task_runner=ThreadPoolTaskRunner())  # type: ignore[arg-type]
+@without_names
 def served(full_refresh: bool = False, retry: bool = False, verify: bool = False) -> Any:
     """The build whose sources, warehouse and all the rest the process has fixed that runs it.
 
@@ -172,5 +179,7 @@ def served(full_refresh: bool = False, retry: bool = False, verify: bool = False
         retry: read again what could not be read in full.
         verify: compare what the files hold, not only their sizes and times.
     """
-    fixed = json.loads(os.environ[SERVED])
-    return build.fn(**fixed, full_refresh=full_refresh, retry=retry, verify=verify)
+    fixed = os.environ[SERVED]
+    return _carried_out(
+        Settings.of_served(fixed, full_refresh=full_refresh, retry=retry, verify=verify)
+    )

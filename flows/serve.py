@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import atexit
-import json
 import os
 import sys
 from datetime import timedelta
@@ -20,7 +19,7 @@ from typing import Any
 from dicomhouse import orchestrator
 from dicomhouse.errors import DicomhouseError, ServerFailed
 from dicomhouse.processes import hold_lifeline, leave_working_folder, supervise
-from dicomhouse.settings import SERVED, absolute_source
+from dicomhouse.settings import SERVED, Settings, absolute_source
 
 _SUPERVISED = "DICOMHOUSE_SUPERVISED"
 _NIGHTLY = "0 2 * * *"
@@ -56,12 +55,12 @@ def _parser() -> argparse.ArgumentParser:
 
 def _serve(chosen: argparse.Namespace) -> None:
     folder = leave_working_folder(Path(__file__).parent)
-    fixed = {
-        "sources": [absolute_source(source, folder) for source in chosen.source],
-        "warehouse": str(folder / chosen.warehouse),
-        "jobs": chosen.jobs,
-    }
-    os.environ[SERVED] = json.dumps(fixed)
+    settings = Settings(
+        sources=tuple(absolute_source(source, folder) for source in chosen.source),
+        warehouse=folder / chosen.warehouse,
+        **({} if chosen.jobs is None else {"jobs": chosen.jobs}),
+    )
+    os.environ[SERVED] = settings.served()
     if ignored := orchestrator.settle_environment(folder):
         _say(f"these settings of Prefect's are set aside: {', '.join(ignored)}")
     server = None if orchestrator.is_configured() else _server()

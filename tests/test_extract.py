@@ -7,18 +7,22 @@ import math
 import os
 from io import FileIO
 from pathlib import Path
+from threading import Event
+from threading import enumerate as enumerate_threads
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from incremental import build_lake, lake_rows
 
 from dicomhouse.dicom.bounds import Bounds
 from dicomhouse.diff import file_elements
-from dicomhouse.errors import UsageError
+from dicomhouse.errors import ExtractionFailed, UsageError
 from dicomhouse.filesystem import Files, open_file
 from dicomhouse.lake import extract
 from dicomhouse.lake.extract import extract_batch
 from dicomhouse.lake.orders import Batch
+from dicomhouse.settings import Settings
 from dicomhouse.testing import write_image
 from dicomhouse.warehouse import pixels
 
@@ -70,6 +74,53 @@ def test_vanished_refused_and_unread_files_are_rows_and_the_rest_goes_on(
         "bad_disk": "file_unreadable: Input/output error",
         "loop": problem,
     }
+
+
+def hanging(monkeypatch: pytest.MonkeyPatch, *names: str) -> Event:
+    """Let files of these names hang as they are opened, until the event."""
+    ended = Event()
+
+    def hangs(os_path: str) -> Any:
+        if os_path.rpartition("/")[2] in names:
+            ended.wait()
+        return open_file(os_path)
+
+    monkeypatch.setattr(extract, "open_file", hangs)
+    return ended
+
+
+def test_file_that_hangs_is_a_row_and_the_rest_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in "abc":
+        write_image(tmp_path / "in" / name)
+    ended = hanging(monkeypatch, "b")
+    settings = Settings((str(tmp_path / "in"),), tmp_path / "w", bounds=Bounds(max_seconds=2))
+    build_lake(settings)
+    rows = lake_rows(tmp_path / "w")
+    assert len(rows["files"]) == 3 and len(rows["images"]) == 2
+    assert sum("file_unreadable: not read within 2 s" in row for row in rows["files"]) == 1
+    threads = [thread for thread in enumerate_threads() if thread.name == "reader"]
+    ended.set()
+    for thread in threads:
+        thread.join()
+    assert lake_rows(tmp_path / "w") == rows  # what was left to itself writes nothing
+    told: list[str] = []
+    build_lake(settings, told)
+    assert "build: 1 file changed" in told
+    assert len(lake_rows(tmp_path / "w")["images"]) == 3
+
+
+def test_storage_that_hangs_ends_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in "abcde":
+        write_image(tmp_path / "in" / name)
+    ended = hanging(monkeypatch, "b", "c", "d")
+    settings = Settings((str(tmp_path / "in"),), tmp_path / "w", bounds=Bounds(max_seconds=1))
+    with pytest.raises(ExtractionFailed, match="3 files in a row were not read within 1 s each"):
+        build_lake(settings)
+    ended.set()
+    build_lake(settings)
+    assert len(lake_rows(tmp_path / "w")["images"]) == 5
 
 
 def test_pipe_is_opened_without_waiting_and_found_out(tmp_path: Path) -> None:

@@ -108,6 +108,7 @@ def test_stop_ends_a_build_in_three_seconds_and_leaves_no_process(
     assert build.returncode == 128 + number
     assert told.splitlines()[-1].startswith(f"dicomhouse: stopped by {signal.Signals(number).name}")
     assert "nanobind" not in told and "Query interrupted\n" not in told
+    assert "Traceback" not in told and "for lack of memory" not in told
     assert marked_processes(mark) == []
     with pytest.raises(dicomhouse.errors.WarehouseNotFound):
         dicomhouse.open(tmp_path / "w")
@@ -276,9 +277,30 @@ def test_served_build_answers_its_owner_alone_and_reads_what_it_was_given(
                 return told if told in ("COMPLETED", "FAILED", "CRASHED") else None
 
             assert wait_for(state) == ("CRASHED" if "parameters" in asked else "COMPLETED")
+        words = cancelled(url, runs, login)
+        assert "Flow run was cancelled." in words, words
+        assert "Traceback" not in words and "for lack of memory" not in words
         assert not (tmp_path / "stolen").exists()
         with dicomhouse.open(tmp_path / "w") as opened:
             assert opened.sql("select distinct source from files").item() == "in"
+
+
+def cancelled(url: str, runs: str, login: str) -> str:
+    """What a served run logs that is cancelled as its files are found."""
+    run = ask(runs, {"parameters": {"full_refresh": True}}, login)[1]["id"]
+    logs = {"logs": {"flow_run_id": {"any_": [run]}}}
+
+    def told() -> str:
+        return "\n".join(log["message"] for log in ask(f"{url}/logs/filter", logs, login)[1])
+
+    def state() -> Any:
+        return ask(f"{url}/flow_runs/{run}", None, login)[1]["state_type"]
+
+    wait_for(lambda: state() == "RUNNING")
+    wait_for(lambda: "scan: " in told())
+    ask(f"{url}/flow_runs/{run}/set_state", {"state": {"type": "CANCELLING"}}, login)
+    wait_for(lambda: state() == "CANCELLED")
+    return wait_for(lambda: "Finished in state" in (words := told()) and words)  # type: ignore[no-any-return]
 
 
 def ask(url: str, body: dict[str, Any] | None, login: str | None = None) -> tuple[int, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import math
 import os
@@ -12,6 +13,7 @@ import struct
 import subprocess
 import sys
 from pathlib import Path
+from threading import Timer
 from typing import Any
 
 import pytest
@@ -512,6 +514,53 @@ def test_copy_without_links_is_read(tmp_path: Path, caplog: pytest.LogCaptureFix
     shutil.copytree(tmp_path / "w", tmp_path / "copy", symlinks=False)
     assert read(tmp_path / "copy") == "one"
     assert caplog.messages == []
+
+
+def test_builder_that_is_just_ending_is_waited_for(tmp_path: Path) -> None:
+    build(tmp_path, "one")
+    with (tmp_path / ".build-lock").open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(WarehouseBusy):
+            build(tmp_path, "two")
+        ending = Timer(0.2, fcntl.flock, (held, fcntl.LOCK_UN))
+        ending.start()
+        build(tmp_path, "two")
+        ending.join()
+    assert read(tmp_path) == "two"
+
+
+def test_copy_without_links_gets_them_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    build(tmp_path / "w", "one")
+    build(tmp_path / "w", "two")
+    (tmp_path / "w" / "report").unlink()
+    shutil.copytree(tmp_path / "w", tmp_path / "copy", symlinks=False)
+    build(tmp_path / "copy", "three")
+    (told,) = caplog.messages
+    assert told.endswith("links again now: current, lake, warehouse.duckdb.")
+    assert read(tmp_path / "copy") == "three"
+    assert str((tmp_path / "copy" / "current").readlink()) == "generations/000003"
+    assert str((tmp_path / "copy" / "lake").readlink()) == "current/lake"
+    assert sorted(path.name for path in (tmp_path / "copy" / "generations").iterdir()) == [
+        "000001", "000002", "000003",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["current", "lake", "warehouse.duckdb", "report"])
+def test_what_is_no_copy_is_never_removed(tmp_path: Path, name: str) -> None:
+    build(tmp_path / "w", "one")
+    (tmp_path / "w" / "report").unlink()
+    shutil.copytree(tmp_path / "w", tmp_path / "copy", symlinks=False)
+    place = tmp_path / "copy" / name
+    mine = place / "notes" if name != "warehouse.duckdb" else place
+    mine.parent.mkdir(exist_ok=True)
+    mine.unlink(missing_ok=True)
+    mine.write_text("mine")
+    with pytest.raises(UsageError, match=f"{name} is neither a link nor the copy"):
+        build(tmp_path / "copy", "two")
+    assert mine.read_text() == "mine"
+    assert read(tmp_path / "copy") == "one"
 
 
 def default_acl(folder: Path) -> None:

@@ -185,6 +185,21 @@ def test_numbers_are_no_formulas(text: str, cell: str, capsys: pytest.CaptureFix
     assert list(csv.reader(io.StringIO(capsys.readouterr().out))) == [["value"], [cell]]
 
 
+@pytest.mark.parametrize("form", ["table", "csv", "json"])
+def test_what_turns_text_around_or_is_not_seen_is_shown(
+    form: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    turns = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+    unseen = "\u00ad\u200b\u2028\u2029\u2060\ufeff\U000e0041"
+    rows = pa.table({"a": [f"{turns}{unseen}", "山\u3000田 é 😀"]})
+    write(rows, form)
+    shown = capsys.readouterr().out
+    assert not set(turns + unseen) & set(shown)
+    assert "\\u202e" in shown and "山\u3000田 é 😀" in shown
+    if form == "json":
+        assert json.loads(shown.splitlines()[0])["a"] == f"{turns}{unseen}"
+
+
 def test_json_is_json_whatever_the_values(capsys: pytest.CaptureFixture[str]) -> None:
     rows = pa.table({
         "text": ["\x9b2J"], "nan": [math.nan], "list": [[1.0, math.inf]],

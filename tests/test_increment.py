@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from incremental import build_lake, lake_rows
 
 import dicomhouse
-from dicomhouse import pipeline, versions
+from dicomhouse import failures, pipeline, versions
 from dicomhouse.dicom.bounds import Bounds
 from dicomhouse.errors import SourceLost, StorageError, UsageError, WarehouseTooNew
 from dicomhouse.filesystem import open_file
@@ -100,7 +100,7 @@ def test_any_sequence_of_changes_gives_the_lake_of_one_clean_build(
         (root / "t").mkdir()
         (root / "s" / "first").write_bytes(CONTENTS["ct"])
         sources = (str(root / "s"), str(root / "t"))
-        of = {"batch_files": batch_files, "allow_empty": True}
+        of = {"batch_files": batch_files, "allow_empty": True, "allow_shrink": True}
         for second, changes in enumerate(rounds, 1_700_000_000):
             play(root, changes, second)
             build_lake(Settings(sources, root / "w", **of))
@@ -269,6 +269,51 @@ def test_source_that_is_suddenly_empty_does_not_empty_the_warehouse(root: Path) 
     assert lake_rows(root / "w") == before
     build(root, "s", allow_empty=True)
     assert lake_rows(root / "w")["files"] == []
+
+
+def test_source_that_lost_more_than_a_fifth_of_its_files_stops_the_run(root: Path) -> None:
+    for number in range(60):
+        write(root / "s" / ("u" if number < 40 else "v") / str(number), "mr")
+    shutil.copytree(root / "s", root / "t")
+    build(root, "s", "t")
+    before = lake_rows(root / "w")
+    for number in range(20):
+        (root / "s" / "u" / str(number)).unlink()
+    with pytest.raises(SourceLost, match=r"s: 44 files .*where there were 64.*--allow-shrink"):
+        build(root, "t", "s")
+    with pytest.raises(SourceLost):
+        build(root, "s", allow_empty=True)
+    with pytest.raises(SourceLost):
+        build(root, "s", verify=True)
+    assert lake_rows(root / "w") == before
+    assert [noted["failure"][:18] for noted in failures.noted(root / "w")] == [
+        "source s: 44 files"
+    ] * 3
+    build(root, "t")  # the others go on
+    build(root, "s", allow_shrink=True)
+    assert_clean(root, "s", "t")
+    # Files that another source has now are not lost.
+    build_lake(Settings((f"inner={root / 's' / 'v'}", str(root / "s")), root / "w"))
+    build(root, forget=("s",))
+
+
+def test_few_files_that_are_gone_are_believed(root: Path) -> None:
+    for number in range(100):
+        write(root / "t" / str(number), "mr")
+    build(root, "s", "t")
+    for name in [path for path in (root / "s").rglob("*") if path.is_file()][1:]:
+        name.unlink()
+    for number in range(20):
+        (root / "t" / str(number)).unlink()
+    build(root, "s", "t")  # three of four, and a fifth of a hundred
+    assert_clean(root, "s", "t")
+    for number in range(20, 36):
+        (root / "t" / str(number)).unlink()
+    build(root, "t")
+    for number in range(36, 49):
+        (root / "t" / str(number)).unlink()
+    with pytest.raises(SourceLost, match=r"51 files .* there were 64"):
+        build(root, "t")
 
 
 def test_files_are_read_while_the_scan_goes_on(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -123,6 +123,15 @@ def test_configured_server_that_does_not_answer_is_told(
     assert told.startswith("dicomhouse: Prefect, as configured: Failed to reach API at http://127")
 
 
+def test_old_runs_that_cannot_be_removed_end_no_build(home: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", "from dicomhouse import cli; cli._remove_old_runs()"],
+        capture_output=True, text=True, env={**os.environ, "PREFECT_API_URL": "http://127.0.0.1:9"},
+    )  # fmt: skip
+    assert (done.returncode, done.stderr.count("\n")) == (0, 1), done.stderr
+    assert done.stderr.startswith("Prefect's old runs stay until another build: ")
+
+
 def test_server_answers_who_has_its_login_and_no_other_page(prefect_home: Path) -> None:
     server = Server()
     try:

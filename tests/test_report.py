@@ -28,10 +28,12 @@ def test_text_from_files_is_never_markup(tmp_path: Path) -> None:
     for path in ("<i>p</i>/1", "<i>p</i>/2"):
         write_image(
             tmp_path / "<in>" / path, SeriesDescription=HOSTILE, PatientID=HOSTILE,
-            InstanceNumber=int(path[-1]),
+            InstanceNumber=int(path[-1]), SpecificCharacterSet="ISO_IR 192",
+            StudyDescription="\u202egpj\u200b\N{IDEOGRAPHIC SPACE}\N{CJK UNIFIED IDEOGRAPH-5C71}",
         )  # fmt: skip
     build_direct(Settings((str(tmp_path / "<in>"),), tmp_path / "w"), lambda line: None)
     page = (tmp_path / "w" / "report" / "index.html").read_text()
     assert "&lt;script&gt;alert(1)" in page
+    assert "\\u202egpj\\u200b\N{IDEOGRAPHIC SPACE}" in page
     for markup in ("<script", "<b title", "<i>p", "<in>"):
         assert markup not in page

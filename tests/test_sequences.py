@@ -38,7 +38,10 @@ def test_any_sequence_of_changes_gives_the_warehouse_of_one_clean_build(
         for source, kind in (("s", "ct"), ("s", "next ct"), ("t", "mr")):
             (root / source).mkdir(exist_ok=True)
             (root / source / kind).write_bytes(CONTENTS[kind])
-        sources, of = (str(root / "s"), str(root / "t")), {"allow_empty": True}
+        sources, of = (
+            (str(root / "s"), str(root / "t")),
+            {"allow_empty": True, "allow_shrink": True},
+        )
         for second, changes in enumerate(rounds, 1_700_000_000):
             play(root, changes, second)
             build_direct(Settings(sources, root / "w", **of, batch_files=2), lambda line: None)

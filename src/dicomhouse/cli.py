@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from dicomhouse.reader import Warehouse
 
 _SUPERVISED = "DICOMHOUSE_SUPERVISED"
+_SUPERVISED_COMMANDS = ("build", "demo")
 _IMPORTED_LATER = ("dicomhouse.lake.extract", "dicomhouse.lake.rewrite", "fastapi.encoders",
                    "prefect.flow_engine", "prefect.task_engine",
                    "prefect.utilities.visualization")  # fmt: skip
@@ -59,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if isinstance(sys.stdout, TextIOWrapper):  # what the terminal has no letters for is escaped
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        if chosen.command in ("build", "demo"):
+        if chosen.command in _SUPERVISED_COMMANDS:
             return _supervised(chosen, words)
         code = int(chosen.run(chosen))
         sys.stdout.flush()
@@ -72,8 +73,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         lines = error.told.split("\n") if several else [error.told]
         print("dicomhouse: " + "\n".join(map(printable, lines)), file=sys.stderr)
         return error.exit_code
-    except KeyboardInterrupt:
-        return Interrupted.exit_code
     except BrokenPipeError:  # the reader of our output has seen enough
         _say_no_more()
         return 0
@@ -83,9 +82,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _say_no_more()
         print(f"dicomhouse: cannot write the output: {error.strerror}.", file=sys.stderr)
         return StorageError.exit_code
-    except RuntimeError as error:
+    except (KeyboardInterrupt, RuntimeError) as error:
         if not _is_interruption(error) or chosen.debug:
             raise
+        if chosen.command in _SUPERVISED_COMMANDS:
+            sys.stdout.flush()
+            os._exit(Interrupted.exit_code)  # libraries that are torn down while they work complain
         return Interrupted.exit_code
 
 
@@ -106,13 +108,7 @@ def _supervised(chosen: argparse.Namespace, words: Sequence[str]) -> int:
         return supervise(["-m", "dicomhouse", *words])
     hold_lifeline()
     raise_on_sigterm()
-    try:
-        return int(chosen.run(chosen))
-    except (KeyboardInterrupt, RuntimeError) as error:
-        if not _is_interruption(error) or chosen.debug:
-            raise
-        sys.stdout.flush()
-        os._exit(Interrupted.exit_code)  # libraries that are torn down while they work complain
+    return int(chosen.run(chosen))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -148,6 +144,10 @@ def _parser() -> argparse.ArgumentParser:
     build.add_argument(
         "--allow-empty", action="store_true",
         help="believe that a source which had files has none any more",
+    )  # fmt: skip
+    build.add_argument(
+        "--allow-shrink", action="store_true",
+        help="believe that a source has lost more than a fifth of its files (and ten or more)",
     )  # fmt: skip
     demo = command("demo", _demo, "Build a warehouse from the studies that ship inside pydicom.")
     for sub in (build, demo):
@@ -273,6 +273,7 @@ def _run(chosen: argparse.Namespace, sources: Sequence[str]) -> int:
         retry=chosen.retry,
         verify=chosen.verify,
         allow_empty=getattr(chosen, "allow_empty", False),
+        allow_shrink=getattr(chosen, "allow_shrink", False),
         **({} if chosen.jobs is None else {"jobs": chosen.jobs}),
     )
     ignored = orchestrator.settle_environment(folder)
@@ -311,16 +312,7 @@ def _flow_run(settings: Settings) -> dict[str, Any]:
     check_sources(settings)
     from prefect.flows import load_flow_from_entrypoint
 
-    fixed = {
-        "sources": list(settings.sources),
-        "warehouse": str(settings.warehouse),
-        "jobs": settings.jobs,
-        "keep_generations": settings.keep_generations,
-        "tolerances": dict(settings.tolerances),
-        "forget": list(settings.forget),
-        "allow_empty": settings.allow_empty,
-    }
-    os.environ[SERVED] = json.dumps(fixed)  # parameters would stand in Prefect's database
+    os.environ[SERVED] = settings.served()  # parameters would stand in Prefect's database
     flow: Any = load_flow_from_entrypoint(f"{resource('flows', 'build.py')}:served")
     if server is not None:
         for name in _IMPORTED_LATER:
@@ -352,9 +344,13 @@ def _remove_old_runs() -> None:
 
     before = datetime.now(UTC) - RUNS_ARE_KEPT
     old = FlowRunFilterEndTime.model_validate({"before_": before})
-    with get_client(sync_client=True) as client:
-        for run in client.read_flow_runs(flow_run_filter=FlowRunFilter(end_time=old), limit=100):
-            client.delete_flow_run(run.id)
+    chosen = FlowRunFilter(end_time=old)
+    try:
+        with get_client(sync_client=True) as client:
+            for run in client.read_flow_runs(flow_run_filter=chosen, limit=100):
+                client.delete_flow_run(run.id)
+    except Exception as error:  # whatever it is: the warehouse is published
+        _say(f"Prefect's old runs stay until another build: {type(error).__name__}")
 
 
 def _check_configured_server() -> None:

@@ -77,7 +77,7 @@ class QueryError(DicomhouseError):
 
 
 class SourceLost(DicomhouseError):
-    """A source that the warehouse has files of is gone, or holds none any more."""
+    """A source that the warehouse has files of is gone, or holds none or far fewer any more."""
 
     exit_code = 8
 

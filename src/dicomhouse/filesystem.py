@@ -149,6 +149,8 @@ def replace_file(path: Path, content: bytes) -> None:
     try:
         with BufferedWriter(made) as file:
             file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
         private.replace(path)
     except OSError:
         private.unlink(missing_ok=True)

@@ -7,9 +7,10 @@ import json
 import math
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
+from unicodedata import category
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
 _WIDEST = 120
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _NUMBERS = re.compile(r"[-+]?[0-9.]+(e[-+]?[0-9]+)?(\\[-+]?[0-9.]+(e[-+]?[0-9]+)?)*", re.IGNORECASE)
-_CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+_OBEYED = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+"""The general categories of Unicode that a screen obeys instead of showing: controls, which end
+lines or move the cursor, and formats, which turn the direction of text or are not seen at all."""
 
 
 def write(rows: pa.Table, form: str) -> None:
@@ -30,7 +33,7 @@ def write(rows: pa.Table, form: str) -> None:
         case "json":
             for row in rows.to_pylist():
                 line = json.dumps(_json(row), ensure_ascii=False, default=str)
-                print(_CONTROLS.sub(lambda c: f"\\u{ord(c[0]):04x}", line))
+                print(_escaped(line, "", lambda c: json.dumps(c)[1:-1]))
         case "csv":
             writer = csv.writer(sys.stdout, lineterminator="\n")
             writer.writerow(rows.column_names)
@@ -53,11 +56,15 @@ def _cell(value: Any) -> str:
     return text if len(text) <= _WIDEST else text[: _WIDEST - 1] + "…"
 
 
-def printable(text: str) -> str:
-    """Text without what a terminal would obey: control characters as escapes."""
+def printable(text: str, but: str = "") -> str:
+    """Text without what a screen would obey: such characters as escapes, all `but` some."""
+    return _escaped(text, but, lambda c: repr(c)[1:-1])
+
+
+def _escaped(text: str, but: str, escape: Callable[[str], str]) -> str:
     if text.isprintable():
         return text
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+    return "".join(escape(c) if category(c) in _OBEYED and c not in but else c for c in text)
 
 
 def _json(value: Any) -> Any:
@@ -83,11 +90,11 @@ def _csv(value: Any) -> Any:
     """A spreadsheet would run a text that begins like a formula: an apostrophe keeps it text.
 
     Numbers, several of them too (`-1024`, `-166.0\\-171.7`), are none and stay as they are.
-    Controls that a terminal would obey are escapes; tabs and ends of lines stay.
+    What a terminal would obey is escaped; tabs and ends of lines stay.
     """
     if not isinstance(value, str):
         is_nested = isinstance(value, list | dict)
         return json.dumps(_json(value), default=str) if is_nested else value
     is_formula = value.startswith(_FORMULA) and not _NUMBERS.fullmatch(value)
-    text = _CONTROLS.sub(lambda c: repr(c[0])[1:-1], value)
+    text = printable(value, but="\t\r\n")
     return f"'{text}" if is_formula else text

@@ -59,6 +59,9 @@ _NEEDED_NEXT = ("dicomhouse.lake.parts", "dicomhouse.warehouse.database",
                 "dicomhouse.warehouse.models", "dicomhouse.warehouse.pixels",
                  "dicomhouse.report")  # fmt: skip
 """What a run imports once its files are read."""
+_SHARE_LOST = 1 / 5
+_FEW_LOST = 10
+"""A source that lost more than this share of its files, and so many, may be half mounted."""
 _DRIFT = ("new", "changed", "gone")
 
 
@@ -424,7 +427,7 @@ def scan(run: Run, choice: Choice) -> Iterator[tuple[str, Files]]:
 
     Raises:
         UsageError: there is not a single one.
-        SourceLost: a source is gone, or holds none any more.
+        SourceLost: a source is gone, holds none any more, or only part of those it had.
     """
     assert run.looking is not None
     in_all = 0
@@ -435,14 +438,7 @@ def scan(run: Run, choice: Choice) -> Iterator[tuple[str, Files]]:
             yield source.name, files
         run.say(f"scan: {n:,} files in source {number} of {len(run.sources)}")
         in_all += n
-        known = 0 if n else sum(files.n_files for files in choice.published(source.name))
-        if known and not run.settings.allow_empty:
-            raise SourceLost(
-                f"source {{source}}: no file below {{folder}}, where there were {known:,}. Is it "
-                "mounted? If it is empty by intent: --allow-empty, or --forget {source}.",
-                source=source.name,
-                folder=source.folder,
-            )
+        _check_known(run, choice, source, n)
     run.work.are_all_found = True
     others = _depends_on(run)["sources"].keys() - {source.name for source in run.sources}
     if not in_all and not others and not run.settings.allow_empty:
@@ -450,6 +446,39 @@ def scan(run: Run, choice: Choice) -> Iterator[tuple[str, Files]]:
         raise UsageError(
             "no files below {folder}. Is it the right folder, and is it mounted?", folder=folders
         )
+
+
+def _check_known(run: Run, choice: Choice, source: Source, n: int) -> None:
+    """Raise SourceLost where a source has so few files, `n`, that it may not be all there."""
+    known = sum(files.n_files for files in choice.published(source.name))
+    if known and not n and not run.settings.allow_empty:
+        raise SourceLost(
+            f"source {{source}}: no file below {{folder}}, where there were {known:,}. Is it "
+            "mounted? If it is empty by intent: --allow-empty, or --forget {source}.",
+            source=source.name,
+            folder=source.folder,
+        )
+    if not n or run.settings.allow_shrink or not _are_far_fewer(n, known):
+        return
+    inner = _other_sources_in(run, source.name)
+    known -= sum(
+        files.n_files
+        for files in choice.published(source.name)
+        if f"{files.folder}/".startswith(inner)
+    )
+    if _are_far_fewer(n, known):
+        raise SourceLost(
+            f"source {{source}}: {n:,} files below {{folder}}, where there were {known:,}. Is all "
+            "of it mounted? If they are gone by intent: --allow-shrink. The published warehouse "
+            "is unchanged.",
+            source=source.name,
+            folder=source.folder,
+        )
+
+
+def _are_far_fewer(n: int, known: int) -> bool:
+    lost = known - n
+    return lost >= _FEW_LOST and lost > _SHARE_LOST * known
 
 
 def _other_sources(run: Run) -> Iterator[Source]:

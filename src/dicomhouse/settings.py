@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from dicomhouse.dicom.bounds import Bounds, Budget
 from dicomhouse.errors import UsageError
@@ -15,6 +16,8 @@ from dicomhouse.filesystem import is_there
 _Limits = TypeVar("_Limits", Bounds, Budget)
 SERVED = "DICOMHOUSE_SERVED"
 """The variable in which a process tells its flow runs what they read and where they write."""
+
+_LIMITS = ("bounds", "budget")
 
 
 def default_warehouse(environment: Mapping[str, str] = os.environ) -> Path:
@@ -102,6 +105,8 @@ class Settings:
     """Compare what the files hold, not only their sizes and times."""
     allow_empty: bool = False
     """Believe that a source which had files has none any more."""
+    allow_shrink: bool = False
+    """Believe that a source has lost many of its files."""
 
     bounds: Bounds = field(default_factory=default_bounds)
     """What one file may cost a worker."""
@@ -121,3 +126,15 @@ class Settings:
         del plain["forget"], plain["file_id_key"]
         plain |= {"warehouse": str(self.warehouse), "tolerances": dict(self.tolerances)}
         return {**plain, "sources": list(self.sources)}
+
+    def served(self) -> str:
+        """What a process tells its flow runs; limits and key stand in its environment."""
+        rest = {name: told for name, told in self.as_json().items() if name not in _LIMITS}
+        return json.dumps({**rest, "forget": list(self.forget)})
+
+    @classmethod
+    def of_served(cls, text: str, **chosen: bool) -> Self:
+        """The settings that `served` told, but for what a flow run has chosen."""
+        told = {**json.loads(text), **chosen}
+        return cls(**{**told, "sources": tuple(told["sources"]), "forget": tuple(told["forget"]),
+                      "warehouse": Path(told["warehouse"])})  # fmt: skip

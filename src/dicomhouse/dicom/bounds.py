@@ -30,6 +30,8 @@ class Bounds:
     """What a deflated dataset may unfold to."""
     max_fragments: int = 1_000_000
     """Fragments of encapsulated pixel data, whose headers are walked to measure it."""
+    max_seconds: int = 120
+    """Within which one file is to be read: storage may hang."""
 
     def __post_init__(self) -> None:
         _check_numbers(self)

@@ -19,7 +19,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import FileIO
@@ -34,7 +34,7 @@ from dicomhouse.errors import (
     WarehouseNotFound,
     WarehouseTooNew,
 )
-from dicomhouse.filesystem import open_file
+from dicomhouse.filesystem import open_file, replace_file
 from dicomhouse.lake.forms import RUN, has_form, read_json
 from dicomhouse.lake.layout import COLUMNS_PART
 from dicomhouse.lake.records import sync
@@ -46,6 +46,8 @@ _REMOVED = ".removed-"
 _REFRESH = ".refresh"
 _NUMBER = re.compile(r"[0-9]{6,18}")
 _LAST_WORDS_SECONDS = 10
+_GOING_SECONDS = 1
+"""In which a process that was killed has given back its locks."""
 _NO_LOCKS = frozenset({errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL})
 _LINKS = {name: f"current/{name}" for name in ("lake", "warehouse.duckdb", "report")}
 _MARK = ".dicomhouse"
@@ -403,6 +405,7 @@ def building(warehouse: Path) -> Iterator[Generation]:
             _, words = _resolve(root)
             if words is not None:
                 _log.warning(words)
+            _mend_copy(root, there)
             if there and _named(root, _target(root)) != there[-1]:
                 _point_to(root, there[-1])  # a run was killed at the last moment
             folders = root / "generations"
@@ -439,11 +442,7 @@ def _take(root: Path) -> None:
         make_private_folder(root)
     _check_owner(root, root / "generations")
     if not is_marked:
-        private = root / f"{_MARK}.{os.getpid()}"
-        with open_file(private, os.O_RDWR | os.O_CREAT | os.O_EXCL)[0] as file:
-            file.write(f"dicomhouse warehouse {_LAYOUT}\n".encode())
-        sync(private)
-        private.replace(root / _MARK)
+        replace_file(root / _MARK, f"dicomhouse warehouse {_LAYOUT}\n".encode())
     with open_file(root / _MARK, os.O_NOFOLLOW)[0] as file:
         marked = _MARKED.fullmatch(file.read(100))
     if marked is None:
@@ -453,6 +452,41 @@ def _take(root: Path) -> None:
             f"{root} was made by a later dicomhouse, in a form that this one does not know. "
             "Install that release."
         )
+
+
+def _mend_copy(root: Path, there: Sequence[Generation]) -> None:
+    """Remove what a copy that followed links has in their places, which links take again.
+
+    Raises:
+        UsageError: something stands there that is no copy of a generation's.
+    """
+    places = [
+        (root / name, inner)
+        for name, inner in (("current", ""), *((name, name) for name in _LINKS))
+        if _status(root / name) is not None and not (root / name).is_symlink()
+    ]
+    for place, inner in places:
+        here = _sizes(place)
+        if not any(here == _sizes(generation.folder / inner) for generation in there):
+            raise UsageError(
+                f"{place} is neither a link nor the copy of what one leads to, and stays as it is. "
+                "Move it elsewhere, then build again."
+            )
+    for place, _ in places:
+        shutil.rmtree(place) if _is_folder(place) else place.unlink()
+    if places:
+        names = ", ".join(place.name for place, _ in places)
+        _log.warning("%s is a copy in which links became files: links again now: %s.", root, names)
+
+
+def _sizes(path: Path) -> dict[str, int | None]:
+    """What there is at a path and below, and the bytes of each plain file."""
+    found = [path, *path.rglob("*")] if _is_folder(path) else [path]
+    return {
+        str(one.relative_to(path)): one.lstat().st_size if _is_plain(one) else None
+        for one in found
+        if _status(one) is not None
+    }
 
 
 def _things(root: Path) -> set[str]:
@@ -586,16 +620,22 @@ def _remove(generation: Generation) -> None:
 
 
 def _lock_for_building(lock: FileIO, warehouse: Path) -> None:
-    try:
-        _lock(lock, fcntl.LOCK_EX)
-    except OSError as error:
-        if error.errno not in (errno.EAGAIN, errno.EACCES):
-            raise
-        lock.seek(0)
-        holder = lock.read(20).decode(errors="replace").strip() or "unknown"
-        raise WarehouseBusy(
-            f"{warehouse} is being built by process {holder}. Wait for it to end, or stop it."
-        ) from None
+    deadline = time.monotonic() + _GOING_SECONDS
+    while True:
+        try:
+            _lock(lock, fcntl.LOCK_EX)
+            break
+        except OSError as error:
+            if error.errno not in (errno.EAGAIN, errno.EACCES):
+                raise
+            if time.monotonic() > deadline:
+                lock.seek(0)
+                holder = lock.read(20).decode(errors="replace").strip() or "unknown"
+                raise WarehouseBusy(
+                    f"{warehouse} is being built by process {holder}. Wait for it to end, or stop "
+                    "it."
+                ) from None
+            time.sleep(0.05)
     with _told(warehouse):
         lock.seek(0)
         lock.truncate()

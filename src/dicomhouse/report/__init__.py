@@ -1,7 +1,7 @@
 """The HTML report of a generation: one page that stands alone, without scripts.
 
-Every text comes from files and is escaped by the template engine; what is shown is asked by the
-SQL of `sql/report/`, one file a section.
+Every text comes from files: the template engine escapes it, and what a screen would obey is an
+escape too. What is shown is asked by the SQL of `sql/report/`, one file a section.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 import duckdb
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from dicomhouse.output import printable
 from dicomhouse.resources import resource
 
 SECTIONS = ("sources", "findings", "series", "tags")
@@ -24,6 +25,7 @@ def render(connection: duckdb.DuckDBPyConnection, record: Mapping[str, Any]) -> 
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
+        finalize=_shown,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -31,6 +33,10 @@ def render(connection: duckdb.DuckDBPyConnection, record: Mapping[str, Any]) -> 
     sections = {name: _rows(connection, name) for name in SECTIONS}
     page = environment.get_template("page.html.j2")
     return page.render(run=record, severities=_SEVERITIES, **sections)
+
+
+def _shown(value: Any) -> Any:
+    return printable(value, but="\t\r\n") if type(value) is str else value
 
 
 def _rows(connection: duckdb.DuckDBPyConnection, section: str) -> list[dict[str, Any]]:
