@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +30,8 @@ class Bounds:
     """What a deflated dataset may unfold to."""
     max_fragments: int = 1_000_000
     """Fragments of encapsulated pixel data, whose headers are walked to measure it."""
-    max_seconds: int = 120
-    """Within which one file is to be read: storage may hang."""
+    max_seconds: int = field(default=120, repr=False)
+    """Within which one file is to be read: storage may hang. It decides nothing of what is read."""
 
     def __post_init__(self) -> None:
         _check_numbers(self)
@@ -50,6 +50,6 @@ class Budget:
 
 
 def _check_numbers(limits: Bounds | Budget) -> None:
-    for field in fields(limits):
-        if getattr(limits, field.name) < 1:
-            raise ValueError(f"{field.name} must be at least 1")
+    for limit in fields(limits):
+        if getattr(limits, limit.name) < 1:
+            raise ValueError(f"{limit.name} must be at least 1")
