@@ -1,4 +1,4 @@
-"""The README stays true: its commands run, and its examples print what it says."""
+"""README and docs stay true: their commands run, and their examples print what they say."""
 
 from __future__ import annotations
 
@@ -17,7 +17,12 @@ from conftest import run_cli
 from dicomhouse.resources import resource
 
 ROOT = Path(__file__).parents[1]
-BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", (ROOT / "README.md").read_text(), re.M | re.S)
+PAGES = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md")))
+BLOCKS = [
+    block
+    for page in PAGES
+    for block in re.findall(r"^```(\w*)\n(.*?)^```", page.read_text(), re.M | re.S)
+]
 
 
 def examples(language: str, beginning: str) -> list[tuple[str, str]]:
@@ -54,7 +59,7 @@ def test_polars_example_prints_what_the_readme_says(
     ((code, output),) = examples("python", "import")
     printed = io.StringIO()
     with redirect_stdout(printed):
-        exec(compile(code, "README.md", "exec"), {})
+        exec(compile(code, "asking.md", "exec"), {})
     assert printed.getvalue() == output
 
 
@@ -76,8 +81,8 @@ def test_make_targets_of_the_readme_exist() -> None:
     assert demo.stdout.splitlines()[-1].endswith("dicomhouse demo --flow")
 
 
-def test_commands_of_the_readme_are_those_of_the_program() -> None:
-    text = (ROOT / "README.md").read_text()
+def test_commands_of_the_docs_are_those_of_the_program() -> None:
+    text = (ROOT / "docs/commands.md").read_text()
     told = set(re.findall(r"^\| `dicomhouse (\w+)", text, re.M))
     shown = subprocess.run(
         [sys.executable, "-m", "dicomhouse", "--help"], capture_output=True, text=True, check=True
@@ -85,11 +90,10 @@ def test_commands_of_the_readme_are_those_of_the_program() -> None:
     assert told == set(re.findall(r"^    (\w+) ", shown, re.M))
 
 
-def test_tables_of_the_readme_are_the_marts() -> None:
-    text = (ROOT / "README.md").read_text()
-    section = text[text.index("## The tables") : text.index("## Commands")]
+def test_tables_of_the_docs_are_the_marts() -> None:
+    text = (ROOT / "docs/tables.md").read_text()
     told = {
-        name for line in section.splitlines() if line.startswith("| `")
+        name for line in text.splitlines() if line.startswith("| `")
         for name in re.findall(r"`(\w+)`", line.split("|")[1])
     }  # fmt: skip
     assert told == {
@@ -97,3 +101,18 @@ def test_tables_of_the_readme_are_the_marts() -> None:
         for path in resource("dbt", "models").rglob("*.sql")
         if not path.stem.startswith(("int_", "stg_"))
     }
+
+
+def test_links_between_pages_lead_somewhere() -> None:
+    for page in PAGES:
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
+            assert (page.parent / target).exists(), (page.name, target)
+
+
+def test_python_of_the_readme_runs(demo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(demo.parent)
+    (code,) = re.findall(r"^```python\n(.*?)^```", PAGES[0].read_text(), re.M | re.S)
+    printed = io.StringIO()
+    with redirect_stdout(printed):
+        exec(compile(code, "README.md", "exec"), {})
+    assert "FAST LOCALIZER" in printed.getvalue()
