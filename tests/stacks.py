@@ -85,3 +85,12 @@ def write_series(folder: Path, images: Sequence[Image], names: Sequence[str] | N
         write_image(
             folder / name, PatientID=folder.name, SOPInstanceUID=uid(folder.name, place), **image
         )
+
+
+def numbered(images: list[Image]) -> list[Image]:
+    return [image | {"InstanceNumber": n} for n, image in enumerate(images, 1)]
+
+
+def times(images: list[Image]) -> list[Image]:
+    """Three acquisitions of the same slices."""
+    return repeated(images, AcquisitionNumber=[1, 2, 3])

@@ -210,11 +210,14 @@ def test_light_commands_import_no_heavy_library(demo: Path) -> None:
         assert done.stdout.splitlines()[-1] == "[]"
 
 
-def test_direct_build_imports_neither_dbt_nor_prefect(demo: Path, tmp_path: Path) -> None:
+def test_direct_build_imports_neither_dbt_nor_prefect_nor_decoders(
+    demo: Path, tmp_path: Path
+) -> None:
     write_image(tmp_path / "in" / "1")
     program = (
         "import sys; from dicomhouse.cli import main; main(sys.argv[1:]);"
-        "print(sorted({'dbt', 'prefect', 'polars', 'highdicom', 'yaml'} & set(sys.modules)))"
+        "print(sorted({'dbt', 'prefect', 'polars', 'highdicom', 'yaml', 'PIL', 'openjpeg', 'rle', "
+        "'nibabel', 'imagecodecs', 'dicomhouse.pixels'} & set(sys.modules)))"
     )
     words = ("build", str(tmp_path / "in"), "--direct", "--warehouse", str(tmp_path / "w"))
     done = subprocess.run(

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 
 import pydicom
 import pytest
 from pydicom.uid import ExplicitVRLittleEndian
-from stacks import Image, axial, repeated, stepped, tilted, write_series
+from stacks import Image, axial, numbered, stepped, tilted, times, write_series
 
 import dicomhouse
 from dicomhouse.pipeline import build_direct
@@ -27,10 +26,6 @@ REAL = (
 )  # fmt: skip
 
 
-def numbered(images: list[Image]) -> list[Image]:
-    return [image | {"InstanceNumber": n} for n, image in enumerate(images, 1)]
-
-
 def without(images: list[Image], *places: int) -> list[Image]:
     return [image for place, image in enumerate(images) if place not in places]
 
@@ -38,8 +33,6 @@ def without(images: list[Image], *places: int) -> list[Image]:
 def by_position(images: list[Image]) -> list[Image]:
     return sorted(images, key=lambda image: float(image["ImagePositionPatient"][2]))
 
-
-times = partial(repeated, AcquisitionNumber=[1, 2, 3])
 
 MADE = {
     "even": axial(range(8)),

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+import dicomhouse
 from dicomhouse.resources import resource
 
 THEMES = (
@@ -55,3 +56,24 @@ def test_prefix_of_a_model_tells_its_schema(models: dict[str, Any]) -> None:
     assert {name for name, schema in schemas.items() if schema == "main"} == {
         name for name in schemas if not name.startswith(("int_", "stg_"))
     }
+
+
+def test_every_column_of_a_table_is_described(models: dict[str, Any], demo: Path) -> None:
+    """Those of `images` beyond its core come with the data."""
+    described = {
+        (node["schema"], node["name"]): {
+            name for name, column in node["columns"].items() if column["description"]
+        }
+        for node in models.values()
+        if node["name"] != "images"
+    }
+    with dicomhouse.open(demo) as warehouse:
+        rows = warehouse.sql(
+            "select schema_name, table_name, column_name from duckdb_columns() "
+            "where database_name = current_database()"
+        ).rows()
+    built: dict[tuple[str, str], set[str]] = {}
+    for schema, table, column in rows:
+        built.setdefault((schema, table), set()).add(column)
+    assert {name: built.get(name) for name in described} == described
+    assert all(node["description"] for node in models.values())

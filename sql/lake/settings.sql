@@ -5,3 +5,10 @@ create schema if not exists run;
 create or replace table run.tolerances (rule varchar primary key, tolerance double not null);
 
 create or replace table run.other_contents (source varchar not null, path varchar not null);
+
+-- Where the sources of the lake lie, those too that this run leaves as they are.
+create or replace table run.sources as
+select
+    key as source,
+    value ->> '$' as address
+from json_each(getvariable('record')::json -> 'sources');

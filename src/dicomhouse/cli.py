@@ -106,8 +106,8 @@ def _supervised(chosen: argparse.Namespace, words: Sequence[str]) -> int:
     if os.environ.pop(_SUPERVISED, None) is None:
         os.environ[_SUPERVISED] = "1"
         return supervise(["-m", "dicomhouse", *words])
-    hold_lifeline()
     raise_on_sigterm()
+    hold_lifeline()
     return int(chosen.run(chosen))
 
 
@@ -221,13 +221,48 @@ def _parser() -> argparse.ArgumentParser:
     tag.add_argument("tag", help='PatientName, 0010,0010, 00100010, (0019,"CREATOR",0C), ...')
     tag.add_argument("--iod", action="append", metavar="IOD", help="only this one, as in ct-image")
     tag.set_defaults(warehouse=None)  # the standard is told without one
+    volume = command("volume", _volume, "Put a series together as one array; write and show it.")
+    volume.add_argument("series", help="a SeriesInstanceUID, a series_key, or a folder of files")
+    volume.add_argument("--npy", type=Path, metavar="FILE", help="slices x rows x columns, NumPy's")
+    volume.add_argument("--nifti", type=Path, metavar="FILE", help=".nii or .nii.gz")
+    volume.add_argument("--png", type=Path, metavar="FILE", help="a montage of the slices")
+    volume.add_argument("--planes", type=Path, metavar="FILE", help="the three mid planes, a PNG")
+    volume.add_argument(
+        "--gif", type=Path, metavar="FOLDER",
+        help="three animations: top to bottom, left to right, front to back",
+    )  # fmt: skip
+    volume.add_argument("--webp", type=Path, metavar="FOLDER", help="the same as WebP")
+    volume.add_argument(
+        "--window", metavar="WINDOW",
+        help="of pictures: tag (default where there is one), percentiles, abdomen, bone, brain, "
+        "lung, mediastinum, soft-tissue, or CENTRE,WIDTH",
+    )  # fmt: skip
+    volume.add_argument("--size", type=_positive, metavar="N", help="pixels of a picture's side")
+    volume.add_argument(
+        "--frames", type=_positive, default=100, metavar="N",
+        help="of an animation, at most (default: 100)",
+    )  # fmt: skip
+    volume.add_argument(
+        "--speed", type=_positive, default=60, metavar="MS", help="of a frame (default: 60)"
+    )
+    for choice, text in (
+        ("stack", "of several stacks, the number in series_geometry"),
+        ("time", "of several images at each position, which one, from 1"),
+        ("echo", "of several echoes, which one, from 1, the shortest first"),
+    ):
+        volume.add_argument(f"--{choice}", type=_positive, metavar="N", help=text)
+    volume.add_argument("--force", action="store_true", help="stack what is no volume, too")
+    volume.add_argument(
+        "--mask-padding", action="store_true", help="NaN where PixelPaddingValue stands"
+    )
+    volume.add_argument("--jobs", type=_positive, default=2, metavar="N", help="worker processes")
     status = command("status", _status, "Show the last run and what it could not read.")
     status.add_argument(
         "--since", metavar="RUN", help="what changed since a run (its id, or its generation)"
     )
     report = command("report", _report, "Say where the HTML report lies, or copy it.")
     report.add_argument("--output", type=Path, metavar="FILE", help="write a copy there")
-    for sub in (check, diff, sql, tag, status, report):
+    for sub in (check, diff, sql, tag, status, report, volume):
         sub.add_argument("--generation", type=int, metavar="N", help="look back at generation N")
     for sub in (check, diff, sql, tag):
         sub.add_argument(
@@ -435,6 +470,24 @@ def _check(chosen: argparse.Namespace) -> int:
     else:
         print("no findings")
     return 1 if "E" in rows.column("severity").to_pylist() else 0
+
+
+def _positive(word: str) -> int:
+    number = int(word)
+    if number < 1:
+        raise argparse.ArgumentTypeError("a number from 1 on is needed")
+    return number
+
+
+def _volume(chosen: argparse.Namespace) -> int:
+    try:
+        from dicomhouse.volumes import run
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"{error.name} is not installed: pip install 'dicomhouse[pixels]' brings it."
+        ) from None
+    run(chosen, _say)
+    return 0
 
 
 def _check_names(what: str, names: Sequence[str], known: Sequence[str]) -> None:

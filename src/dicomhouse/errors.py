@@ -94,6 +94,12 @@ class ServerFailed(DicomhouseError):
     exit_code = 9
 
 
+class PixelsFailed(DicomhouseError):
+    """Pixels cannot be decoded, or slices are no volume."""
+
+    exit_code = 10
+
+
 class Interrupted(DicomhouseError):
     """The run was asked to stop."""
 

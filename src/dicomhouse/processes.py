@@ -25,6 +25,7 @@ from types import FrameType
 
 _GRACE_SECONDS = 1.5
 _LIFELINE = "DICOMHOUSE_LIFELINE"
+_STOPS = (signal.SIGINT, signal.SIGTERM)
 _PATHS = (
     *("DICOMHOUSE_CACHE", "DICOMHOUSE_DBT"),
     *("PREFECT_API_SSL_CERT_FILE", "PREFECT_HOME", "PREFECT_PROFILES_PATH"),
@@ -55,16 +56,18 @@ def supervise(words: Sequence[str]) -> int:
     read_end, write_end = os.pipe()
     os.set_inheritable(read_end, True)
     handlers = {
-        number: signal.signal(number, lambda got, _: received.append(got))
-        for number in (signal.SIGINT, signal.SIGTERM)
+        number: signal.signal(number, lambda got, _: received.append(got)) for number in _STOPS
     }
     try:
+        # The child takes its mask along: a signal waits until it can answer (`hold_lifeline`).
+        signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)
         child = subprocess.Popen(
             [sys.executable, "-P", *words],
             process_group=0,
             close_fds=False,
             env={**_safe_environment(), _LIFELINE: str(read_end)},
         )
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPS)
         os.close(read_end)
         stop_at = None
         while True:
@@ -107,7 +110,10 @@ def _signal_group(leader: int, number: int) -> None:
 
 
 def hold_lifeline() -> None:
-    """In a supervised process: end the whole group once the supervisor is gone."""
+    """In a supervised process: take signals from now on, and end with the supervisor.
+
+    Call it where an exception of a signal is met: one may have been waiting.
+    """
     descriptor = os.environ.pop(_LIFELINE, None)
     if descriptor is None:
         return
@@ -120,6 +126,7 @@ def hold_lifeline() -> None:
         _signal_group(os.getpgrp(), signal.SIGKILL)
 
     threading.Thread(target=watch, daemon=True, name="lifeline").start()
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPS)
 
 
 def leave_working_folder(elsewhere: Path) -> Path:
@@ -207,7 +214,7 @@ def _hidden_main() -> Iterator[None]:
 
 def _begin_worker() -> None:
     os.umask(0o077)
-    for number in (signal.SIGINT, signal.SIGTERM):  # the parent decides
+    for number in _STOPS:  # the parent decides
         signal.signal(number, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     assert parent is not None

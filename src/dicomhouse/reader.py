@@ -7,12 +7,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, cast
 
-from dicomhouse.errors import StorageError
+from dicomhouse.errors import StorageError, UsageError
 from dicomhouse.lake.generations import acquire
 
 if TYPE_CHECKING:
     import duckdb
     import polars as pl
+
+    from dicomhouse.pixels.volume import Volume
 
 
 class Warehouse:
@@ -61,6 +63,50 @@ class Warehouse:
         from dicomhouse.warehouse.database import query as run
 
         return cast("pl.DataFrame", pl.from_arrow(run(self.connection, query)))
+
+    def volume(
+        self,
+        series: str,
+        *,
+        stack: int | None = None,
+        time: int | None = None,
+        echo: int | None = None,
+        force: bool = False,
+        mask_padding: bool = False,
+    ) -> Volume:
+        """A series as one array, its slices in order of position, in output units.
+
+        Args:
+            series: a SeriesInstanceUID, or a series_key.
+            stack: the number of a stack in `series_geometry`; needed where there are several.
+            time: of several images at each position, which one, from 1.
+            echo: of several echoes, which one, from 1, the shortest first.
+            force: put together what is no volume, too.
+            mask_padding: NaN where PixelPaddingValue stands.
+
+        Raises:
+            PixelsFailed: it is no volume, or pixels cannot be decoded; the message says why.
+            UsageError: no such series, stack, time or echo.
+        """
+        from dicomhouse.pixels.volume import find_stack
+
+        chosen = find_stack(self.connection, series, stack=stack, time=time, echo=echo, force=force)
+        return chosen.read(mask_padding)
+
+    def absolute_path(self, source: str, path: str) -> Path:
+        """Where a file of `files` lies, by its source and path.
+
+        Raises:
+            UsageError: no such source, or a path that leads out of it.
+        """
+        from dicomhouse.pixels.volume import absolute_path
+
+        found = self.connection.execute(
+            "select address from sources where source = ?", [source]
+        ).fetchall()
+        if not found:
+            raise UsageError("no such source in this warehouse; `from sources` lists them.")
+        return absolute_path(found[0][0], path)
 
     @property
     def connection(self) -> duckdb.DuckDBPyConnection:

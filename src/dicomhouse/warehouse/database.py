@@ -360,7 +360,7 @@ def _standard() -> str:
 def query(
     connection: duckdb.DuckDBPyConnection,
     sql: str,
-    variables: Mapping[str, str | list[str] | None] | None = None,
+    variables: Mapping[str, str | int | list[str] | None] | None = None,
 ) -> pa.Table:
     """Run one reading statement; `getvariable('name')` in it reads one of `variables`.
 

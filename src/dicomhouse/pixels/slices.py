@@ -1,0 +1,201 @@
+"""Frames in output units, read in worker processes with bounds of memory and time."""
+
+from __future__ import annotations
+
+import resource
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import pydicom
+from pydicom import Dataset
+from pydicom.pixels.processing import (
+    apply_color_lut,
+    apply_modality_lut,
+    convert_color_space,
+)
+
+from dicomhouse.errors import PixelsFailed
+from dicomhouse.filesystem import open_file
+from dicomhouse.pixels.decode import Array, decode_frame
+from dicomhouse.processes import light_pool
+
+MOST_BYTES = 6 << 30
+"""Address space of a worker: a decoder that wants more fails."""
+MOST_SECONDS = 60
+"""For one frame."""
+_UNITS = {"CT": "HU", "RTDOSE": "GY"}
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a frame's pixels are."""
+
+    file: str
+    """The file's path."""
+    frame: int
+    """From 0."""
+    slope: float | None = None
+    intercept: float | None = None
+    """As the frame has them, of functional groups too; None: as the data set has them."""
+
+
+@dataclass(frozen=True)
+class Slice:
+    """One frame, decoded."""
+
+    values: Array
+    """Rows x columns of float32 in output units; of colour, rows x columns x 3 of uint8."""
+    padding: Array | None
+    """Where PixelPaddingValue stands; None where nothing is padded."""
+    unit: str
+    is_inverted: bool
+    """MONOCHROME1: the least value is shown white."""
+    window: tuple[float, float] | None
+    """Centre and width, as the first of the file's windows has them."""
+
+
+def read_slices(places: Sequence[Place], jobs: int = 2) -> Iterator[Slice]:
+    """The frames in the order asked for, as they are decoded; a few are held at a time.
+
+    Raises:
+        PixelsFailed: a frame cannot be decoded, or its worker died or took too long; the message
+            has the number of the frame among those asked for.
+    """
+    with light_pool(jobs) as pool:
+        waiting = iter(places)
+        running = [_submit(pool, place) for place in islice(waiting, 2 * jobs)]
+        number = 0
+        while running:
+            number += 1
+            yield _result(running.pop(0), number, len(places))
+            running += [_submit(pool, place) for place in islice(waiting, 1)]
+
+
+def _submit(pool: ProcessPoolExecutor, place: Place) -> Future[Slice | str]:
+    return pool.submit(_read, place)
+
+
+def _result(future: Future[Slice | str], number: int, among: int) -> Slice:
+    try:
+        result = future.result(timeout=MOST_SECONDS)
+    except TimeoutError:
+        result = f"not decoded within {MOST_SECONDS} s."
+    except BrokenProcessPool:
+        result = "the decoder ended its process."
+    if isinstance(result, str):
+        raise PixelsFailed(f"slice {number} of {among}: {result}")
+    return result
+
+
+def _read(place: Place) -> Slice | str:
+    """In a worker: a slice, or why there is none."""
+    _bound_memory()
+    try:
+        return read_slice(place)
+    except PixelsFailed as error:
+        return str(error)
+    except MemoryError:
+        return f"more than {MOST_BYTES >> 30} GiB of memory would be needed."
+
+
+def read_slice(place: Place) -> Slice:
+    """Read and decode one frame, here and now.
+
+    Raises:
+        PixelsFailed: saying why not.
+    """
+    dataset = _dataset(place.file)
+    stored = decode_frame(dataset, place.frame)
+    photometric = str(dataset.get("PhotometricInterpretation") or "")
+    values = _in_colour(dataset, stored, photometric)
+    padding = None
+    if values is None:
+        padding = _padding(dataset, stored)
+        values = _in_output_units(dataset, stored, place)
+    return Slice(values, padding, _unit(dataset), photometric == "MONOCHROME1", _window(dataset))
+
+
+@lru_cache(maxsize=1)
+def _dataset(file: str) -> Dataset:
+    try:
+        with open_file(file)[0] as opened:
+            return pydicom.dcmread(opened, force=True)
+    except MemoryError:
+        raise
+    except OSError as error:
+        raise PixelsFailed(f"the file cannot be read: {error.strerror}.") from error
+    except Exception as error:
+        raise PixelsFailed(f"pydicom cannot read the file: {type(error).__name__}.") from error
+
+
+def _in_colour(dataset: Dataset, stored: Array, photometric: str) -> Array | None:
+    """RGB of 8 bits; None of an image in grey."""
+    if stored.ndim < 3 and photometric != "PALETTE COLOR":
+        return None
+    if photometric == "PALETTE COLOR":
+        stored = apply_color_lut(stored, dataset)
+    elif photometric.startswith("YBR_FULL") and dataset.file_meta.TransferSyntaxUID.is_encapsulated:
+        with suppress(ValueError, NotImplementedError):
+            stored = convert_color_space(stored, "YBR_FULL", "RGB", per_frame=True)
+    if stored.dtype.itemsize > 1:
+        stored = stored >> 8 * (stored.dtype.itemsize - 1)
+    return np.asarray(stored[..., :3], np.uint8)
+
+
+def _in_output_units(dataset: Dataset, stored: Array, place: Place) -> Array:
+    """PS3.3 C.11.1: the Modality LUT, or slope and intercept; of dose grids, DoseGridScaling."""
+    if dataset.get("ModalityLUTSequence"):
+        return np.asarray(apply_modality_lut(stored, dataset), np.float32)
+    slope = _first(place.slope, dataset.get("DoseGridScaling"), dataset.get("RescaleSlope"), 1)
+    intercept = _first(place.intercept, dataset.get("RescaleIntercept"), 0)
+    if slope == 1 and intercept == 0:
+        return np.asarray(stored, np.float32)
+    return np.asarray(stored * np.float64(slope) + np.float64(intercept), np.float32)
+
+
+def _first(*values: Any) -> float:
+    return next(float(value) for value in values if value is not None)
+
+
+def _padding(dataset: Dataset, stored: Array) -> Array | None:
+    """PS3.3 C.7.5.1.1.2: a value, or a range up to PixelPaddingRangeLimit."""
+    value = dataset.get("PixelPaddingValue")
+    if value is None:
+        return None
+    limit = _first(dataset.get("PixelPaddingRangeLimit"), value)
+    least, most = sorted((float(value), limit))
+    found = (stored >= least) & (stored <= most)
+    return found if found.any() else None
+
+
+def _unit(dataset: Dataset) -> str:
+    """RescaleType, Units or DoseUnits; without them HU of CT (PS3.3 C.8.2.1.1.2)."""
+    for keyword in ("RescaleType", "Units", "DoseUnits"):
+        if value := str(dataset.get(keyword) or ""):
+            return "HU" if value == "US" and dataset.get("Modality") == "CT" else value
+    return _UNITS.get(str(dataset.get("Modality")), "")
+
+
+def _window(dataset: Dataset) -> tuple[float, float] | None:
+    numbers = []
+    for keyword in ("WindowCenter", "WindowWidth"):
+        value = dataset.get(keyword)
+        first = value[0] if isinstance(value, pydicom.multival.MultiValue) and value else value
+        try:
+            numbers.append(float(first))
+        except (TypeError, ValueError):
+            return None
+    return (numbers[0], numbers[1]) if numbers[1] >= 1 else None
+
+
+def _bound_memory() -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    most = MOST_BYTES if hard == resource.RLIM_INFINITY else min(MOST_BYTES, hard)
+    resource.setrlimit(resource.RLIMIT_AS, (most, hard))
