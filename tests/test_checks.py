@@ -423,6 +423,13 @@ case("number of an image that is set aside", images(
     *(at(z) for z in range(1, 9)), at(9, ImageOrientationPatient=["1", "0", "0", "0", "0", "-1"]),
     at(9), at(10),
 ), localizer_embedded="W")  # fmt: skip
+HEAD = {"BodyPartExamined": "HEAD"}
+case("burned-in annotation", series(odd={"BurnedInAnnotation": "YES"}), pixels_may_identify="I")
+case("recognizable features", series(RecognizableVisualFeatures="YES"), pixels_may_identify="I")
+case("thin slices of a head", series(32, **HEAD), pixels_may_identify="I")
+case("few slices of a head", series(31, **HEAD))
+case("thin slices of a chest", series(32, BodyPartExamined="CHEST"))
+case("head without a face", series(32, RecognizableVisualFeatures="NO", **HEAD))
 case("numbers that fall", images(at(4), at(3), at(2), at(1)))
 
 
@@ -459,7 +466,7 @@ def test_case_fails_the_named_rules_and_no_others(name: str, found: dict[str, Fi
 
 def test_every_rule_has_a_case_that_fails(warehouse: Warehouse) -> None:
     """Files that are no image, and geometry, are tried elsewhere."""
-    models = ("identity", "references", "entities", "homogeneity", "values", "numbering")
+    models = ("identity", "references", "entities", "homogeneity", "values", "numbering", "pixels")
     rules = " union ".join(f"select rule from intermediate.int_checks_{name}" for name in models)
     known = set(warehouse.sql(f"""
         {rules} union select rule from seeds.check_rules where level not in ('file', 'series')

@@ -27,6 +27,8 @@ from dicomhouse.resources import resource
 from dicomhouse.settings import Settings
 from dicomhouse.standard import confidentiality
 from dicomhouse.testing import build_cohort, write_image
+from dicomhouse.testing.image import dataset_bytes
+from dicomhouse.testing.raw import raw_element, with_element
 
 REAL = PYDICOM_DATA / "test_files" / "dicomdirtests"
 NUMBERS = ("DS", "IS", "FL", "FD", "US", "SS", "UL", "SL")
@@ -75,10 +77,18 @@ def write_left_behind(source: Path) -> None:
     write_image(
         source / "ANON3" / "1.dcm", DataElement(0x00090010, "LO", "ACME"),
         DataElement(0x00091001, "LO", "RITA ROE"), DataElement(0x00091002, "LO", "1956-02-03"),
-        DataElement(0x00091003, "DT", "19560203101112"), PatientID="ANON3", PatientName="Roe^Rita",
+        DataElement(0x00091003, "DT", "19560203101112"),
+        DataElement(0x00091004, "UN", b"Roe^Rita"), PatientID="ANON3", PatientName="Roe^Rita",
         PatientBirthDate="19560203", StudyID="02/03/1956", RequestAttributesSequence=[request],
         SeriesDescription="CT of Ms Roe, Rita", DeidentificationMethod="hardly", **claim,
     )  # fmt: skip
+    named = dataset_bytes(
+        PatientID="ANON5", PatientName="Roth^Rut", StudyComments="Mrs Lind called",
+        DeidentificationMethod="twice", **claim,
+    )  # fmt: skip
+    names = (raw_element(0x00101001, "PN", name) for name in (b"Lind^Lia ", b"Roth^Rut", b"ANON"))
+    (source / "ANON5").mkdir()
+    (source / "ANON5" / "1.dcm").write_bytes(with_element(named, 0x00101001, *names))
     record = Dataset()
     record.DirectoryRecordType = "PATIENT"
     record.PatientName, record.PatientID = "Doe^Dora", "77-1234"
@@ -313,17 +323,21 @@ class TestPrivacy:
         found = {
             row["path"]: (row["identifiers"], row["is_whole_identifier"], row["images"])
             for row in rows(warehouse, """
-                from privacy where source = 'left' and value not in ('ANON1', 'ANON2', 'ANON3')
+                from privacy
+                where source = 'left' and value not like 'ANON%' and value <> 'Lind^Lia'
             """)
         }  # fmt: skip
         person = "RequestAttributesSequence.PersonIdentificationCodeSequence.PersonName"
         assert found[person] == (["PatientName"], True, 1)
         assert found['(0009,"ACME",01)'] == (["PatientName"], True, 1)
+        assert found['(0009,"ACME",04)'] == (["PatientName"], True, 1)
         assert found["SeriesDescription"] == (["PatientName"], False, 1)
         for path in ('(0009,"ACME",02)', '(0009,"ACME",03)', "StudyID"):
             assert found[path] == (["PatientBirthDate"], True, 1)
         assert found["folder"] == (["PatientName"], False, 1)
         assert found["DirectoryRecordSequence.PatientName"] == ([], None, 0)
+        assert found["OtherPatientNames"] == (["PatientName"], True, 1)  # overridden
+        assert found["StudyComments"] == (["OtherPatientNames"], False, 1)  # by its name alone
         verdicts = {
             row["DeidentificationMethod"]: (row["verdict"], row["identifiers_beside"])
             for row in rows(warehouse, "from privacy_claims where source = 'left'")

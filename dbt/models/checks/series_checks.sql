@@ -30,6 +30,8 @@ checks as (
     select * from {{ ref('int_checks_numbering') }}
     union all
     select * from {{ ref('int_checks_conformance') }}
+    union all
+    select * from {{ ref('int_checks_pixels') }}
 )
 
 -- A rule without a result lacked its inputs.

@@ -12,6 +12,12 @@ paths as (
         path,
         tag
     from {{ ref('int_imageless_values') }}
+    union
+    select
+        source,
+        path,
+        tag
+    from {{ ref('int_overridden_values') }}
 ),
 
 profile as not materialized (

@@ -1,8 +1,26 @@
 with
 
 path_values as not materialized (
-    select * from {{ ref('int_series_path_values') }}
+    select
+        source,
+        patient_key,
+        path,
+        value_key,
+        value,
+        vr
+    from {{ ref('int_series_path_values') }}
     where not is_empty
+
+    union all
+
+    select
+        source,
+        patient_key,
+        path,
+        value_key,
+        value_key as value,
+        vr
+    from {{ ref('int_overridden_values') }}
 ),
 
 identifiers as (

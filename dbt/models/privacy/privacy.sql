@@ -24,7 +24,7 @@ image_values as (
     where path_values.scope = '(all)' and not path_values.is_empty
 ),
 
--- Files without an image may identify as well, and so may the names of folders.
+-- Files without an image may identify as well, and so may what is overridden, and names of folders.
 values_found as (
     select * from image_values
 
@@ -45,6 +45,31 @@ values_found as (
     where (source, path, value_key) not in (
         select (image_values.source, image_values.path, image_values.value_key) from image_values
     )
+
+    union all
+
+    select
+        source,
+        path,
+        value_key,
+        value_key as value,
+        min(tag) as tag,
+        min(keyword) as keyword,
+        min(vr) as vr,
+        sum(images)::bigint as images,
+        sum(series)::bigint as series,
+        count(distinct patient_key) as patients
+    from {{ ref('int_overridden_values') }}
+    where
+        (source, path, value_key) not in (
+            select (image_values.source, image_values.path, image_values.value_key)
+            from image_values
+        )
+        and (source, path, value_key) not in (
+            select (imageless.source, imageless.path, imageless.value_key)
+            from {{ ref('int_imageless_values') }} as imageless
+        )
+    group by source, path, value_key
 
     union all
 

@@ -23,7 +23,7 @@ from dicomhouse.dicom.problems import joined
 from dicomhouse.standard.dictionary import attribute
 
 BULK = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN", "OB or OW", "US or OW"})
-"""Value representations whose value is kept as length and digest only."""
+"""Value representations whose value is kept as length and digest; readable text of UN as well."""
 
 NUMBERS = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "FL": "f", "FD": "d", "UV": "Q", "SV": "q"}
 _BACKSLASH_IS_TEXT = frozenset({"ST", "LT", "UT", "UR"})
@@ -35,6 +35,8 @@ _MAX_CHARACTERS = {
 TEXT = _CHARSET | _BACKSLASH_IS_TEXT | {"AE", "AS", "CS", "DA", "DS", "DT", "IS", "TM", "UI"}
 """Value representations whose value is text."""
 
+_LEAST_CHARACTERS, _MOST_UNKNOWN_BYTES = 4, 1024
+"""Of a text in a value of an unknown representation."""
 _SPECIFIC_CHARACTER_SET = 0x00080005
 _CHINESE = "iso_ir_58"
 _MAX_TERMS = 1000
@@ -157,7 +159,26 @@ def decode(
         return _tags(raw, tag, little_endian)
     if vr in ("US or SS", "US or SS or OW"):  # nothing said which: read as pydicom does, unsigned
         return _numbers(raw, "US", tag, little_endian)
-    return _bulk(raw, None if vr in BULK else "vr_unknown")
+    value = _bulk(raw, None if vr in BULK else "vr_unknown")
+    return value._replace(text=_readable(raw, chars)) if vr == "UN" else value
+
+
+def _readable(raw: bytes, chars: Charset) -> str | None:
+    """The text of an unknown value, where all of it is one; names and dates are left there too.
+
+    Few bytes, and many, are taken for what they are: bytes.
+    """
+    if len(raw) > _MOST_UNKNOWN_BYTES:
+        return None
+    text: str | None
+    if raw.isascii():
+        text = raw.decode("ascii")
+    else:
+        text, problem = _decode_charset(raw, "UT", chars)
+        if problem is not None:
+            return None
+    text = _trim_end(text)
+    return text if len(text) >= _LEAST_CHARACTERS and text.isprintable() else None
 
 
 def _bulk(raw: bytes, problem: str | None) -> Value:

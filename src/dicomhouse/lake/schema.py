@@ -123,6 +123,7 @@ NAMED_BY_MODELS = (
     "PixelRepresentation", "RescaleSlope", "RescaleIntercept", "RescaleType", "ConvolutionKernel",
     "KVP", "PatientIdentityRemoved", "DeidentificationMethod", "AcquisitionTime",
     "NominalPercentageOfCardiacPhase", "FrameReferenceTime", "ImageIndex", "ConcatenationUID",
+    "BurnedInAnnotation", "RecognizableVisualFeatures",
 )  # fmt: skip
 
 _ARROW_OF_VR: dict[str, pa.DataType] = {
