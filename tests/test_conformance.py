@@ -22,10 +22,13 @@ import dicomhouse
 from dicomhouse.pipeline import build_direct
 from dicomhouse.reader import Warehouse
 from dicomhouse.settings import Settings
-from dicomhouse.testing import build_cohort, write_image
+from dicomhouse.testing import build_cohort, dataset_bytes, raw, write_image
 
-Count = Counter[tuple[str, str, str, str, str]]
-"""Files by series_key, IOD, path, type, and `missing` or `empty`."""
+Count = Counter[tuple[str, str | None, str, str, str]]
+"""Files by series_key, IOD, path, type, and `missing` or `empty`.
+
+Group 0002 is of no IOD.
+"""
 
 # What dciodvfy reports as required and the tables do not: (IOD, path) and why.
 ONLY_DCIODVFY = {
@@ -46,11 +49,21 @@ ONLY_DCIODVFY = {
 ONLY_OURS = {
     ("ct-image", "Modality"): "dciodvfy chooses its rules by Modality and says nothing of it",
     ("secondary-capture-image", "Modality"): "likewise",
-}
+    **{
+        (None, path): "dciodvfy requires nothing of a file without SOPClassUID"
+        for path in ("FileMetaInformationGroupLength", "MediaStorageSOPClassUID",
+                     "MediaStorageSOPInstanceUID")
+    },
+}  # fmt: skip
+
+FILE_META = [
+    "FileMetaInformationGroupLength", "FileMetaInformationVersion", "MediaStorageSOPClassUID",
+    "MediaStorageSOPInstanceUID", "TransferSyntaxUID", "ImplementationClassUID",
+]  # fmt: skip
 
 _FINDING = re.compile(
     r"Error - <(/\S+)> - (Missing|Empty) attribute(?: \(no value\))? "
-    r"for Type ([12]) Required - Module=<(\w+)>"
+    r"for Type ([12]) Required"
 )
 
 
@@ -65,9 +78,7 @@ def dciodvfy(file: Path) -> set[tuple[str, str, str]] | None:
     if done.returncode not in (0, 1):
         return None
     found = set()
-    for place, what, kind, module in _FINDING.findall(done.stderr.decode("latin1")):
-        if module == "FileMetaInformation":  # group 0002 is no part of an IOD
-            continue
+    for place, what, kind in _FINDING.findall(done.stderr.decode("latin1")):
         tags = re.findall(r"\(([0-9a-f]{4}),([0-9a-f]{4})\)", place)
         path = ".".join(keyword_for_tag(int(group + element, 16)) for group, element in tags)
         found.add((path, kind, what.lower()))
@@ -113,7 +124,8 @@ def compared(
         """).to_dicts()
         for image in images:
             for path, kind, what in reports[image["path"]] or ():
-                theirs[image["series_key"], image["iod"], path, kind, what] += 1
+                iod = None if path in FILE_META else image["iod"]
+                theirs[image["series_key"], iod, path, kind, what] += 1
         ours: Count = Counter()
         for row in warehouse.sql("""
             select series_key, iod, path, attribute_type, absent, empty from conformance
@@ -192,6 +204,26 @@ DEVIATIONS: dict[str, tuple[dict[str, Any], set[tuple[str, str, str]]]] = {
         {"ProcedureCodeSequence": code(CodeMeaning="")},
         {("ProcedureCodeSequence.CodeMeaning", "1", "empty")},
     ),
+    "group length absent": (
+        {"FileMetaInformationGroupLength": None},
+        {("FileMetaInformationGroupLength", "1", "missing")},
+    ),
+    "version of the file meta information absent": (
+        {"FileMetaInformationVersion": None}, {("FileMetaInformationVersion", "1", "missing")},
+    ),
+    "media storage class absent": (
+        {"MediaStorageSOPClassUID": None}, {("MediaStorageSOPClassUID", "1", "missing")},
+    ),
+    "media storage instance empty": (
+        {"MediaStorageSOPInstanceUID": ""}, {("MediaStorageSOPInstanceUID", "1", "empty")},
+    ),
+    "transfer syntax absent": (
+        {"TransferSyntaxUID": None}, {("TransferSyntaxUID", "1", "missing")},
+    ),
+    "implementation absent": (
+        {"ImplementationClassUID": None}, {("ImplementationClassUID", "1", "missing")},
+    ),
+    "name of the implementation absent": ({"ImplementationVersionName": None}, set()),
     "two deep": (
         {"RequestAttributesSequence": [request(code(CodeMeaning=None))]},
         {(f"{REQUESTED}.CodeMeaning", "1", "missing")},
@@ -257,14 +289,23 @@ def test_findings_name_the_image_that_falls_short(deviations: tuple[Path, Wareho
     assert {row["n_offenders"] for row in found} == {1}
 
 
-def test_without_a_known_sop_class_nothing_is_judged(deviations: tuple[Path, Warehouse]) -> None:
+def test_without_a_known_sop_class_only_file_meta_information_is_judged(
+    deviations: tuple[Path, Warehouse],
+) -> None:
     _, warehouse = deviations
     folders = "(select distinct series_key, folder from images)"
     (private,) = warehouse.sql(f"""
         select list(distinct verdict) verdicts, list(distinct iod) iods
-        from conformance join {folders} using (series_key) where folder = 'private'
+        from conformance join {folders} using (series_key)
+        where folder = 'private' and module is null
     """).to_dicts()  # fmt: skip
     assert private == {"verdicts": ["no_iod"], "iods": [None]}
+    (file_meta,) = warehouse.sql(f"""
+        select list(path order by path) paths, list(distinct verdict) verdicts
+        from conformance join {folders} using (series_key)
+        where folder = 'private' and attribute_type = '1'
+    """).to_dicts()  # fmt: skip
+    assert file_meta == {"paths": sorted(FILE_META), "verdicts": ["conforms"]}
     mixed = warehouse.sql(f"""
         select iod, images, absent, verdict from conformance join {folders} using (series_key)
         where folder = 'mixed' and path in ('KVP', 'Rows') order by all
@@ -274,10 +315,27 @@ def test_without_a_known_sop_class_nothing_is_judged(deviations: tuple[Path, War
         (None, 2, 0, "no_iod"),
     ]  # fmt: skip
     checks = warehouse.sql(f"""
-        select distinct status from series_checks join {folders} using (series_key)
-        where folder = 'private' and rule like 'type%'
+        select rule, status from series_checks join {folders} using (series_key)
+        where folder = 'private' and rule like 'type%' order by rule
     """).rows()  # fmt: skip
-    assert checks == [("not_applicable",)]
+    assert checks == [
+        ("type1_empty", "pass"), ("type1_missing", "pass"), ("type2_missing", "not_applicable"),
+    ]  # fmt: skip
+
+
+def test_a_bare_data_set_lacks_no_file_meta_information(tmp_path: Path) -> None:
+    for number in (1, 2):
+        whole = dataset_bytes(InstanceNumber=number)
+        bare = whole[raw.data_set_at(whole) :] if number == 1 else whole
+        (tmp_path / "in").mkdir(exist_ok=True)
+        (tmp_path / "in" / f"{number}.dcm").write_bytes(bare)
+    build_direct(Settings((str(tmp_path / "in"),), tmp_path / "w"), lambda line: None)
+    with dicomhouse.open(tmp_path / "w") as warehouse:
+        rows = warehouse.sql("""
+            select path, images, absent, verdict from conformance
+            where information_entity = 'File' and attribute_type = '1' order by path
+        """).rows()  # fmt: skip
+    assert rows == [(path, 1, 0, "conforms") for path in sorted(FILE_META)]
 
 
 def test_osic_like_cohort_lacks_what_the_notebook_found(tmp_path: Path) -> None:

