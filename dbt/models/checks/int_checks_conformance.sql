@@ -17,6 +17,10 @@ images as (
         on images.SOPClassUID = sop_classes.sop_class_uid
 ),
 
+functional_groups as (
+    select * from {{ ref('int_functional_groups') }}
+),
+
 shortcomings as (
     select
         *,
@@ -104,7 +108,9 @@ of_all as (
 ),
 
 failing as (
-    select * from partial
+    select partial.*
+    from partial
+    anti join functional_groups using (source, series_key, iod, path)
     union all
     select * from of_all
 ),
@@ -152,7 +158,29 @@ with_file_meta as (
         )
 ),
 
+-- A functional group has a place of its own to be looked up: it may stand at another path.
+elsewhere as (
+    select partial.*
+    from partial
+    semi join functional_groups using (source, series_key, iod, path)
+),
+
 offending_files as (
+    select
+        images.source,
+        images.series_key,
+        elsewhere.rule,
+        images.path
+    from elsewhere
+    inner join functional_groups using (source, series_key, iod, path)
+    inner join images
+        on functional_groups.file_id = images.file_id
+    where
+        case elsewhere.rule
+            when 'type1_empty' then functional_groups.is_empty
+            else functional_groups.is_absent
+        end
+    union distinct
     select distinct
         images.source,
         images.series_key,
