@@ -336,6 +336,21 @@ DEVIATIONS: dict[str, tuple[dict[str, Any], set[tuple[str, str, str]]]] = {
     "implementation absent": (
         {"ImplementationClassUID": None}, {("ImplementationClassUID", "1", "missing")},
     ),
+    "implementation absent in implicit VR": (
+        {"ImplementationClassUID": None, "TransferSyntaxUID": "1.2.840.10008.1.2"},
+        {("ImplementationClassUID", "1", "missing")},
+    ),
+    "implementation absent in big endian": (
+        {"ImplementationClassUID": None, "TransferSyntaxUID": "1.2.840.10008.1.2.2"},
+        {("ImplementationClassUID", "1", "missing")},
+    ),
+    "two of the file meta information": (
+        {"MediaStorageSOPClassUID": "", "FileMetaInformationVersion": None},
+        {
+            ("MediaStorageSOPClassUID", "1", "empty"),
+            ("FileMetaInformationVersion", "1", "missing"),
+        },
+    ),
     "name of the implementation absent": ({"ImplementationVersionName": None}, set()),
     "two deep": (
         {"RequestAttributesSequence": [request(code(CodeMeaning=None))]},
