@@ -58,6 +58,16 @@ select
     is_judged
 from read_parquet('{tables}/modules.parquet');
 
+-- One row per IOD x functional group that its images must have: all of them, or
+-- those where value 1 of ImageType is one of image_types.
+create or replace table standard.functional_groups as
+select
+    iod,
+    sequence,
+    attribute_type,
+    image_types
+from read_parquet('{tables}/functional_groups.parquet');
+
 -- One row per path that an element of the dictionaries has in the lake; the
 -- mask of a repeating group stands for its tags. Of a private creator's
 -- entries at one path, the one that leaves the block open counts.

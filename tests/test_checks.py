@@ -282,6 +282,20 @@ for keyword, entity, first, second in [
 case("two and none", images(*(
     at(z, SeriesDescription=text) for z, text in enumerate(("", "thin", "thick", "thick"))
 )), series_attribute_inconsistent="E")  # fmt: skip
+for keyword, *forms in (
+    ("StudyTime", "101112", "101112.000000"), ("SeriesTime", "101113.5", "101113.500"),
+    ("PatientBirthTime", "0830", "083000"),
+    ("PerformedProcedureStepStartTime", "10", "1000", "100000.0"),
+):  # fmt: skip
+    each = [at(z, **{keyword: form}) for z, form in enumerate(forms, 1)]
+    case(f"one {keyword} of several precisions", images(*each))
+case("one date in an older form", images(
+    at(1, StudyDate="2020.01.02"), at(2, StudyDate="20200102")
+), element_form="I")  # fmt: skip
+case("one time in an older form", images(at(1, SeriesTime="10:11:12"), at(2, SeriesTime="101112")),
+     element_form="I")  # fmt: skip
+case("two times", images(at(1, SeriesTime="101113.5"), at(2, SeriesTime="101113.51")),
+     series_attribute_inconsistent="E")  # fmt: skip
 case("FrameOfReferenceUID of two values", series(odd={"FrameOfReferenceUID": "1.2.3.30"}),
      series_attribute_inconsistent="E")  # fmt: skip
 case("FrameOfReferenceUID absent in one", series(odd={"FrameOfReferenceUID": None}),

@@ -136,6 +136,7 @@ class TestViews:
             ("dicom_tags", "path"),
             ("sop_classes", "sop_class_uid"),
             ("iod_modules", "iod, module"),
+            ("functional_groups", "iod, sequence"),
             ("module_attributes", "iod, module, path"),
             ("iod_attributes", "sop_class_uid, module, path"),
         ],
@@ -189,6 +190,29 @@ class TestViews:
             select name, vr, vm, is_retired from standard.module_attributes
             where iod = 'ct-image' and path = 'PixelSpacing'
         """) == [("Pixel Spacing", "DS", "2", False)]
+
+    def test_functional_groups_are_those_of_their_iods(self, ask: Ask) -> None:
+        assert not ask("""
+            select functional_groups.iod, sequence from standard.functional_groups
+            anti join standard.module_attributes
+                on functional_groups.iod = module_attributes.iod
+                and 'PerFrameFunctionalGroupsSequence.' || sequence = path
+                and functional_groups.attribute_type = module_attributes.attribute_type
+        """)
+        assert ask("""
+            select sequence, image_types from standard.functional_groups
+            where iod = 'segmentation' or (iod = 'enhanced-mr-image' and sequence like 'MREcho%')
+            order by sequence
+        """) == [
+            ("FrameContentSequence", None), ("MREchoSequence", ["ORIGINAL", "MIXED"]),
+            ("SegmentIdentificationSequence", None),
+        ]  # fmt: skip
+
+    def test_file_meta_information_has_its_types(self, ask: Ask) -> None:
+        assert ask("""
+            select count(*) filter (attribute_type = '1'), count(*), bool_and(tag like '0002%')
+            from standard.modules where module = 'file-meta-information'
+        """) == [(6, 15, True)]
 
     def test_repeating_groups_are_one_entry(self, ask: Ask) -> None:
         assert ask("""

@@ -11,10 +11,14 @@ images as (
         images.series_key,
         images.file_id,
         images.path,
-        sop_classes.iod
+        coalesce(sop_classes.iod, '') as iod
     from {{ ref('images') }} as images
-    inner join {{ source('standard', 'sop_classes') }} as sop_classes
+    left join {{ source('standard', 'sop_classes') }} as sop_classes
         on images.SOPClassUID = sop_classes.sop_class_uid
+),
+
+functional_groups as (
+    select * from {{ ref('int_functional_groups') }}
 ),
 
 shortcomings as (
@@ -40,6 +44,7 @@ shortcomings as (
     where verdict = 'type2_missing'
 ),
 
+-- What is no part of an IOD, file meta information, counts in all images.
 series as (
     select
         source,
@@ -48,6 +53,14 @@ series as (
         count(*) as images
     from images
     group by source, series_key, iod
+    union all
+    select
+        source,
+        series_key,
+        null as iod,
+        count(*) as images
+    from images
+    group by source, series_key
 ),
 
 measured as (
@@ -66,7 +79,7 @@ measured as (
         on
             shortcomings.source = series.source
             and shortcomings.series_key = series.series_key
-            and shortcomings.iod = series.iod
+            and shortcomings.iod is not distinct from series.iod
 ),
 
 -- Which files fall short is looked up only where not all of them do.
@@ -95,7 +108,9 @@ of_all as (
 ),
 
 failing as (
-    select * from partial
+    select partial.*
+    from partial
+    anti join functional_groups using (source, series_key, iod, path)
     union all
     select * from of_all
 ),
@@ -123,13 +138,49 @@ held as (
         count(*) filter (elements.vm = 0) as empty_elements,
         sum(elements.number) filter (elements.vr = 'SQ') as items
     from {{ ref('stg_elements') }} as elements
-    where (elements.source, elements.series_key, elements.path) in (
-        select (looked_up.source, looked_up.series_key, looked_up.path) from looked_up
-    )
+    where
+        (elements.source, elements.series_key, elements.path) in (
+            select (looked_up.source, looked_up.series_key, looked_up.path) from looked_up
+        )
+        and not contains(coalesce(elements.problem, ''), 'outside_meta')
     group by elements.file_id, elements.path
 ),
 
+with_file_meta as (
+    select elements.file_id
+    from {{ ref('stg_elements') }} as elements
+    where
+        elements.tag between '00020000' and '0002FFFF'
+        and elements.position = 0
+        and (elements.source, elements.series_key) in (
+            select (partial.source, partial.series_key) from partial
+            where partial.iod is null
+        )
+),
+
+-- A functional group has a place of its own to be looked up: it may stand at another path.
+elsewhere as (
+    select partial.*
+    from partial
+    semi join functional_groups using (source, series_key, iod, path)
+),
+
 offending_files as (
+    select
+        images.source,
+        images.series_key,
+        elsewhere.rule,
+        images.path
+    from elsewhere
+    inner join functional_groups using (source, series_key, iod, path)
+    inner join images
+        on functional_groups.file_id = images.file_id
+    where
+        case elsewhere.rule
+            when 'type1_empty' then functional_groups.is_empty
+            else functional_groups.is_absent
+        end
+    union distinct
     select distinct
         images.source,
         images.series_key,
@@ -140,15 +191,19 @@ offending_files as (
         on
             images.source = failing.source
             and images.series_key = failing.series_key
-            and images.iod = failing.iod
+            and (images.iod = failing.iod or failing.iod is null)
     left join held
         on images.file_id = held.file_id and failing.path = held.path
     left join held as parents
         on images.file_id = parents.file_id and failing.parent_path = parents.path
+    left join with_file_meta
+        on images.file_id = with_file_meta.file_id
     where
         case
             when failing.path is null then true
             when failing.rule = 'type1_empty' then held.empty_elements > 0
+            when failing.iod is null
+                then held.elements is null and with_file_meta.file_id is not null
             when failing.parent_path is null then held.elements is null
             else coalesce(held.elements, 0) < parents.items
         end
@@ -193,6 +248,7 @@ series_rules as (
         rules.rule
     from judged
     cross join (values ('type1_missing'), ('type1_empty'), ('type2_missing')) as rules (rule)
+    where judged.iod is not null or rules.rule <> 'type2_missing'
 )
 
 select

@@ -8,6 +8,24 @@ attributes as not materialized (
     select * from {{ ref('int_iod_attributes') }}
 ),
 
+file_meta as not materialized (
+    select * from {{ ref('int_file_meta') }}
+),
+
+functional_groups as (
+    select
+        source,
+        series_key,
+        iod,
+        path,
+        attribute_type,
+        count(*) as images,
+        count(*) filter (not is_absent) as complete,
+        count(*) filter (is_empty) as empty
+    from {{ ref('int_functional_groups') }}
+    group by source, series_key, iod, path, attribute_type
+),
+
 found as not materialized (
     select * from {{ ref('int_series_paths') }}
 ),
@@ -91,6 +109,59 @@ counted as (
             and paths.series_key = parents.series_key
             and paths.iod = parents.iod
             and regexp_replace(paths.path, '\.[^.]+$', '') = parents.path
+    anti join functional_groups
+        on
+            paths.source = functional_groups.source
+            and paths.series_key = functional_groups.series_key
+            and paths.iod = functional_groups.iod
+            and paths.path = functional_groups.path
+    union all by name
+    -- One judged row for a group, which may stand at either of two paths.
+    select
+        functional_groups.source,
+        functional_groups.series_key,
+        functional_groups.iod,
+        functional_groups.path,
+        functional_groups.attribute_type,
+        attributes.module,
+        attributes.required_by,
+        attributes.usage,
+        attributes.information_entity,
+        'type' || functional_groups.attribute_type as requirement,
+        functional_groups.images,
+        functional_groups.complete,
+        functional_groups.empty,
+        coalesce(found.invalid_images, 0) as invalid
+    from functional_groups
+    left join attributes
+        on
+            functional_groups.iod = attributes.iod
+            and functional_groups.path = attributes.path
+    left join found
+        on
+            functional_groups.source = found.source
+            and functional_groups.series_key = found.series_key
+            and functional_groups.iod = found.iod
+            and functional_groups.path = found.path
+    union all by name
+    -- Group 0002 is no part of an IOD: it is the same for all.
+    select
+        source,
+        series_key,
+        null as iod,
+        path,
+        attribute_type,
+        module,
+        module as required_by,
+        'M' as usage,
+        'File' as information_entity,
+        case attribute_type when '1' then 'type1' when '3' then 'optional' else 'conditional' end
+            as requirement,
+        images,
+        complete,
+        empty,
+        invalid
+    from file_meta
 )
 
 select

