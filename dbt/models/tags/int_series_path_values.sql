@@ -60,15 +60,16 @@ said as not materialized (
         images,
         case when is_invalid then images else 0 end as invalid_images,
         example_file_id,
-        -- The same wherever value_key is, and quicker to make.
+        case when vr in ('DA', 'DT', 'TM') then value_key else content end as plain,
+        -- The same wherever value_key is, whatever the VR, and quicker to make.
         hash(
             series_key,
             path,
             case
-                when contains(content, chr(31)) or vr in ('DA', 'DT', 'TM') then hash(value_key)
+                when contains(content, chr(31)) then hash(value_key)
                 when contains(content, '\')
-                    then hash([{{ number_mark('x') }} for x in string_split(content, '\')])
-                else {{ number_mark('content') }}
+                    then hash([{{ number_mark('x') }} for x in string_split(plain, '\')])
+                else {{ number_mark('plain') }}
             end
         ) as mark
     from counts
@@ -84,7 +85,7 @@ repeated as (
 ),
 
 counted as (
-    select * exclude (mark) from said
+    select * exclude (mark, plain) from said
     where mark not in (select repeated.mark from repeated)
 
     union all by name
