@@ -8,7 +8,8 @@ elements as (
         tag,
         keyword,
         vr,
-        value
+        case when vr in ('DA', 'DT', 'TM') then {{ moment_key('vr', 'value') }} else trim(value) end
+            as value_key
     from {{ ref('stg_elements') }}
     where
         Modality is null
@@ -21,11 +22,11 @@ elements as (
 select
     files.source,
     elements.path,
-    trim(elements.value) as value_key,
+    elements.value_key,
     min(elements.tag) as tag,
     min(elements.keyword) as keyword,
     min(elements.vr) as vr,
     list_sort(list(distinct files.folder)) as folders
 from elements
 inner join {{ ref('files') }} as files on elements.file_id = files.file_id
-group by files.source, elements.path, trim(elements.value)
+group by files.source, elements.path, elements.value_key

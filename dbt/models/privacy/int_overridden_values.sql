@@ -10,7 +10,8 @@ elements as (
         tag,
         keyword,
         vr,
-        trim(value) as value
+        case when vr in ('DA', 'DT', 'TM') then {{ moment_key('vr', 'value') }} else trim(value) end
+            as value_key
     from {{ ref('stg_elements') }}
     where structural and contains(problem, 'overridden') and trim(value) <> ''
 )
@@ -19,7 +20,7 @@ select
     files.source,
     elements.patient_key,
     elements.path,
-    elements.value as value_key,
+    elements.value_key,
     min(elements.tag) as tag,
     min(elements.keyword) as keyword,
     min(elements.vr) as vr,
@@ -27,4 +28,4 @@ select
     count(distinct elements.series_key) as series
 from elements
 inner join {{ ref('files') }} as files using (file_id)
-group by files.source, elements.patient_key, elements.path, elements.value
+group by files.source, elements.patient_key, elements.path, elements.value_key
