@@ -17,6 +17,9 @@ from functools import cache, lru_cache
 from hashlib import blake2b
 from typing import NamedTuple
 
+import dicomhouse.without_decoders  # noqa: F401
+
+# isort: split
 from pydicom.charset import convert_encodings, decode_bytes, python_encoding
 
 from dicomhouse.dicom.problems import joined

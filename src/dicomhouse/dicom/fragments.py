@@ -6,6 +6,9 @@ from functools import lru_cache
 from struct import Struct
 from typing import BinaryIO, NamedTuple
 
+import dicomhouse.without_decoders  # noqa: F401
+
+# isort: split
 from pydicom._uid_dict import UID_dictionary
 
 from dicomhouse.dicom.metered import Exceeded

@@ -14,6 +14,9 @@ from collections.abc import MutableMapping
 from dataclasses import dataclass, field
 from typing import BinaryIO, Literal, NamedTuple, cast
 
+import dicomhouse.without_decoders  # noqa: F401
+
+# isort: split
 import pydicom.uid
 from pydicom._uid_dict import UID_dictionary
 from pydicom.dataelem import DataElement, RawDataElement

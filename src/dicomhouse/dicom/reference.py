@@ -16,6 +16,9 @@ from contextlib import suppress
 from itertools import pairwise
 from typing import Any, BinaryIO, NamedTuple
 
+import dicomhouse.without_decoders  # noqa: F401
+
+# isort: split
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.hooks import hooks

@@ -18,6 +18,9 @@ from collections.abc import Collection, Mapping, Sequence
 from struct import Struct, calcsize
 from typing import BinaryIO, NamedTuple
 
+import dicomhouse.without_decoders  # noqa: F401
+
+# isort: split
 import pydicom.uid
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset

@@ -13,6 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import dicomhouse.without_decoders  # noqa: F401
+
+# isort: split
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
