@@ -1,4 +1,14 @@
 -- The stacks of a series, by its UID or key, and whether each can be put into one array.
+with
+
+chosen as (
+    select
+        source,
+        series_key
+    from series
+    where getvariable('series') in (SeriesInstanceUID, series_key)
+)
+
 select
     source,
     series_key,
@@ -7,14 +17,5 @@ select
     is_volume,
     why_not
 from series_geometry
-where getvariable('series') in (
-    series_key,
-    (
-        select min(series.SeriesInstanceUID)
-        from series
-        where
-            series.source = series_geometry.source
-            and series.series_key = series_geometry.series_key
-    )
-)
+inner join chosen using (source, series_key)
 order by source, series_key, stack
