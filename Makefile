@@ -77,10 +77,10 @@ serve: $(RUNTIME)
 	$(BIN)/python -P flows/serve.py $(SOURCES) --warehouse $(or $(WAREHOUSE),warehouse)
 
 schedule-test: $(INSTALLED)
-	$(BIN)/python -m pytest tests/test_flow.py -k schedule
+	$(BIN)/python -m pytest tests/runs/test_flow.py -k schedule
 
 crash-test: $(INSTALLED)
-	$(BIN)/python tests/crash.py $(OPTIONS)
+	PYTHONPATH=tests/lib:tests/crash $(BIN)/python tests/crash/crash.py $(OPTIONS)
 
 bench-build: $(INSTALLED)
 	$(BIN)/python bench/build.py $(OPTIONS)
@@ -99,13 +99,13 @@ bench-models: $(INSTALLED)
 	$(BIN)/python bench/models.py $(OPTIONS)
 
 fuzz: $(INSTALLED)
-	PYTHONPATH=tests $(BIN)/python tests/fuzz.py $(OPTIONS)
+	PYTHONPATH=tests/lib:tests/crash $(BIN)/python tests/lib/fuzz.py $(OPTIONS)
 
 fuzz-build: $(INSTALLED)
-	PYTHONPATH=tests $(BIN)/python tests/fuzz_builds.py $(OPTIONS)
+	PYTHONPATH=tests/lib:tests/crash $(BIN)/python tests/crash/fuzz_builds.py $(OPTIONS)
 
 soak-test: $(INSTALLED)
-	PYTHONPATH=tests $(BIN)/python tests/soak.py $(OPTIONS)
+	PYTHONPATH=tests/lib:tests/crash $(BIN)/python tests/crash/soak.py $(OPTIONS)
 
 # Programs beside ours, each lot with packages of its own.
 .venv-%/.installed: requirements/%.txt

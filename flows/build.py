@@ -15,13 +15,15 @@ from prefect.cache_policies import NO_CACHE
 from prefect.states import Cancelled, Completed
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from dicomhouse import pipeline
 from dicomhouse.errors import DicomhouseError, Interrupted
-from dicomhouse.lake import jobs
 from dicomhouse.lake.records import PartRecord
 from dicomhouse.output import printable
-from dicomhouse.pipeline import Run, Work
+from dicomhouse.run import build as steps
+from dicomhouse.run.context import begin
+from dicomhouse.run.workers import checked
 from dicomhouse.settings import SERVED, Settings
+from dicomhouse.store import jobs as work_lists
+from dicomhouse.warehouse.plan import NodeResult
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -40,58 +42,46 @@ def without_names(step: Callable[P, T]) -> Callable[P, T]:
     return carried_out
 
 
-@task(cache_policy=NO_CACHE)
-@without_names
-def prepare(run: Run) -> Work | None:
-    return pipeline.prepare(run)
-
-
 @task(task_run_name="{work.parent.name} {work.stem}", cache_policy=NO_CACHE)
 @without_names
 def carry_out(pool: Executor, work: Path, extractor: str) -> Any:
     """The record of the part; a state where the run ends, which is no failure of this batch."""
     try:
-        return pipeline.checked(pool.submit(jobs.carry_out, work, extractor).result)
+        return checked(pool.submit(work_lists.carry_out, work, extractor).result)
     except Interrupted as error:
         return Cancelled(message=str(error))
 
 
-@task(cache_policy=NO_CACHE)
-@without_names
-def finish_lake(run: Run, made: list[PartRecord]) -> None:
-    pipeline.finish_lake(run, made)
+class ByPrefect:
+    """Performs each step as a task of its name, and each batch."""
+
+    def perform(self, step: Callable[P, T], /, *given: P.args, **named: P.kwargs) -> T:
+        performed = task(name=step.__name__, cache_policy=NO_CACHE)(without_names(step))
+        result = performed(*given, **named)
+        _show(step.__name__, result)
+        return result
+
+    def begin(self, pool: Executor, work: Path, extractor: str) -> Any:
+        return carry_out.submit(pool, work, extractor)
+
+    def end(self, begun: Any) -> PartRecord:
+        record: PartRecord = begun.result()
+        return record
 
 
-@task(cache_policy=NO_CACHE)
-@without_names
-def register(run: Run) -> None:
-    pipeline.register(run)
-
-
-@task(cache_policy=NO_CACHE)
-@without_names
-def transform(run: Run) -> None:
-    results = pipeline.transform(run)
-    rows = [
-        {"node": node.name, "kind": node.kind, "status": node.status, "seconds": node.seconds}
-        for node in results
-    ]
-    create_table_artifact(rows, key="dbt-results", description="How each dbt node ended.")
-
-
-@task(cache_policy=NO_CACHE)
-@without_names
-def report(run: Run) -> None:
-    pipeline.report(run)
-
-
-@task(cache_policy=NO_CACHE)
-@without_names
-def publish(run: Run) -> dict[str, Any]:
-    record = pipeline.publish(run)
-    rows = [{"status": status, "files": count} for status, count in record["files"].items()]
-    create_table_artifact(rows, key="files-by-status", description=f"Run {run.run_id}.")
-    return record
+def _show(step: str, result: Any) -> None:
+    """Make an artifact of what a step returned."""
+    if step == "transform":
+        nodes: list[NodeResult] = result
+        rows: list[dict[str, Any]] = [
+            {"node": node.name, "kind": node.kind, "status": node.status, "seconds": node.seconds}
+            for node in nodes
+        ]
+        create_table_artifact(rows, key="dbt-results", description="How each dbt node ended.")
+    elif step == "publish":
+        rows = [{"status": status, "files": count} for status, count in result["files"].items()]
+        described = f"Run {result['run_id']}."
+        create_table_artifact(rows, key="files-by-status", description=described)
 
 
 @flow(
@@ -131,40 +121,27 @@ def build(
     Returns:
         The record of the generation that stands (`run.json`).
     """
-    chosen: dict[str, Any] = {} if jobs is None else {"jobs": jobs}
-    settings = Settings(
-        sources=tuple(sources),
-        warehouse=Path(warehouse),
-        keep_generations=keep_generations,
-        tolerances=tolerances or {},
-        forget=tuple(forget or ()),
-        full_refresh=full_refresh,
-        retry=retry,
-        verify=verify,
-        allow_empty=allow_empty,
-        allow_shrink=allow_shrink,
-        **chosen,
+    given = {name: value for name, value in locals().items() if value is not None}
+    return _carried_out(
+        Settings(
+            **given
+            | {
+                "sources": tuple(sources),
+                "warehouse": Path(warehouse),
+                "forget": tuple(forget or ()),
+            }
+        )
     )
-    return _carried_out(settings)
 
 
 def _carried_out(settings: Settings) -> Any:
     logger = get_run_logger()
-    with pipeline.begin(settings, lambda line: logger.info(printable(line))) as run:
-        if prepare(run) is None:
-            record = pipeline.unchanged(run)
+    with begin(settings, lambda line: logger.info(printable(line))) as run:
+        record = steps.build(run, ByPrefect())
+        if record is run.before:
             told = f"nothing changed since generation {record['generation']}"
             return Completed(message=told, data=record)
-        made = pipeline.make_parts(
-            run,
-            lambda pool, work: carry_out.submit(pool, work, run.extractor),
-            lambda part: part.result(),
-        )
-        finish_lake(run, made)
-        register(run)
-        transform(run)
-        report(run)
-        return publish(run)
+        return record
 
 
 @flow(name="build", task_runner=ThreadPoolTaskRunner())  # type: ignore[arg-type]

@@ -16,9 +16,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from dicomhouse import orchestrator
 from dicomhouse.errors import DicomhouseError, ServerFailed
 from dicomhouse.processes import hold_lifeline, leave_working_folder, supervise
+from dicomhouse.run import orchestrator
 from dicomhouse.settings import SERVED, Settings, absolute_source
 
 _SUPERVISED = "DICOMHOUSE_SUPERVISED"

@@ -5,26 +5,24 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import pydicom
 import pytest
+from commands import run_cli
 from hypothesis import HealthCheck, settings
+from places import shared_folder
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 import dicomhouse
-from dicomhouse.orchestrator import Server
-from dicomhouse.pipeline import build_direct
 from dicomhouse.reader import Warehouse
+from dicomhouse.run.build import build_direct
+from dicomhouse.run.orchestrator import Server
 from dicomhouse.settings import Settings
 
 os.environ["DICOMHOUSE_FILE_ID_KEY"] = "of the tests"  # else no two warehouses would be equal
 
-PYDICOM_DATA = Path(pydicom.__file__).parent / "data"
 EVERYTHING = "test_"
 SLOW = {
     "test_bounds": ("test_a_worker_stays_below", "test_hostile_files_end"),
@@ -108,13 +106,6 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Schedul
     return Scheduling(config, log)
 
 
-def shared_folder() -> Path | None:
-    """The folder of real studies: DICOMHOUSE_SHARED_DATA, or `../shared/data`."""
-    named = os.environ.get("DICOMHOUSE_SHARED_DATA")
-    folder = Path(named) if named else Path(__file__).parents[2] / "shared" / "data"
-    return folder if (folder / "EXPECTED.json").is_file() else None
-
-
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     folder = shared_folder()
@@ -184,26 +175,3 @@ def prefect_home(new_prefect_home: Path, tmp_path_factory: pytest.TempPathFactor
 
     shutil.copytree(make_once(tmp_path_factory, "prefect", make), new_prefect_home)
     return new_prefect_home
-
-
-def marked_processes(mark: str) -> list[int]:
-    """The living processes with `mark` in the environment that they were started with."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            if mark.encode() in (folder / "environ").read_bytes():
-                found.append(int(folder.name))
-        except OSError:
-            continue
-    return found
-
-
-def run_cli(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run one dicomhouse command as a user does."""
-    return subprocess.run(
-        [sys.executable, "-m", "dicomhouse", *words],
-        capture_output=True,
-        text=True,
-        env={**os.environ, **environment},
-        check=False,
-    )

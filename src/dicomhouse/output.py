@@ -15,6 +15,7 @@ from unicodedata import category
 if TYPE_CHECKING:
     import pyarrow as pa
 
+FORMS = ("table", "csv", "json", "parquet")
 _WIDEST = 120
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _NUMBERS = re.compile(r"[-+]?[0-9.]+(e[-+]?[0-9]+)?(\\[-+]?[0-9.]+(e[-+]?[0-9]+)?)*", re.IGNORECASE)
@@ -40,10 +41,27 @@ def write(rows: pa.Table, form: str) -> None:
             for row in rows.to_pylist():
                 writer.writerow([_csv(value) for value in row.values()])
         case _:
-            _table(rows.column_names, [[_cell(v) for v in r.values()] for r in rows.to_pylist()])
+            cells = [[_cell(v) for v in r.values()] for r in rows.to_pylist()]
+            show = _fitted if sys.stdout.isatty() else _plain
+            show(rows.column_names, cells)
 
 
-def _table(names: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+def _fitted(names: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A table no wider than the terminal: long texts go on in the next line of their cell."""
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for name in names:
+        table.add_column(Text(name), overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(text) for text in row))  # as text: nothing in it is markup
+    Console().print(table)
+
+
+def _plain(names: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     widths = [max([len(name), *(len(row[i]) for row in rows)]) for i, name in enumerate(names)]
     for line in (names, ["-" * width for width in widths], *rows):
         print(

@@ -38,6 +38,13 @@ _workers: list[process.BaseProcess] = []
 """Of the last pool."""
 
 
+def is_interruption(error: BaseException | None) -> bool:
+    """Whether it is what becomes of Ctrl-C, for which DuckDB has a word of its own."""
+    return isinstance(error, KeyboardInterrupt) or (
+        isinstance(error, RuntimeError) and "Query interrupted" in str(error)
+    )
+
+
 def supervise(words: Sequence[str]) -> int:
     """Run a Python program in a process group of its own and return its exit code.
 

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, cast
 
 from dicomhouse.errors import StorageError, UsageError
-from dicomhouse.lake.generations import acquire
+from dicomhouse.store.generations import acquire
 
 if TYPE_CHECKING:
     import duckdb

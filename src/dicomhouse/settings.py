@@ -80,33 +80,47 @@ def absolute_source(text: str, folder: Path) -> str:
     return f"{name}={folder / Path(path).expanduser()}"
 
 
+def _told(text: str, default: Any, flag: str | None = None) -> Any:
+    """A setting that a user may give, with what the command line and the flow say of it.
+
+    Its flag is its name; a shorter one may stand beside.
+    """
+    metadata = {"help": text} | ({} if flag is None else {"flag": flag})
+    how = {"default_factory": default} if callable(default) else {"default": default}
+    return field(metadata=metadata, **how)
+
+
 @dataclass(frozen=True)
 class Settings:
-    """What a run is asked to do."""
+    """What a run is asked to do.
+
+    A field that is `_told` is a flag of `dicomhouse build` and a parameter of the flow.
+    """
 
     sources: tuple[str, ...]
     """Each `PATH` or `NAME=PATH`; none: those that the warehouse has, where they were."""
     warehouse: Path
-    jobs: int = field(default_factory=lambda: os.cpu_count() or 1)
-    """Worker processes."""
+    jobs: int = _told("worker processes (default: one a core)", lambda: os.cpu_count() or 1)
     batch_files: int = 5_000
     """Files of one batch; a batch ends with a folder where it can, at most at twice this."""
-    keep_generations: int = 2
-    """How many published generations stay."""
-    tolerances: Mapping[str, float] = field(default_factory=dict)
-    """By rule of the seed `check_rules`, what this run allows instead of the default."""
-    forget: tuple[str, ...] = ()
-    """Names of sources whose files leave the warehouse."""
-    full_refresh: bool = False
-    """Read every file of the sources again, whatever is known of it."""
-    retry: bool = False
-    """Read again what could not be read in full, though it looks unchanged."""
-    verify: bool = False
-    """Compare what the files hold, not only their sizes and times."""
-    allow_empty: bool = False
-    """Believe that a source which had files has none any more."""
-    allow_shrink: bool = False
-    """Believe that a source has lost many of its files."""
+    keep_generations: int = _told("generations to keep (default: 2)", 2, "--keep")
+    tolerances: Mapping[str, float] = _told(
+        "another tolerance of a check for this run", dict, "--tolerance"
+    )
+    forget: tuple[str, ...] = _told("take the files of a source out of the warehouse", ())
+    full_refresh: bool = _told(
+        "read every file of the sources again, whatever the published warehouse says", False
+    )
+    retry: bool = _told(
+        "read again what could not be read in full, though it looks unchanged", False
+    )
+    verify: bool = _told(
+        "read every header and compare, not only the files' sizes and times", False
+    )
+    allow_empty: bool = _told("believe that a source which had files has none any more", False)
+    allow_shrink: bool = _told(
+        "believe that a source has lost more than a fifth of its files (and ten or more)", False
+    )
 
     bounds: Bounds = field(default_factory=default_bounds)
     """What one file may cost a worker."""

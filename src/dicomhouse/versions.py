@@ -16,7 +16,7 @@ FORMAT = 1
 
 READER = 1
 """Of what is read from a file and how it stands in the lake. Warehouses of another one read every
-file again, so that it rises when that changes and not with each edit: `tests/test_reading.py` fails
+file again, so that it rises when that changes and not with each edit: `tests/unit/test_reading.py` fails
 where what is read changes and this number does not."""
 
 _MODELS = ("dbt-core", "dbt-duckdb", "duckdb")

@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -123,7 +123,7 @@ def remove(record: PartRecord, generation: Path) -> None:
         (generation / "lake" / path).unlink(missing_ok=True)
 
 
-def total(parts: list[PartRecord]) -> dict[str, Any]:
+def total(parts: Sequence[PartRecord]) -> dict[str, Any]:
     """What parts hold together: files by status, images, elements, bytes."""
     statuses: Counter[str] = Counter()
     for part in parts:

@@ -1,0 +1,73 @@
+"""What several commands share: their options, their questions, the word to the user."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dicomhouse.errors import UsageError
+from dicomhouse.output import FORMS, printable
+from dicomhouse.resources import resource
+from dicomhouse.settings import default_warehouse
+
+if TYPE_CHECKING:
+    from dicomhouse.reader import Warehouse
+
+SEVERITIES = {"E": "error", "W": "warning", "I": "information"}
+
+
+def add_warehouse(parser: argparse.ArgumentParser) -> None:
+    """`--warehouse`, which every command has."""
+    parser.add_argument(
+        "--warehouse", type=Path, default=default_warehouse(), metavar="DIR",
+        help="the warehouse's folder (default: DICOMHOUSE_WAREHOUSE, or ./warehouse)",
+    )  # fmt: skip
+
+
+def add_generation(parser: argparse.ArgumentParser) -> None:
+    """`--generation`, of commands that read what was published."""
+    parser.add_argument("--generation", type=int, metavar="N", help="look back at generation N")
+
+
+def add_format(parser: argparse.ArgumentParser) -> None:
+    """`--format`, of commands that give rows."""
+    parser.add_argument(
+        "--format", choices=FORMS, default="table",
+        help="json: a line a row; csv: a text that a spreadsheet would take for a formula "
+        "begins with an apostrophe",
+    )  # fmt: skip
+
+
+def positive(word: str) -> int:
+    """A whole number from 1 on, of an option."""
+    number = int(word)
+    if number < 1:
+        raise argparse.ArgumentTypeError("a number from 1 on is needed")
+    return number
+
+
+def opened(chosen: argparse.Namespace) -> Warehouse:
+    """The warehouse, at the generation, that was chosen."""
+    import dicomhouse
+
+    return dicomhouse.open(chosen.warehouse, chosen.generation)
+
+
+def statement(name: str) -> str:
+    """One of the questions that the commands themselves ask."""
+    return resource("sql", "commands", f"{name}.sql").read_text()
+
+
+def check_names(what: str, names: Sequence[str], known: Sequence[str]) -> None:
+    """Raise UsageError for a name that is not known."""
+    for name in names:
+        if name not in known:
+            raise UsageError(f"no {what} {name}; there are: {', '.join(sorted(set(known)))}.")
+
+
+def say(line: str) -> None:
+    """Tell the user, beside the output."""
+    print(printable(line), file=sys.stderr, flush=True)

@@ -1,0 +1,112 @@
+"""From a lake to a published generation: its DuckDB file, the models, the report, the record."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from dicomhouse import versions
+from dicomhouse.lake.records import total
+from dicomhouse.run.context import Run, identity
+from dicomhouse.run.extract import Lake
+from dicomhouse.run.plan import DRIFT
+from dicomhouse.run.verify import digests_before
+from dicomhouse.store import failures, generations
+from dicomhouse.warehouse.plan import Compilation, NodeResult
+
+_FEW_ELEMENTS = 5_000_000
+"""Up to these, to plan the models' queries takes longer than to carry them out."""
+
+
+def register(run: Run, lake: Lake, compilation: Compilation) -> None:
+    """Make the generation's DuckDB file, with views over its lake, and compare repeated pixels.
+
+    Raises:
+        ModelsFailed: the dbt project cannot be compiled.
+    """
+    from dicomhouse.warehouse import database
+    from dicomhouse.warehouse.pixels import digest_repeated
+
+    with run.clock.step("wait for dbt"):
+        template = compilation.template()
+    generation, settings = run.generation, run.settings
+    with run.clock.step("register"):
+        previous = run.published.database if run.published and "format" in run.before else None
+        database.register(
+            generation.database,
+            generation.lake,
+            settings.tolerances,
+            lake.plan.other_contents,
+            record(run, lake) | {"forgotten": settings.forget, "failed": _failed(run)},
+            previous,
+            template,
+        )
+    with run.clock.step("pixels"):
+        folders = {name: Path(folder) for name, folder in run.depends_on["sources"].items()}
+        kept = None if settings.full_refresh else digests_before(run)
+        digest_repeated(
+            generation.database, generation.lake, folders, kept, settings.jobs, settings.budget
+        )
+
+
+def transform(run: Run, lake: Lake, compilation: Compilation) -> list[NodeResult]:
+    """Run the dbt models and their tests.
+
+    Raises:
+        ModelsFailed: naming what failed; the published generation stays.
+    """
+    from dicomhouse.warehouse import models
+
+    with run.clock.step("models"):
+        is_small = sum(part.elements for part in lake.parts) <= _FEW_ELEMENTS
+        threads = min(2, run.settings.jobs) if is_small else 1
+        results = models.build(run.generation.database, compilation.plan(), threads)
+    run.say(f"models: {len(results)} dbt nodes in {run.clock.seconds['models']:.1f} s")
+    return results
+
+
+def report(run: Run, lake: Lake) -> None:
+    """Write the generation's HTML report."""
+    from dicomhouse.report import render
+    from dicomhouse.warehouse import database
+
+    generation = run.generation
+    with run.clock.step("report"):
+        with database.connect(generation.database, generation.lake) as connection:
+            page = render(connection, record(run, lake))
+        generation.report.mkdir()
+        (generation.report / "index.html").write_text(page, encoding="utf-8")
+
+
+def publish(run: Run, lake: Lake) -> dict[str, Any]:
+    """Make the generation current and return its record (`run.json`)."""
+    from dicomhouse.warehouse import database
+
+    told = record(run, lake)
+    database.finish(run.generation.database, told)
+    generations.publish(run.settings.warehouse, run.generation, told)
+    failures.clear(run.settings.warehouse)
+    generations.prune(run.settings.warehouse, run.settings.keep_generations)
+    return told
+
+
+def record(run: Run, lake: Lake) -> dict[str, Any]:
+    """What is known of the run by now: nothing that was read from a file."""
+    return {
+        "format": versions.FORMAT,
+        "generation": run.generation.number,
+        **identity(run.run_id, run.started_at),
+        **run.depends_on,
+        "reasons": lake.plan.reasons,
+        "drift": {what: lake.plan.drift[what] for what in DRIFT},
+        "settings": run.settings.as_json(),
+        **total(lake.parts),
+        "parts": len(lake.parts),
+        "seconds": {step: round(seconds, 3) for step, seconds in run.clock.seconds.items()},
+    }
+
+
+def _failed(run: Run) -> list[dict[str, Any]]:
+    """The runs before this one that published nothing; without their words where some forget."""
+    failed = failures.noted(run.settings.warehouse)
+    return [told | {"failure": None} for told in failed] if run.settings.forget else failed

@@ -1,0 +1,1 @@
+"""Where files are: folders and what is in them."""

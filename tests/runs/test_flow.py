@@ -1,0 +1,283 @@
+"""The Prefect flow: the same warehouse as without it, its states, its end, its schedule."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from base64 import b64encode
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError, URLError
+from urllib.request import Request, urlopen
+from uuid import uuid4
+
+import pytest
+from commands import marked_processes, run_cli
+from comparing import assert_equal_warehouses
+from serving import serving, wait_for
+
+import dicomhouse
+from dicomhouse.testing import build_cohort
+
+pytestmark = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs /proc")
+
+
+def test_flow_and_direct_build_the_same_warehouse(tmp_path: Path, new_prefect_home: Path) -> None:
+    build_cohort(tmp_path / "in", patients=2, slices=8, defects=[("missing_slice", 0)])
+    direct, flow = tmp_path / "direct", tmp_path / "flow"
+    assert run_cli("build", str(tmp_path / "in"), "--warehouse", str(direct), "--direct"
+                   ).returncode == 0  # fmt: skip
+    mark = uuid4().hex
+    away = {"HTTP_PROXY": "http://127.0.0.1:9", "ALL_PROXY": "http://127.0.0.1:9"}  # not for us
+    done = run_cli("build", str(tmp_path / "in"), "--warehouse", str(flow), "--flow",
+                   DICOMHOUSE_MARK=mark, **away)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.startswith("a private Prefect server starts and makes its database, once")
+    assert "extract part-" in done.stderr  # a batch is a task, its state is seen
+    assert "images     15" in done.stdout
+    assert marked_processes(mark) == []
+    assert_equal_warehouses(direct, flow)
+    assert recorded(new_prefect_home) == {
+        "flow_run": ["COMPLETED"],
+        "task_run": ["COMPLETED"] * 7,
+        "artifact": ["dbt-results", "files-by-status"],
+    }
+    with closing(sqlite3.connect(new_prefect_home / "prefect.db")) as database, database:
+        database.execute("update flow_run set end_time = '2020-01-01 00:00:00.000000'")
+    again = run_cli("build", "--warehouse", str(flow), "--flow")
+    assert again.returncode == 0, again.stderr
+    assert again.stderr.startswith("a private Prefect server starts; --direct builds without one")
+    assert "nothing changed since generation 1" in again.stderr
+    assert "Finished in state Completed('nothing changed since generation 1')" in again.stderr
+    assert len(recorded(new_prefect_home)["flow_run"]) == 1  # the old one is gone
+    assert [folder.name for folder in (flow / "generations").iterdir()] == ["000001"]
+
+
+def recorded(prefect_home: Path) -> dict[str, list[str]]:
+    """What the private server's database holds: the states of runs, and the artifacts' keys."""
+    asked = {"flow_run": "state_type", "task_run": "state_type", "artifact": "key"}
+    with closing(sqlite3.connect(prefect_home / "prefect.db")) as database:
+        return {
+            table: [
+                value for (value,) in database.execute(f"select {what} from {table} order by 1")
+            ]
+            for table, what in asked.items()
+        }
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    ("mode", "seen"),
+    [
+        ("--direct", None),  # while Python starts
+        ("--direct", "generations"),  # while files are read
+        ("--direct", "warehouse.duckdb"),  # while dbt builds
+        ("--flow", None),
+        ("--flow", "generations"),
+        ("--flow", "warehouse.duckdb"),
+    ],
+)
+def test_stop_ends_a_build_in_three_seconds_and_leaves_no_process(
+    tmp_path: Path, prefect_home: Path, number: int, mode: str, seen: str | None
+) -> None:
+    build_cohort(tmp_path / "in", patients=2, slices=8)
+    mark = uuid4().hex
+    build = subprocess.Popen(
+        [sys.executable, "-m", "dicomhouse", "build", str(tmp_path / "in"),
+         "--warehouse", str(tmp_path / "w"), mode],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "DICOMHOUSE_MARK": mark},
+    )  # fmt: skip
+    deadline = time.monotonic() + 90
+    while len(marked_processes(mark)) < 2:
+        assert time.monotonic() < deadline
+    while seen and not list((tmp_path / "w").rglob(seen)):
+        assert build.poll() is None and time.monotonic() < deadline
+        time.sleep(0.02)
+    begun = time.monotonic()
+    build.send_signal(number)
+    _, told = build.communicate(timeout=30)
+    assert time.monotonic() - begun < 3
+    assert build.returncode == 128 + number
+    assert told.splitlines()[-1].startswith(f"dicomhouse: stopped by {signal.Signals(number).name}")
+    assert "nanobind" not in told and "Query interrupted\n" not in told
+    assert "Traceback" not in told and "for lack of memory" not in told
+    assert marked_processes(mark) == []
+    with pytest.raises(dicomhouse.errors.WarehouseNotFound):
+        dicomhouse.open(tmp_path / "w")
+
+
+def test_killed_build_leaves_no_process_and_the_next_one_is_fine(tmp_path: Path) -> None:
+    build_cohort(tmp_path / "in", patients=2, slices=8)
+    mark = uuid4().hex
+    words = ["build", str(tmp_path / "in"), "--warehouse", str(tmp_path / "w"), "--direct"]
+    build = subprocess.Popen(
+        [sys.executable, "-m", "dicomhouse", *words], env={**os.environ, "DICOMHOUSE_MARK": mark}
+    )
+    while not list((tmp_path / "w").rglob("work")):
+        assert build.poll() is None
+        time.sleep(0.02)
+    build.kill()
+    build.wait()
+    deadline = time.monotonic() + 3
+    while marked_processes(mark):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert run_cli(*words).returncode == 0
+
+
+@pytest.mark.parametrize("words", [["--direct"], []])
+def test_build_without_a_server_imports_no_prefect(
+    tmp_path: Path, prefect_home: Path, words: list[str]
+) -> None:
+    build_cohort(tmp_path / "in", patients=1, slices=8)
+    done = run_cli("build", str(tmp_path / "in"), "--warehouse", str(tmp_path / "w"), *words,
+                   PYTHONPROFILEIMPORTTIME="1")  # fmt: skip
+    assert done.returncode == 0
+    imported = {line.split("|")[2].strip() for line in done.stderr.splitlines() if "|" in line}
+    assert "dicomhouse.run.build" in imported
+    assert not {name for name in imported if name.partition(".")[0] in ("prefect", "uvicorn")}
+
+
+def test_server_that_cannot_start_is_told_by_its_own_words(
+    tmp_path: Path, prefect_home: Path
+) -> None:
+    build_cohort(tmp_path / "in", patients=1, slices=8)
+    nowhere = f"sqlite+aiosqlite:///{tmp_path}/nowhere/prefect.db"
+    done = run_cli("build", str(tmp_path / "in"), "--warehouse", str(tmp_path / "w"), "--flow",
+                   PREFECT_SERVER_DATABASE_CONNECTION_URL=nowhere)  # fmt: skip
+    assert done.returncode == 9
+    starts, told = done.stderr.splitlines()
+    assert starts.startswith("a private Prefect server starts")
+    assert told.startswith("dicomhouse: the Prefect server did not start: ")
+    assert "unable to open database file" in told
+    assert told.endswith("or build with --direct, which needs no server.")
+
+
+def test_server_that_ends_during_the_run_is_told(tmp_path: Path, prefect_home: Path) -> None:
+    build_cohort(tmp_path / "in", patients=1, slices=8)
+    mark = uuid4().hex
+    build = subprocess.Popen(
+        [sys.executable, "-m", "dicomhouse", "build", str(tmp_path / "in"), "--flow",
+         "--warehouse", str(tmp_path / "w")],
+        stderr=subprocess.PIPE, text=True, env={**os.environ, "DICOMHOUSE_MARK": mark},
+    )  # fmt: skip
+    assert build.stderr is not None
+    while "Beginning flow run" not in build.stderr.readline():
+        assert build.poll() is None
+    (server,) = (
+        process for process in marked_processes(mark)
+        if b"server.py" in Path(f"/proc/{process}/cmdline").read_bytes()
+    )  # fmt: skip
+    os.kill(server, signal.SIGKILL)
+    _, told = build.communicate()
+    assert build.returncode == 9
+    assert "the Prefect server ended during the run" in told.splitlines()[-1]
+    assert "Traceback" not in told
+    assert marked_processes(mark) == []
+
+
+def test_private_server_ends_with_a_killed_parent(tmp_path: Path, prefect_home: Path) -> None:
+    mark = uuid4().hex
+    program = (
+        "from dicomhouse.run.orchestrator import Server\n"
+        "server = Server(); server.wait_until_ready(); print('ready', flush=True); input()"
+    )
+    parent = subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        env={**os.environ, "DICOMHOUSE_MARK": mark},
+    )  # fmt: skip
+    assert parent.stdout is not None
+    assert parent.stdout.readline() == "ready\n"
+    assert len(marked_processes(mark)) == 2
+    parent.kill()
+    parent.wait()
+    deadline = time.monotonic() + 5
+    while marked_processes(mark):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_short_schedule_fires_and_builds_the_warehouse(tmp_path: Path, prefect_home: Path) -> None:
+    build_cohort(tmp_path / "in", patients=1, slices=8)
+    with serving(tmp_path / "in", tmp_path / "w", "--every", "10"):
+        wait_for((tmp_path / "w" / "current").exists)
+        with dicomhouse.open(tmp_path / "w") as opened:
+            assert opened.sql("select count(*) n from images").item() == 8
+    assert list(prefect_home.glob("*.login")) == []
+
+
+def test_served_build_answers_its_owner_alone_and_reads_what_it_was_given(
+    tmp_path: Path, prefect_home: Path
+) -> None:
+    for folder in ("in", "other"):
+        build_cohort(tmp_path / folder, patients=1, slices=8)
+    with serving(tmp_path / "in", tmp_path / "w") as port:
+        (file,) = wait_for(lambda: list(prefect_home.glob("*.login")))
+        assert file.stat().st_mode & 0o777 == 0o600
+        login = wait_for(file.read_text)
+        url = f"http://127.0.0.1:{port}/api"
+        _, (deployment,) = wait_for(
+            lambda: (found := ask(f"{url}/deployments/filter", {}, login))[1] and found
+        )
+        assert ask(f"{url}/deployments/filter", {}) == (401, None)
+        runs = f"{url}/deployments/{deployment['id']}/create_flow_run"
+        other = {"sources": [str(tmp_path / "other")], "warehouse": str(tmp_path / "stolen")}
+        given = {"DICOMHOUSE_SERVED": json.dumps({**other, "jobs": 1})}
+        assert ask(runs, {"parameters": other}) == (401, None)
+        for asked in (
+            {"parameters": other, "enforce_parameter_schema": False},
+            {"job_variables": {"env": given}},
+        ):
+            _, run = ask(runs, asked, login)
+
+            def state(run: dict[str, Any] = run) -> Any:
+                told = ask(f"{url}/flow_runs/{run['id']}", None, login)[1]["state_type"]
+                return told if told in ("COMPLETED", "FAILED", "CRASHED") else None
+
+            assert wait_for(state) == ("CRASHED" if "parameters" in asked else "COMPLETED")
+        words = cancelled(url, runs, login)
+        assert "Flow run was cancelled." in words, words
+        assert "Traceback" not in words and "for lack of memory" not in words
+        assert not (tmp_path / "stolen").exists()
+        with dicomhouse.open(tmp_path / "w") as opened:
+            assert opened.sql("select distinct source from files").item() == "in"
+
+
+def cancelled(url: str, runs: str, login: str) -> str:
+    """What a served run logs that is cancelled as its files are found."""
+    run = ask(runs, {"parameters": {"full_refresh": True}}, login)[1]["id"]
+    logs = {"logs": {"flow_run_id": {"any_": [run]}}}
+
+    def told() -> str:
+        return "\n".join(log["message"] for log in ask(f"{url}/logs/filter", logs, login)[1])
+
+    def state() -> Any:
+        return ask(f"{url}/flow_runs/{run}", None, login)[1]["state_type"]
+
+    wait_for(lambda: state() == "RUNNING")
+    wait_for(lambda: "scan: " in told())
+    ask(f"{url}/flow_runs/{run}/set_state", {"state": {"type": "CANCELLING"}}, login)
+    wait_for(lambda: state() == "CANCELLED")
+    return wait_for(lambda: "Finished in state" in (words := told()) and words)  # type: ignore[no-any-return]
+
+
+def ask(url: str, body: dict[str, Any] | None, login: str | None = None) -> tuple[int, Any]:
+    """The status and the answer of an API; 0 where nobody listens yet."""
+    headers = {"content-type": "application/json"}
+    if login is not None:
+        headers["authorization"] = f"Basic {b64encode(login.encode()).decode()}"
+    data = None if body is None else json.dumps(body).encode()
+    try:
+        with urlopen(Request(url, data, headers), timeout=30) as answer:
+            return answer.status, json.load(answer)
+    except HTTPError as error:
+        return error.code, None
+    except URLError:
+        return 0, None

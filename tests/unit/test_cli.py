@@ -1,0 +1,126 @@
+"""The command line by itself: what it says before any work."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import pty
+import re
+import shlex
+import subprocess
+import sys
+
+import pyarrow as pa
+import pytest
+
+from dicomhouse import cli, output
+
+COMMANDS = sorted(cli.COMMANDS)
+
+
+def test_first_call_says_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main([]) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert "dicomhouse demo" in told.err
+    assert "dicomhouse build FOLDER" in told.err
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_of_a_command_has_examples_that_parse(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main([command, "--help"])
+    assert ended.value.code == 0
+    told = capsys.readouterr().out
+    for call, what in cli.COMMANDS[command].EXAMPLES:
+        assert f"dicomhouse {call}" in told
+        assert what in told
+        words = shlex.split(call.partition(" > ")[0])
+        assert cli.parser().parse_args(words).command == command
+
+
+def test_help_loads_nothing_heavy() -> None:
+    program = (
+        "import sys; from dicomhouse.cli import parser; parser().format_help();"
+        "print(sorted({'dbt', 'duckdb', 'numpy', 'prefect', 'pyarrow', 'pydicom', 'rich'}"
+        " & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout == "[]\n", done.stderr
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "tcsh"])
+def test_completion_knows_every_command(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["--print-completion", shell])
+    assert ended.value.code == 0
+    told = capsys.readouterr().out
+    assert all(command in told for command in COMMANDS)
+    assert "keep-generations" in told
+
+
+def test_completion_is_one_that_bash_reads(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["--print-completion", "bash"])
+    script = capsys.readouterr().out
+    asked = (
+        f"{script}\nCOMP_WORDS=(dicomhouse che); COMP_CWORD=1\n_shtab_dicomhouse\necho $COMPREPLY"
+    )
+    done = subprocess.run(["bash", "-c", asked], capture_output=True, text=True)
+    assert done.stdout.split() == ["check"], done.stderr
+
+
+def test_every_setting_that_is_told_is_a_flag_and_a_parameter_of_the_flow() -> None:
+    from dataclasses import fields
+    from inspect import signature
+
+    from prefect.flows import load_flow_from_entrypoint
+
+    from dicomhouse.resources import resource
+    from dicomhouse.settings import Settings
+
+    told = {setting.name for setting in fields(Settings) if setting.metadata}
+    flags = {action.dest for action in _subparser("build")._actions}
+    flow = load_flow_from_entrypoint(f"{resource('flows', 'build.py')}:build")
+    assert told
+    assert told <= flags
+    assert told | {"sources", "warehouse"} == set(signature(flow.fn).parameters)
+
+
+def _subparser(name: str) -> argparse.ArgumentParser:
+    (commands,) = (a for a in cli.parser()._actions if isinstance(a, argparse._SubParsersAction))
+    chosen: argparse.ArgumentParser = commands.choices[name]
+    return chosen
+
+
+def test_table_fits_the_terminal_and_obeys_nothing_in_it() -> None:
+    rows = "pa.table({'name': ['[red]x[/red] \\x1b[31m' + 'long ' * 60], 'n': [7]})"
+    program = f"import pyarrow as pa; from dicomhouse.output import write; write({rows}, 'table')"
+    lines = _on_a_terminal(program, columns=60)
+    assert len(lines) > 4
+    assert max(map(len, lines)) <= 60
+    assert "[red]x[/red] \\x1b" in "".join(lines)
+
+
+def _on_a_terminal(program: str, columns: int) -> list[str]:
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "COLUMNS": str(columns), "TERM": "xterm", "NO_COLOR": "1"}
+    child = subprocess.Popen([sys.executable, "-c", program], stdout=theirs, env=environment)
+    os.close(theirs)
+    told = io.BytesIO()
+    try:
+        while block := os.read(ours, 4096):
+            told.write(block)
+    except OSError:  # the other end is closed
+        pass
+    os.close(ours)
+    assert child.wait() == 0
+    return re.sub(r"\x1b\[[0-9;]*m", "", told.getvalue().decode()).splitlines()
+
+
+def test_table_in_a_file_is_a_line_a_row(capsys: pytest.CaptureFixture[str]) -> None:
+    output.write(pa.table({"name": ["long " * 20, "b"]}), "table")
+    assert len(capsys.readouterr().out.splitlines()) == 4
