@@ -9,7 +9,7 @@ import dicomhouse
 from dicomhouse.reader import Warehouse
 
 
-def rows(warehouse: Warehouse, query: str) -> list[dict[str, Any]]:
+def _rows(warehouse: Warehouse, query: str) -> list[dict[str, Any]]:
     return warehouse.sql(query).to_dicts()
 
 
@@ -18,7 +18,7 @@ def assert_equal_warehouses(one: Path, two: Path) -> None:
     with dicomhouse.open(one) as a, dicomhouse.open(two) as b:
         tables = [
             row["table_name"]
-            for row in rows(a, "from information_schema.tables where table_schema = 'main'")
+            for row in _rows(a, "from information_schema.tables where table_schema = 'main'")
         ]
         assert {"patient_tags", "image_tags", "tag_levels", "series_checks"} <= set(tables)
         for table in set(tables) - {"runs", "run_changes"}:  # how it came to be may differ

@@ -16,7 +16,7 @@ import polars as pl
 import pytest
 import yaml
 from commands import run_cli
-from comparing import assert_equal_warehouses, rows
+from comparing import assert_equal_warehouses
 from places import PYDICOM_DATA, ROOT
 
 import dicomhouse
@@ -27,6 +27,10 @@ from dicomhouse.run.build import build_direct
 from dicomhouse.settings import Settings
 from dicomhouse.testing import build_cohort, write_image
 from dicomhouse.warehouse import database
+
+
+def rows(warehouse: Warehouse, query: str) -> list[dict[str, Any]]:
+    return warehouse.sql(query).to_dicts()
 
 
 @pytest.fixture

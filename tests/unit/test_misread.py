@@ -13,10 +13,9 @@ from typing import Any
 import fuzz
 import pydicom
 import pytest
-from comparing import rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lakes import only, write
+from lakes import only, rows, write
 from pydicom.dataelem import DataElement
 from pydicom.tag import Tag
 from pydicom.uid import (
