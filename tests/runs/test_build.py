@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from itertools import accumulate
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import polars as pl
