@@ -100,6 +100,7 @@ def build(
     full_refresh: bool = False,
     retry: bool = False,
     verify: bool = False,
+    pixels: bool = False,
     allow_empty: bool = False,
     allow_shrink: bool = False,
 ) -> Any:
@@ -115,6 +116,7 @@ def build(
         full_refresh: read every file of the sources again.
         retry: read again what could not be read in full.
         verify: compare what the files hold, not only their sizes and times.
+        pixels: measure the values of the pixels of every file that is new or changed.
         allow_empty: believe that a source which had files has none any more.
         allow_shrink: believe that a source has lost more than a fifth of its files.
 

@@ -183,10 +183,15 @@ def light_pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
         pool.shutdown()
     except BaseException:
         _given_up.set()
-        for worker in list((pool._processes or {}).values()):
-            worker.kill()
+        kill_workers(pool)
         pool.shutdown(wait=False, cancel_futures=True)
         raise
+
+
+def kill_workers(pool: ProcessPoolExecutor) -> None:
+    """End the workers of a pool, whatever they are at: it is broken then."""
+    for worker in list((pool._processes or {}).values()):
+        worker.kill()
 
 
 def how_a_worker_ended() -> str:

@@ -117,6 +117,9 @@ class Settings:
     verify: bool = _told(
         "read every header and compare, not only the files' sizes and times", False
     )
+    pixels: bool = _told(
+        "measure the values of the pixels of every file that is new or changed", False
+    )
     allow_empty: bool = _told("believe that a source which had files has none any more", False)
     allow_shrink: bool = _told(
         "believe that a source has lost more than a fifth of its files (and ten or more)", False

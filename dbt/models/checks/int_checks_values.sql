@@ -107,6 +107,16 @@ intercepts as (
     group by described.source, described.series_key
 ),
 
+-- What the pixels say of air: a series with values near -1000 is right, whatever its intercept.
+least as (
+    select
+        source,
+        series_key,
+        min(minimum) as hounsfield
+    from {{ ref('pixel_stats') }}
+    group by source, series_key
+),
+
 valued as (
     select
         source,
@@ -178,8 +188,12 @@ select
     'suspicious_rescale' as rule,
     files,
     'RescaleIntercept ' || {{ plain_number('intercept') }}
-    || ' in CT of 12 unsigned bits: air would not be near -1000' as message
+    || ' in CT of 12 unsigned bits: air would not be near -1000'
+    || coalesce(', and no pixel is below ' || {{ plain_number('least.hounsfield') }}, '')
+        as message
 from intercepts
+left join least using (source, series_key)
+where coalesce(least.hounsfield > {{ tolerance('suspicious_rescale') }}, true)
 
 union all by name
 

@@ -32,6 +32,8 @@ checks as (
     select * from {{ ref('int_checks_conformance') }}
     union all
     select * from {{ ref('int_checks_pixels') }}
+    union all
+    select * from {{ ref('int_checks_pixel_stats') }}
 )
 
 -- A rule without a result lacked its inputs.

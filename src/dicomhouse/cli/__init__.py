@@ -15,7 +15,7 @@ from io import TextIOWrapper
 from typing import Any
 
 from dicomhouse import __version__
-from dicomhouse.cli import build, check, demo, diff, report, sql, status, tag, volume
+from dicomhouse.cli import build, check, demo, diff, pixels, report, sql, status, tag, volume
 from dicomhouse.cli.shared import add_warehouse
 from dicomhouse.errors import (
     DicomhouseError,
@@ -35,6 +35,7 @@ COMMANDS = {
     "tag": tag,
     "diff": diff,
     "volume": volume,
+    "pixels": pixels,
     "status": status,
     "report": report,
 }

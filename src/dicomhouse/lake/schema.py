@@ -123,7 +123,9 @@ NAMED_BY_MODELS = (
     "PixelRepresentation", "RescaleSlope", "RescaleIntercept", "RescaleType", "ConvolutionKernel",
     "KVP", "PatientIdentityRemoved", "DeidentificationMethod", "AcquisitionTime",
     "NominalPercentageOfCardiacPhase", "FrameReferenceTime", "ImageIndex", "ConcatenationUID",
-    "BurnedInAnnotation", "RecognizableVisualFeatures",
+    "BurnedInAnnotation", "RecognizableVisualFeatures", "PixelPaddingValue",
+    "PixelPaddingRangeLimit", "SmallestImagePixelValue", "LargestImagePixelValue",
+    "ModalityLUTSequence", "DoseGridScaling",
 )  # fmt: skip
 
 _ARROW_OF_VR: dict[str, pa.DataType] = {

@@ -39,7 +39,11 @@ _ALONE = frozenset({0x01, *range(0xD0, 0xD9)})
 """Markers without a length."""
 
 
-def decode_frame(dataset: Dataset, index: int = 0) -> Array:
+class OtherShape(PixelsFailed):
+    """A frame is not of Rows x Columns."""
+
+
+def decode_frame(dataset: Dataset, index: int = 0, all_bits: bool = False) -> Array:
     """The stored values of a frame: (rows, columns), or (rows, columns, samples) of colour.
 
     Signed where PixelRepresentation says so; colour is as it is stored, but for the transform to
@@ -48,8 +52,10 @@ def decode_frame(dataset: Dataset, index: int = 0) -> Array:
     Args:
         dataset: a whole data set, with its file meta information.
         index: the frame, from 0.
+        all_bits: leave the bits beyond BitsStored as they are, where nothing else has used them.
 
     Raises:
+        OtherShape: it is not of Rows x Columns.
         PixelsFailed: naming what is wrong; also where a decoder ends by anything but an error.
     """
     rows, columns = int(dataset.get("Rows") or 0), int(dataset.get("Columns") or 0)
@@ -60,7 +66,7 @@ def decode_frame(dataset: Dataset, index: int = 0) -> Array:
         raise PixelsFailed(
             f"a frame of {rows} x {columns} x {samples} samples is beyond the bound."
         )
-    syntax = dataset.file_meta.get("TransferSyntaxUID")
+    syntax = dataset.file_meta.get("TransferSyntaxUID") or uids.ImplicitVRLittleEndian  # PS3.5 10.1
     try:
         decoder = _decoder(uids.UID(syntax))
         if uids.UID(syntax).is_encapsulated:
@@ -69,7 +75,10 @@ def decode_frame(dataset: Dataset, index: int = 0) -> Array:
             )
             _check_size(stream, rows, columns)
         plugin = _PLUGINS.get(syntax, "")
-        array, _ = decoder.as_array(dataset, index=index, raw=samples == 1, decoding_plugin=plugin)
+        array, _ = decoder.as_array(
+            dataset, index=index, raw=samples == 1, decoding_plugin=plugin,
+            **cast(Any, {"correct_unused_bits": not all_bits}),
+        )  # fmt: skip
     except PixelsFailed:
         raise
     except BaseException as error:  # decoders in Rust and C raise what is no Exception
@@ -77,11 +86,22 @@ def decode_frame(dataset: Dataset, index: int = 0) -> Array:
             raise
         raise PixelsFailed(f"cannot be decoded: {_first_line(error)}") from error
     if array.shape[:2] != (rows, columns):
-        raise PixelsFailed(
+        raise OtherShape(
             f"Rows x Columns is {rows} x {columns}, decoded were "
             f"{array.shape[0]} x {array.shape[1]}."
         )
     return cast(Array, array)
+
+
+def decoder_name(syntax: uids.UID) -> str | None:
+    """What decodes a transfer syntax, with its release; None where nothing is to be decoded."""
+    from importlib.metadata import version
+
+    if not (syntax.is_transfer_syntax and syntax.is_encapsulated):
+        return None
+    package = {**dict.fromkeys(_JPEG_2000, "pylibjpeg-openjpeg"), uids.RLELossless: "pylibjpeg-rle"}
+    name = package.get(syntax, "imagecodecs")
+    return f"{name} {version(name)}"
 
 
 def codestream_size(stream: bytes) -> tuple[int, int] | None:
@@ -114,7 +134,7 @@ def codestream_size(stream: bytes) -> tuple[int, int] | None:
 def _check_size(stream: bytes, rows: int, columns: int) -> None:
     size = codestream_size(stream)
     if size is not None and size != (rows, columns):
-        raise PixelsFailed(
+        raise OtherShape(
             f"Rows x Columns is {rows} x {columns}, the codestream is of {size[0]} x {size[1]}."
         )
 

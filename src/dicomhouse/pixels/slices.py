@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import resource
+import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -96,7 +98,7 @@ def _result(future: Future[Slice | str], number: int, among: int) -> Slice:
 
 def _read(place: Place) -> Slice | str:
     """In a worker: a slice, or why there is none."""
-    _bound_memory()
+    settle_worker()
     try:
         return read_slice(place)
     except PixelsFailed as error:
@@ -195,7 +197,10 @@ def _window(dataset: Dataset) -> tuple[float, float] | None:
     return (numbers[0], numbers[1]) if numbers[1] >= 1 else None
 
 
-def _bound_memory() -> None:
+def settle_worker() -> None:
+    """Let this process have no more address space than a worker may, and quote no value."""
+    warnings.simplefilter("ignore")
+    logging.getLogger("pydicom").setLevel(logging.CRITICAL)
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
     most = MOST_BYTES if hard == resource.RLIM_INFINITY else min(MOST_BYTES, hard)
     resource.setrlimit(resource.RLIMIT_AS, (most, hard))

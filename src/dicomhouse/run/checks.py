@@ -44,6 +44,8 @@ def check_settings(settings: Settings) -> None:
                 "{folder} cannot be both source and warehouse. Choose another --warehouse.",
                 folder=source.folder,
             )
+    if settings.pixels:
+        check_decoders()
     if not (project := versions.dbt_project()).joinpath("dbt_project.yml").is_file():
         raise UsageError(f"DICOMHOUSE_DBT: no dbt project in {project}.")
     known = _known_tolerances()
@@ -75,3 +77,17 @@ def _known_tolerances() -> set[str]:
         with path.open(encoding="utf-8", newline="") as text:
             known |= {row[column] for row in csv.DictReader(text) if row["tolerance"]}
     return known
+
+
+def check_decoders() -> None:
+    """Raise where the extra `[pixels]` is not installed.
+
+    Raises:
+        UsageError: naming what is missing.
+    """
+    try:
+        import dicomhouse.pixels.statistics  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"{error.name} is not installed: pip install 'dicomhouse[pixels]' brings it."
+        ) from None

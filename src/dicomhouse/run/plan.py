@@ -119,6 +119,8 @@ def unchanged(run: Run) -> dict[str, Any]:
 def clean_up(run: Run) -> None:
     """Remove what earlier runs left unpublished, once nothing of it is needed."""
     for leftover in generations.leftovers(run.settings.warehouse, but=run.generation):
+        if run.settings.pixels:
+            generations.take_measured_pixels(leftover, run.generation)
         generations.give_up(leftover)
 
 
@@ -303,6 +305,8 @@ def _reasons(run: Run, drift: Mapping[str, int], tried_again: int, others: Other
         told.append("the models changed")
     if before.get("settings", {}).get("tolerances") != dict(run.settings.tolerances):
         told.append("other tolerances")
+    if run.settings.pixels and not before.get("settings", {}).get("pixels"):
+        told.append("pixels are to be measured")
     if before.get("sources") != after["sources"] and not run.settings.forget:
         told.append("other sources")
     return told

@@ -9,6 +9,7 @@ from dicomhouse import versions
 from dicomhouse.lake.records import total
 from dicomhouse.run.context import Run, identity
 from dicomhouse.run.extract import Lake
+from dicomhouse.run.pixels import measure_pixels
 from dicomhouse.run.plan import DRIFT
 from dicomhouse.run.verify import digests_before
 from dicomhouse.store import failures, generations
@@ -47,6 +48,7 @@ def register(run: Run, lake: Lake, compilation: Compilation) -> None:
         digest_repeated(
             generation.database, generation.lake, folders, kept, settings.jobs, settings.budget
         )
+    measure_pixels(run)
 
 
 def transform(run: Run, lake: Lake, compilation: Compilation) -> list[NodeResult]:

@@ -100,6 +100,11 @@ class Generation:
         return self.folder / "work"
 
     @property
+    def measured_pixels(self) -> Path:
+        """What a run has measured of pixels, batch by batch, until it is published."""
+        return self.work / "pixels"
+
+    @property
     def scratch(self) -> Generation:
         """Another folder of this form within it, for files that are read to be compared."""
         return Generation(self.folder / "scratch")
@@ -605,6 +610,13 @@ def create(generation: Generation) -> None:
     (generation.folder / ".lock").touch()
     for folder in (generation.parts, generation.work / "extract", generation.work / "rewrite"):
         folder.mkdir(parents=True)
+
+
+def take_measured_pixels(leftover: Generation, generation: Generation) -> None:
+    """Let a run have what another measured, which ended before it was published."""
+    for path in sorted(leftover.measured_pixels.glob("[0-9]*.parquet")):
+        generation.measured_pixels.mkdir(parents=True, exist_ok=True)
+        path.replace(generation.measured_pixels / f"{leftover.folder.name}-{path.name}")
 
 
 def discard(scratch: Generation) -> None:
