@@ -47,6 +47,7 @@ SLOW = {
     "test_misread": ("test_every_form",),
     "test_orchestrator": ("prefect_home", "test_configured_server"),
     "test_pixels": ("tmp_path",),
+    "test_pixel_stats": EVERYTHING,
     "test_plan": EVERYTHING,
     "test_processes": EVERYTHING,
     "test_programs": EVERYTHING,

@@ -93,6 +93,7 @@ def decode_frame(dataset: Dataset, index: int = 0, all_bits: bool = False) -> Ar
     return cast(Array, array)
 
 
+@cache
 def decoder_name(syntax: uids.UID) -> str | None:
     """What decodes a transfer syntax, with its release; None where nothing is to be decoded."""
     from importlib.metadata import version

@@ -11,6 +11,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
+from io import BufferedReader
 from itertools import islice
 from typing import Any
 
@@ -127,7 +128,7 @@ def read_slice(place: Place) -> Slice:
 @lru_cache(maxsize=1)
 def _dataset(file: str) -> Dataset:
     try:
-        with open_file(file)[0] as opened:
+        with BufferedReader(open_file(file)[0]) as opened:
             return pydicom.dcmread(opened, force=True)
     except MemoryError:
         raise
