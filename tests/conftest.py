@@ -60,6 +60,7 @@ SLOW = {
     "test_tag": ("folder",),
     "test_tags": ("folder", "test_bench_of_models"),
     "test_volume": EVERYTHING,
+    "test_warehouse": EVERYTHING,
     "test_walker": (
         "test_broken_files",
         "test_files_of_other_packages",

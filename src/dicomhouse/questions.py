@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from dicomhouse.errors import UsageError
 from dicomhouse.resources import resource
@@ -62,11 +63,17 @@ def questions() -> list[Question]:
 
 
 def question(name: str) -> Question:
-    """The one of this name.
+    """The one of this name, or of one's own in a file that ends with `.sql`.
 
     Raises:
         UsageError: there is none; the message names those that are.
     """
+    if name.endswith(".sql"):
+        try:
+            return _question(Path(name).stem, Path(name).read_text(encoding="utf-8"))
+        except (OSError, UnicodeError) as error:
+            told = getattr(error, "strerror", None) or "it is not UTF-8"
+            raise UsageError(f"cannot read the report {name}: {told}.") from error
     named = {question.name: question for question in questions()}
     if name not in named:
         raise UsageError(f"no report {name}; there are: {', '.join(named)}.")

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, cast
 
 from dicomhouse.errors import StorageError, UsageError
+from dicomhouse.resources import resource
 from dicomhouse.store.generations import acquire
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 class Warehouse:
     """One generation of a warehouse, the same as long as it is open, whatever is built meanwhile.
+
+    Every table of `tables` is an attribute: `wh.series`, `wh.findings`, ... are Polars LazyFrames.
 
     Args:
         folder: the warehouse's folder.
@@ -36,6 +39,7 @@ class Warehouse:
         self.generation, self._lock = acquire(Path(folder), generation)
         self._allow_files = allow_files
         self._connection: duckdb.DuckDBPyConnection | None = None
+        self._is_closed = False
 
     @property
     def files(self) -> pl.LazyFrame:
@@ -51,6 +55,41 @@ class Warehouse:
     def images(self) -> pl.LazyFrame:
         """One row per file that holds an instance, one typed column per attribute."""
         return self._scan("images")
+
+    @property
+    def tables(self) -> pl.DataFrame:
+        """The tables that people query: `name`, `rows`, `columns` and `description` of each."""
+        return self._asked("tables")
+
+    def columns(self, table: str) -> pl.DataFrame:
+        """The columns of a table: `name`, `type` and `description`.
+
+        Raises:
+            UsageError: there is no such table.
+        """
+        if table not in self._names():
+            raise UsageError(f"no table {table}; there are: {', '.join(self._names())}.")
+        return self._asked("columns", table=table)
+
+    def report(self, name: str, **parameters: str) -> pl.DataFrame:
+        """The answer to a question that is kept, or to one of your own in a file (`.sql`).
+
+        Args:
+            name: as `dicomhouse sql --report` lists them.
+            parameters: those that it takes.
+
+        Raises:
+            UsageError: no such report, or other parameters than it takes.
+            QueryError: DuckDB refuses it.
+        """
+        import polars as pl
+
+        from dicomhouse.questions import question
+        from dicomhouse.warehouse.database import query as run
+
+        asked = question(name)
+        rows = run(self.connection, asked.sql, asked.variables(parameters))
+        return cast("pl.DataFrame", pl.from_arrow(rows))
 
     def sql(self, query: str) -> pl.DataFrame:
         """The result of one SELECT on the generation's DuckDB file.
@@ -111,6 +150,7 @@ class Warehouse:
     @property
     def connection(self) -> duckdb.DuckDBPyConnection:
         """DuckDB's own connection, read-only; its settings and the files it reads are fixed."""
+        self._check_open()
         if self._connection is None:
             from dicomhouse.warehouse.database import connect
 
@@ -120,6 +160,7 @@ class Warehouse:
 
     def close(self) -> None:
         """Let the generation go; it may then be removed by later runs."""
+        self._is_closed = True
         if self._connection is not None:
             self._connection.close()
             self._connection = None
@@ -136,9 +177,61 @@ class Warehouse:
     ) -> None:
         self.close()
 
+    def __del__(self) -> None:
+        if hasattr(self, "_lock"):
+            self.close()
+
+    def __getattr__(self, name: str) -> pl.LazyFrame:
+        if name.startswith("_") or name not in self._names():
+            raise AttributeError(f"no table or attribute {name}; `tables` lists the tables")
+        return cast("pl.LazyFrame", self.connection.table(name).pl(lazy=True))
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *self._names()})
+
+    def __repr__(self) -> str:
+        if self._is_closed:
+            return f"<Warehouse, closed: generation {self.generation.number}>"
+        counts = ", ".join(f"{n:,} {name}" for name, n in self._counts())
+        return f"<Warehouse, generation {self.generation.number}: {counts}>"
+
+    def _repr_html_(self) -> str:
+        from html import escape as text
+
+        if self._is_closed:
+            return text(repr(self))
+        rows = "".join(
+            f"<tr><td><code>{text(row['name'])}</code></td>"
+            f"<td>{'' if row['rows'] is None else format(row['rows'], ',')}</td>"
+            f"<td>{text(row['description'] or '')}</td></tr>"
+            for row in self.tables.to_dicts()
+        )
+        return f"<p>{text(repr(self)[1:-1])}</p><table>{rows}</table>"
+
+    def _counts(self) -> list[tuple[str, int]]:
+        rows = self._asked("summary").rows()
+        return [(str(name), int(n)) for name, n in rows]
+
+    def _names(self) -> list[str]:
+        return cast("list[str]", self.tables["name"].to_list())
+
+    def _asked(self, name: str, **variables: str) -> pl.DataFrame:
+        """The answer to one of `sql/commands`."""
+        import polars as pl
+
+        from dicomhouse.warehouse.database import query as run
+
+        statement = resource("sql", "commands", f"{name}.sql").read_text()
+        return cast("pl.DataFrame", pl.from_arrow(run(self.connection, statement, variables)))
+
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise UsageError("this warehouse is closed; open it again.")
+
     def _scan(self, table: str) -> pl.LazyFrame:
         import polars as pl
 
+        self._check_open()
         from dicomhouse.lake.layout import COLUMNS_PART
 
         folder = self.generation.lake / table

@@ -55,7 +55,7 @@ def plan() -> str:
     ]
     for place in (resource("sql", "models"), resource("standard", "tables")):
         files += _files(place, ".sql", ".parquet")
-    files.append(("standard.sql", resource("sql", "standard.sql")))
+    files += [(name, resource("sql", name)) for name in ("standard.sql", "comments.sql")]
     files += [(name, resource("warehouse", name)) for name in _COMPILING]
     return _digest(files, *(version(name) for name in _MODELS))
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
+from io import TextIOWrapper
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
-from dicomhouse.errors import UsageError
+from dicomhouse.errors import StorageError, UsageError
+from dicomhouse.filesystem import replace_file
 from dicomhouse.output import FORMS, printable
 from dicomhouse.resources import resource
 from dicomhouse.settings import default_warehouse
@@ -54,6 +58,27 @@ def opened(chosen: argparse.Namespace) -> Warehouse:
     import dicomhouse
 
     return dicomhouse.open(chosen.warehouse, chosen.generation)
+
+
+@contextmanager
+def writing_to(path: Path | None) -> Iterator[None]:
+    """Let what is written to standard output go to a file, for its owner alone, in one step.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
+    if path is None:
+        yield
+        return
+    with TemporaryFile("w+b") as file, TextIOWrapper(file, encoding="utf-8") as text:
+        with redirect_stdout(text):
+            yield
+        text.flush()
+        file.seek(0)
+        try:
+            replace_file(path, file.read())
+        except OSError as error:
+            raise StorageError(f"cannot write {path}: {error.strerror}.") from error
 
 
 def statement(name: str) -> str:

@@ -22,7 +22,7 @@ from unittest.mock import patch
 
 from dicomhouse.resources import resource
 from dicomhouse.warehouse import database, models
-from dicomhouse.warehouse.plan import Node, NodeResult, Plan, template_digest
+from dicomhouse.warehouse.plan import Description, Node, NodeResult, Plan, template_digest
 
 _DATABASE = Path("warehouse.duckdb")
 _KINDS = ("seed", "model", "test")
@@ -118,6 +118,10 @@ def _compile(project: str) -> Plan:
         schemas = {node.schema for node in manifest.nodes.values() if node.resource_type != "test"}
         database.create_schemas(connection, schemas)
         done |= models.run(connection, [n for n in nodes.values() if n.id in lasting], done)
+        described = {name: _description(node) for name, node in manifest.nodes.items()
+                     if node.resource_type in ("model", "seed") and node.description
+                     and node.config.materialized != "ephemeral"}  # fmt: skip
+        database.describe(connection, [described[name] for name in described if name in lasting])
     shutil.rmtree(dbts)
     _DATABASE.rename("template.duckdb")
     template = Path("template.duckdb").absolute()
@@ -125,6 +129,7 @@ def _compile(project: str) -> Plan:
         # What stands in others is kept: they wait for whatever it waits for.
         nodes=[node for node in nodes.values() if node.id not in lasting or not node.sql],
         done=done,
+        descriptions=[described[name] for name in described if name not in lasting],
         settings=settings,
         template_digest=template_digest(template),
         template=template,
@@ -226,6 +231,21 @@ def _node(node: Any, waits: list[str]) -> Node:
     if config.materialized != "ephemeral":
         sql = _filled(config.materialized, sql=node.compiled_code, relation=node.relation_name)
     return Node(node.unique_id, node.name, "model", "error", waits, sql)
+
+
+def _description(node: Any) -> Description:
+    texts = {name: column.description for name, column in node.columns.items()}
+    return Description(
+        node.schema,
+        node.alias,
+        "view" if node.config.materialized == "view" else "table",
+        _in_one_line(node.description),
+        {name: _in_one_line(text) for name, text in texts.items() if text},
+    )
+
+
+def _in_one_line(text: str) -> str:
+    return " ".join(text.split())
 
 
 def _filled(name: str, **places: str) -> str:

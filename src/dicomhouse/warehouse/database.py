@@ -24,6 +24,8 @@ from dicomhouse.resources import resource
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from dicomhouse.warehouse.plan import Description
+
 _STORAGE = "v1.5.0"  # the format that DuckDB 1.5 and 2.0 both read
 SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": False,
@@ -163,6 +165,23 @@ def create_schemas(connection: duckdb.DuckDBPyConnection, names: Collection[str]
     for name in sorted(names):
         quoted = name.replace('"', '""')
         connection.execute(f'create schema if not exists "{quoted}"')
+
+
+def describe(connection: duckdb.DuckDBPyConnection, descriptions: Sequence[Description]) -> None:
+    """Make descriptions comments of their relations and columns.
+
+    Columns that only the data bring, as those of `images`, have the standard's name of theirs.
+    """
+    script = resource("sql", "comments.sql").read_text()
+    rows = [
+        {"schema": d.schema, "name": d.name, "kind": d.kind, "text": d.text,
+         "columns": [{"name": name, "text": text} for name, text in d.columns.items()]}
+        for d in descriptions
+    ]  # fmt: skip
+    connection.execute("set variable descriptions = ?", [json.dumps(rows)])
+    statements = [statement for (statement,) in connection.execute(script).fetchall()]
+    # One transaction: each statement by itself would be written to the log by itself.
+    connection.execute(";\n".join(["begin", *statements, "commit"]))
 
 
 def attach(connection: duckdb.DuckDBPyConnection, previous: Path) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import duckdb
 
 from dicomhouse.errors import ModelsFailed
-from dicomhouse.warehouse.database import STORAGE_ERRORS, modelling
+from dicomhouse.warehouse.database import STORAGE_ERRORS, describe, modelling
 from dicomhouse.warehouse.plan import Node, NodeResult, Plan
 
 _SPEAKS_OF_SQL_ALONE = (
@@ -36,6 +36,8 @@ def build(database: Path, plan: Plan, threads: int = 1) -> list[NodeResult]:
     words: dict[str, Exception] = {}
     with modelling(database, plan.settings, database.with_name("spill")) as connection:
         results = plan.done | run(connection, plan.nodes, plan.done, words, threads)
+        if not any(result.has_failed for result in results.values()):
+            describe(connection, plan.descriptions)
     check(results, plan.nodes, words, database.with_name("models.log"))
     return list(results.values())
 

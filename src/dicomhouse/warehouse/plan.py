@@ -69,12 +69,26 @@ class Node:
 
 
 @dataclass(frozen=True)
+class Description:
+    """What the project says of a relation and its columns."""
+
+    schema: str
+    name: str
+    kind: str
+    """`table` or `view`."""
+    text: str
+    columns: dict[str, str]
+
+
+@dataclass(frozen=True)
 class Plan:
     """What dbt compiled of a project."""
 
     nodes: Sequence[Node]
     done: dict[str, NodeResult]
     """By id, how the nodes ended that the template already holds."""
+    descriptions: Sequence[Description]
+    """Of the relations that every run makes; those of the template stand in it."""
     settings: dict[str, Any]
     """DuckDB's, of the project's profile."""
     template_digest: str
@@ -122,7 +136,8 @@ def load(folder: Path) -> Plan:
     done = {name: NodeResult(**result) for name, result in told.pop("done").items()}
     with suppress(OSError):
         os.utime(folder)  # it was used last
-    return Plan(nodes, done, template=folder / _TEMPLATE, **told)
+    descriptions = [Description(**described) for described in told.pop("descriptions")]
+    return Plan(nodes, done, descriptions, template=folder / _TEMPLATE, **told)
 
 
 class Compilation:

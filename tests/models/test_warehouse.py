@@ -1,0 +1,133 @@
+"""A warehouse as Python and the command line open it: tables that say what they are."""
+
+from __future__ import annotations
+
+import gc
+import subprocess
+import sys
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import polars as pl
+import pytest
+from commands import run_cli
+
+import dicomhouse
+from dicomhouse.errors import UsageError
+from dicomhouse.reader import Warehouse
+
+
+@pytest.fixture(scope="module")
+def warehouse(demo: Path) -> Iterator[Warehouse]:
+    with dicomhouse.open(demo) as opened:
+        yield opened
+
+
+def test_every_table_and_column_has_a_comment(warehouse: Warehouse) -> None:
+    """Also in plain DuckDB: those of `images` that the data bring are the dictionary's names."""
+    tables = warehouse.tables
+    assert tables["description"].null_count() == 0
+    undescribed = warehouse.sql(
+        "select table_name, column_name from duckdb_columns() "
+        "where schema_name = 'main' and comment is null and database_name = current_database() "
+        "and not internal"
+    )
+    assert undescribed.rows() == []
+    described = dict(warehouse.columns("images").select("name", "description").rows())
+    assert described["KVP"] == "KVP (00180060, DS)"
+    assert len(described) > 200
+
+
+def test_every_table_is_an_attribute(warehouse: Warehouse) -> None:
+    names = warehouse.tables["name"].to_list()
+    assert {"series", "findings", "pixel_stats", "images"} <= set(names)
+    assert set(names) <= set(dir(warehouse))
+    for name in names:
+        table = getattr(warehouse, name)
+        assert isinstance(table, pl.LazyFrame), name
+        assert set(warehouse.columns(name)["name"]) >= set(table.collect_schema().names()) - {
+            "source", "Modality",
+        }, name  # fmt: skip
+    counted = warehouse.series.select(pl.len()).collect().item()
+    assert counted == warehouse.sql("select count(*) from series").item()
+
+
+def test_filters_reach_duckdb(warehouse: Warehouse) -> None:
+    lazy = warehouse.findings.filter(pl.col("severity") == "E").select("rule")
+    expected = warehouse.sql("select rule from findings where severity = 'E'")
+    assert sorted(lazy.collect()["rule"]) == sorted(expected["rule"])
+
+
+def test_warehouse_says_what_is_in_it(warehouse: Warehouse) -> None:
+    images = warehouse.sql("select count(*) from images").item()
+    assert f"{images:,} images" in repr(warehouse)
+    page = warehouse._repr_html_()
+    assert "<code>series_geometry</code>" in page
+    assert f"{images:,} images" in page
+
+
+def test_unknown_names_are_told(warehouse: Warehouse) -> None:
+    with pytest.raises(AttributeError, match="no table or attribute serieses"):
+        _ = warehouse.serieses
+    with pytest.raises(UsageError, match="no table serieses; there are: conformance"):
+        warehouse.columns("serieses")
+    with pytest.raises(UsageError, match="no report nothing; there are: "):
+        warehouse.report("nothing")
+
+
+def test_report_answers_a_kept_question_and_ones_own(warehouse: Warehouse, tmp_path: Path) -> None:
+    kept = warehouse.report("volumes")
+    assert {"is_volume", "why_not"} <= set(kept.columns)
+    own = tmp_path / "mine.sql"
+    own.write_text(
+        "-- Images of a modality.\n-- param modality (needed): such as CT\n"
+        "select count(*) as n from images where Modality = getvariable('modality')"
+    )
+    expected = warehouse.sql("select count(*) from images where Modality = 'CT'").item()
+    assert warehouse.report(str(own), modality="CT")["n"].to_list() == [expected]
+    with pytest.raises(UsageError, match="mine needs --param modality"):
+        warehouse.report(str(own))
+    with pytest.raises(UsageError, match="cannot read the report"):
+        warehouse.report(str(tmp_path / "gone.sql"))
+
+
+def test_closed_warehouse_says_so(demo: Path) -> None:
+    opened = dicomhouse.open(demo)
+    opened.close()
+    opened.close()
+    assert "closed" in repr(opened)
+    for use in (lambda: opened.images, lambda: opened.series, lambda: opened.sql("select 1")):
+        with pytest.raises(UsageError, match="closed; open it again"):
+            use()
+
+
+def test_forgotten_warehouse_leaves_no_warning(demo: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        opened = dicomhouse.open(demo)
+        opened.sql("select 1")
+        del opened
+        gc.collect()
+
+
+def test_sql_reads_standard_input_and_writes_a_file(demo: Path, tmp_path: Path) -> None:
+    target = tmp_path / "rows.csv"
+    words = ["sql", "-", "--format", "csv", "--output", str(target), "--warehouse", str(demo)]
+    done = subprocess.run(
+        [sys.executable, "-m", "dicomhouse", *words], input="select [1, 2] as several, 'é' as text",
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout == ""
+    assert target.read_text(encoding="utf-8") == 'several,text\n"[1, 2]",é\n'
+    assert target.stat().st_mode & 0o777 == 0o600
+    parquet = tmp_path / "rows.parquet"
+    words = ["--report", "volumes", "--format", "parquet", "--output", str(parquet)]
+    assert run_cli("sql", *words, "--warehouse", str(demo)).returncode == 0
+    assert "is_volume" in pl.read_parquet(parquet).columns
+    there = run_cli("sql", "select 1", "--output", str(tmp_path), "--warehouse", str(demo))
+    assert (there.returncode, there.stderr.startswith("dicomhouse: cannot write ")) == (5, True)
+
+
+def test_package_is_typed() -> None:
+    assert (Path(dicomhouse.__file__).parent / "py.typed").exists()
