@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,8 +17,14 @@ import SimpleITK
 from commands import run_cli
 from PIL import Image
 from places import PYDICOM_DATA
+from pydicom import Dataset
 from pydicom.encaps import encapsulate
-from pydicom.uid import JPEG2000Lossless, JPEGBaseline8Bit, RLELossless
+from pydicom.uid import (
+    JPEG2000Lossless,
+    JPEGBaseline8Bit,
+    NuclearMedicineImageStorage,
+    RLELossless,
+)
 from stacks import axial, numbered, stepped, times, write_series
 
 import dicomhouse
@@ -65,28 +72,108 @@ def test_volumes_agree_with_simpleitk(warehouse: Warehouse) -> None:
         assert volume.direction.ravel() == pytest.approx(image.GetDirection(), abs=1e-4)
 
 
-def test_affine_of_nifti_is_that_of_dcm2niix(warehouse: Warehouse, tmp_path: Path) -> None:
-    """dcm2niix stores rows from below: its affine maps the flipped voxel to the same place."""
-    row = warehouse.sql("select * from series where source = 'tcga_lihc_mr'").row(0, named=True)
+def by_dcm2niix(files: list[Path], folder: Path) -> Any:
+    """What dcm2niix makes of files."""
+    (folder / "in").mkdir()
+    for number, file in enumerate(files):
+        shutil.copyfile(file, folder / "in" / f"{number:04}.dcm")
     program = Path(sys.executable).with_name("dcm2niix")
-    folder = warehouse.absolute_path("tcga_lihc_mr", ".")
     subprocess.run(
-        [program, "-b", "n", "-f", "other", "-o", tmp_path, folder], check=True,
+        [program, "-b", "n", "-f", "other", "-o", folder, folder / "in"], check=True,
         capture_output=True,
     )  # fmt: skip
-    at = ("--warehouse", str(warehouse.generation.folder.parents[1]))
-    done = run_cli("volume", row["series_key"], "--nifti", str(tmp_path / "ours.nii.gz"), *at)
-    assert done.returncode == 0, done.stderr
-    ours, other = nibabel.load(tmp_path / "ours.nii.gz"), nibabel.load(tmp_path / "other.nii")
-    assert ours.shape == other.shape
+    return nibabel.load(folder / "other.nii")
+
+
+def assert_same_places(ours: Any, other: Any) -> None:
+    """Images whose voxels may run in other directions hold the same values at the same places."""
     values = np.asarray(ours.dataobj), np.asarray(other.dataobj)
+    if values[1].ndim == 4:
+        values = values[0], values[1][..., 0]
+    assert ours.shape == values[1].shape
     flip = np.linalg.inv(ours.affine) @ other.affine  # from their voxels to ours
     for voxel in np.ndindex(2, 2, 2):
-        theirs = np.array([*(np.array(other.shape) - 1) * voxel, 1])
+        theirs = np.array([*(np.array(values[1].shape) - 1) * voxel, 1])
         mine = flip @ theirs
         assert mine == pytest.approx(np.round(mine), abs=1e-3)
         i, j, k = np.round(mine[:3]).astype(int)
         assert values[0][i, j, k] == values[1][tuple(theirs[:3])]
+    assert np.array_equal(np.sort(values[0], axis=None), np.sort(values[1], axis=None))
+
+
+def test_affine_of_nifti_is_that_of_dcm2niix(warehouse: Warehouse, tmp_path: Path) -> None:
+    """dcm2niix stores rows from below: its affine maps the flipped voxel to the same place."""
+    row = warehouse.sql("select * from series where source = 'tcga_lihc_mr'").row(0, named=True)
+    files = [Path(place.file) for place in warehouse.volume(row["series_key"]).frames]
+    at = ("--warehouse", str(warehouse.generation.folder.parents[1]))
+    done = run_cli("volume", row["series_key"], "--nifti", str(tmp_path / "ours.nii.gz"), *at)
+    assert done.returncode == 0, done.stderr
+    assert_same_places(nibabel.load(tmp_path / "ours.nii.gz"), by_dcm2niix(files, tmp_path))
+
+
+def test_mosaics_are_the_volumes_of_dcm2niix(warehouse: Warehouse, tmp_path: Path) -> None:
+    rows = warehouse.sql(
+        "select series_key, list(source order by path) as sources, list(path order by path) as "
+        "paths from frames where geometry_source = 'mosaic' group by all order by 1"
+    ).to_dicts()
+    assert len(rows) >= 4
+    at = ("--warehouse", str(warehouse.generation.folder.parents[1]))
+    for number, row in enumerate(rows):
+        files = [
+            warehouse.absolute_path(source, path)
+            for source, path in zip(row["sources"], row["paths"], strict=True)
+        ]
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        words = (row["series_key"], "--time", "1", "--nifti", str(folder / "ours.nii.gz"), *at)
+        done = run_cli("volume", *words)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert_same_places(nibabel.load(folder / "ours.nii.gz"), by_dcm2niix(files, folder))
+    with pytest.raises(PixelsFailed, match="2 objects each hold a stack of their own"):
+        warehouse.volume(rows[0]["series_key"])
+    with pytest.raises(UsageError, match="no time 3; there are 2"):
+        warehouse.volume(rows[0]["series_key"], time=3)
+
+
+def tomography(folder: Path, **others: Any) -> Path:
+    """Four reconstructed NM frames, each of one value."""
+    detector = Dataset()
+    detector.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
+    detector.ImagePositionPatient = [10, 20, 30]
+    plain = {
+        "Modality": "NM", "SOPClassUID": NuclearMedicineImageStorage,
+        "ImageType": ["ORIGINAL", "PRIMARY", "RECON TOMO", "EMISSION"], "NumberOfFrames": "4",
+        "ImagePositionPatient": None, "ImageOrientationPatient": None, "RescaleSlope": None,
+        "RescaleIntercept": None, "Rows": 4, "Columns": 4, "PixelSpacing": ["2", "3"],
+        "SliceThickness": None, "SpacingBetweenSlices": "5",
+        "DetectorInformationSequence": [detector],
+        "PixelData": np.repeat(np.arange(4, dtype="<u2"), 16).tobytes(),
+    }  # fmt: skip
+    write_image(folder / "in" / "1.dcm", **plain | others)
+    build_direct(Settings((str(folder / "in"),), folder / "w"), lambda line: None)
+    return folder / "w"
+
+
+def test_tomography_runs_along_the_normal_of_its_detector(tmp_path: Path) -> None:
+    for name, spacing, origin, values in (
+        ("up", "5", (10, 20, 30), [0, 1, 2, 3]),
+        ("down", "-5", (10, 20, 15), [3, 2, 1, 0]),
+    ):
+        folder = tomography(tmp_path / name, SpacingBetweenSlices=spacing)
+        with dicomhouse.open(folder) as opened:
+            (key,) = opened.sql("select series_key from series").row(0)
+            volume = opened.volume(key)
+        assert volume.array[:, 0, 0].tolist() == values
+        assert (volume.spacing, volume.origin) == ((3, 2, 5), origin)
+        assert np.array_equal(volume.direction, np.eye(3))
+
+
+def test_frames_that_are_no_slices_are_refused(tmp_path: Path) -> None:
+    folder = tomography(tmp_path, ImageType=["ORIGINAL", "PRIMARY", "DYNAMIC", "EMISSION"])
+    with dicomhouse.open(folder) as opened:
+        (key,) = opened.sql("select series_key from series").row(0)
+        with pytest.raises(PixelsFailed, match="its frames are no slices of a reconstruction"):
+            opened.volume(key)
 
 
 def test_compressed_files_hold_what_their_uncompressed_twins_hold() -> None:

@@ -47,6 +47,8 @@ class Place:
     slope: float | None = None
     intercept: float | None = None
     """As the frame has them, of functional groups too; None: as the data set has them."""
+    tile: tuple[int, int, int, int] | None = None
+    """Of a mosaic's frame: first row, first column, rows, columns."""
 
 
 @dataclass(frozen=True)
@@ -122,6 +124,11 @@ def read_slice(place: Place) -> Slice:
     if values is None:
         padding = _padding(dataset, stored)
         values = _in_output_units(dataset, stored, place)
+    if place.tile is not None:
+        row, column, rows, columns = place.tile
+        window = np.s_[row : row + rows, column : column + columns]
+        values = values[window]
+        padding = None if padding is None else padding[window]
     return Slice(values, padding, _unit(dataset), photometric == "MONOCHROME1", _window(dataset))
 
 

@@ -124,6 +124,12 @@ def find_stack(
     """
     found = _ask(connection, "volume_stacks", series=series)
     if not found:
+        from dicomhouse.pixels.packed import packed_stack
+
+        packed = _ask(connection, "volume_packed", series=series)
+        if packed:
+            objects = [{"file": _file(row), "is_mosaic": row["is_mosaic"]} for row in packed]
+            return packed_stack(objects, time, force)
         raise UsageError(
             "no series of this UID or key has frames with position and orientation here; "
             "`dicomhouse sql --report volumes` lists them."
