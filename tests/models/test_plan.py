@@ -381,7 +381,7 @@ def test_data_error_of_a_model_tells_no_value(tmp_path: Path, scratch: Path) -> 
         ),
         Node("model.c", "c", "model", "error", [], "create table c as select x from nowhere"),
     ]
-    plan = Plan(nodes, {}, {}, "", tmp_path / "template.duckdb")
+    plan = Plan(nodes, {}, [], {}, "", tmp_path / "template.duckdb")
     database.create_template(tmp_path / "warehouse.duckdb")
     with pytest.raises(ModelsFailed) as caught:
         models.build(tmp_path / "warehouse.duckdb", plan)
