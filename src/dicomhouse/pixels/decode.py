@@ -8,6 +8,7 @@ handed to a decoder, since some of them allocate whatever is claimed (65535 x 65
 from __future__ import annotations
 
 import struct
+from contextlib import suppress
 from functools import cache
 from typing import Any, cast
 
@@ -16,6 +17,7 @@ import pydicom.uid as uids
 from pydicom import Dataset
 from pydicom.encaps import get_frame
 from pydicom.pixels.decoders.base import Decoder, DecodeRunner, get_decoder
+from pydicom.pixels.processing import convert_color_space
 
 from dicomhouse.errors import PixelsFailed
 
@@ -75,7 +77,7 @@ def decode_frame(dataset: Dataset, index: int = 0, all_bits: bool = False) -> Ar
             )
             _check_size(stream, rows, columns)
         plugin = _PLUGINS.get(syntax, "")
-        array, _ = decoder.as_array(
+        array, told = decoder.as_array(
             dataset, index=index, raw=samples == 1, decoding_plugin=plugin,
             **cast(Any, {"correct_unused_bits": not all_bits}),
         )  # fmt: skip
@@ -85,6 +87,9 @@ def decode_frame(dataset: Dataset, index: int = 0, all_bits: bool = False) -> Ar
         if isinstance(error, KeyboardInterrupt | SystemExit):
             raise
         raise PixelsFailed(f"cannot be decoded: {_first_line(error)}") from error
+    if array.ndim == 3 and str(told.get("photometric_interpretation")).startswith("YBR_FULL"):
+        with suppress(ValueError, NotImplementedError):
+            array = convert_color_space(array, "YBR_FULL", "RGB", per_frame=True)
     if array.shape[:2] != (rows, columns):
         raise OtherShape(
             f"Rows x Columns is {rows} x {columns}, decoded were "
@@ -165,6 +170,14 @@ DECODER_DEPENDENCIES = dict.fromkeys(_JPEG, ("imagecodecs",))
 """As pydicom wants it of a module with a decoder."""
 
 
+def _colour_spaces(runner: DecodeRunner) -> dict[str, Any]:
+    """How the samples are stored, which the stream itself may leave open, and RGB as wanted."""
+    if runner.samples_per_pixel == 1:
+        return {}
+    is_rgb = str(runner.photometric_interpretation) == "RGB"
+    return {"colorspace": "RGB" if is_rgb else "YCBCR", "outcolorspace": "RGB"}
+
+
 def decode_jpeg(stream: bytes, runner: DecodeRunner) -> bytearray:
     """JPEG and JPEG-LS by imagecodecs, as a plugin of pydicom's decoders."""
     import imagecodecs
@@ -175,7 +188,7 @@ def decode_jpeg(stream: bytes, runner: DecodeRunner) -> bytearray:
     elif syntax in (uids.JPEGLossless, uids.JPEGLosslessSV1):
         array = imagecodecs.ljpeg_decode(stream)
     else:
-        array = imagecodecs.jpeg_decode(stream)
+        array = imagecodecs.jpeg_decode(stream, **_colour_spaces(runner))
     runner.set_option("bits_allocated", 8 * array.dtype.itemsize)
     if array.ndim == 3:
         runner.set_option("planar_configuration", 0)

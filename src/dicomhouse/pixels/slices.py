@@ -8,7 +8,6 @@ import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from io import BufferedReader
@@ -21,7 +20,6 @@ from pydicom import Dataset
 from pydicom.pixels.processing import (
     apply_color_lut,
     apply_modality_lut,
-    convert_color_space,
 )
 
 from dicomhouse.errors import PixelsFailed
@@ -151,9 +149,6 @@ def _in_colour(dataset: Dataset, stored: Array, photometric: str) -> Array | Non
         return None
     if photometric == "PALETTE COLOR":
         stored = apply_color_lut(stored, dataset)
-    elif photometric.startswith("YBR_FULL") and dataset.file_meta.TransferSyntaxUID.is_encapsulated:
-        with suppress(ValueError, NotImplementedError):
-            stored = convert_color_space(stored, "YBR_FULL", "RGB", per_frame=True)
     if stored.dtype.itemsize > 1:
         stored = stored >> 8 * (stored.dtype.itemsize - 1)
     return np.asarray(stored[..., :3], np.uint8)
