@@ -24,11 +24,15 @@ from pydicom.charset import convert_encodings, decode_bytes, python_encoding
 
 from dicomhouse.dicom.problems import joined
 from dicomhouse.standard.dictionary import attribute
+from dicomhouse.standard.tags import CHARACTER_SET
 
 BULK = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN", "OB or OW", "US or OW"})
 """Value representations whose value is kept as length and digest; readable text of UN as well."""
 
 NUMBERS = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "FL": "f", "FD": "d", "UV": "Q", "SV": "q"}
+NUMBER_SIZES = {vr: struct.calcsize("=" + code) for vr, code in NUMBERS.items()}
+"""Bytes of one value."""
+
 _BACKSLASH_IS_TEXT = frozenset({"ST", "LT", "UT", "UR"})
 _CHARSET = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
 _MAX_CHARACTERS = {
@@ -40,7 +44,6 @@ TEXT = _CHARSET | _BACKSLASH_IS_TEXT | {"AE", "AS", "CS", "DA", "DS", "DT", "IS"
 
 _LEAST_CHARACTERS, _MOST_UNKNOWN_BYTES = 4, 1024
 """Of a text in a value of an unknown representation."""
-_SPECIFIC_CHARACTER_SET = 0x00080005
 _CHINESE = "iso_ir_58"
 _MAX_TERMS = 1000
 """Characters of all character sets that the standard knows, twice."""
@@ -190,8 +193,7 @@ def _bulk(raw: bytes, problem: str | None) -> Value:
 
 def _numbers(raw: bytes, vr: str, tag: int, little_endian: bool) -> Value:
     code = NUMBERS[vr]
-    size = struct.calcsize("=" + code)
-    count, rest = divmod(len(raw), size)
+    count, rest = divmod(len(raw), NUMBER_SIZES[vr])
     if rest:
         return _bulk(raw, "length_invalid")
     numbers = struct.unpack(f"{'<' if little_endian else '>'}{count}{code}", raw)
@@ -247,7 +249,7 @@ def _text(raw: bytes, vr: str, tag: int, chars: Charset) -> Value:
         found = _problems(values, vr)
         problem = joined(problem, found) if problem and found else problem or found
     found = _vm_problem(tag, count)
-    if tag == _SPECIFIC_CHARACTER_SET:
+    if tag == CHARACTER_SET:
         found = joined(found, charset(text).own_problem)
     if found is not None:
         problem = joined(problem, found)

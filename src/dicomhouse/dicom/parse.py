@@ -33,6 +33,7 @@ from dicomhouse.dicom.metered import Exceeded, Metered
 from dicomhouse.dicom.problems import joined
 from dicomhouse.dicom.tree import PIXEL_DATA
 from dicomhouse.standard.dictionary import attribute, repeating_attribute
+from dicomhouse.standard.tags import CHARACTER_SET, DIRECTORY, TRANSFER_SYNTAX
 
 DEFLATED = frozenset(
     {"1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.4.95", "1.2.840.10008.1.2.4.205"}
@@ -41,10 +42,7 @@ DEFLATED = frozenset(
 
 UNDEFINED = 0xFFFFFFFF
 _LONG_VRS = frozenset(EXPLICIT_VR_LENGTH_32)
-_CHARSET = 0x00080005
-_DIRECTORY = 0x00041220
 _META_LENGTH = 0x00020000
-_TRANSFER_SYNTAX = 0x00020010
 _ITEM, _SEQUENCE_END, _ITEM_END = 0xFFFEE000, 0xFFFEE0DD, 0xFFFEE00D
 _DELIMITERS = 0xFFFE
 _HEAD = 8
@@ -170,7 +168,7 @@ class Parser:
     @property
     def syntax(self) -> str | None:
         """The TransferSyntaxUID of the file meta information."""
-        entry = self.meta.last(_TRANSFER_SYNTAX)
+        entry = self.meta.last(TRANSFER_SYNTAX)
         if entry is None or entry.raw is None:
             return None
         return (entry.raw.value or b"").rstrip(b" \0").decode("latin-1")
@@ -239,7 +237,7 @@ class Parser:
         return implicit, not little if is_swapped else little
 
     def _compare_encoding(self) -> None:
-        entry = self.meta.last(_TRANSFER_SYNTAX)
+        entry = self.meta.last(TRANSFER_SYNTAX)
         is_standard = UID_dictionary.get(self.syntax or "", ("", ""))[1] == "Transfer Syntax"
         is_there = bool(self._peek(self.stream.tell(), _HEAD).strip(b"\0"))
         found = (self.main.implicit, self.main.little)
@@ -248,9 +246,8 @@ class Parser:
             entry.problem = joined(entry.problem, "encoding_differs")
 
     def _looks_explicit(self) -> bool:
-        """pydicom's test of a first element: capital letters where a VR would stand."""
-        vr = self._peek(self.stream.tell() + 4, 2)
-        return len(vr) == 2 and all(0x40 < byte < 0x5B for byte in vr)
+        """Whether the next element seems to have a VR."""
+        return looks_like_vr(self._peek(self.stream.tell() + 4, 2))
 
     def _is_plain(self) -> bool:
         """Whether a data set that should be deflated begins with an element."""
@@ -349,7 +346,7 @@ class Parser:
             halt.implicit = False
         elif not depth and halt.tag in PIXEL_DATA:
             self._read_pixels(into, halt, start)
-        elif halt.tag == _CHARSET and halt.length != UNDEFINED:
+        elif halt.tag == CHARACTER_SET and halt.length != UNDEFINED:
             self._read_value(into, halt, start, depth)
         else:
             self._read_sequence(into, halt, start, depth)
@@ -437,7 +434,7 @@ class Parser:
     def _judge_zeros(self) -> None:
         """Zeros behind what ends a data set fill a block, and so do a few elsewhere."""
         start = self._zeros_at
-        ends = any(e.tag >= min(PIXEL_DATA) or e.tag == _DIRECTORY for e in self.main.entries)
+        ends = any(e.tag >= min(PIXEL_DATA) or e.tag == DIRECTORY for e in self.main.entries)
         if start is None or ends:
             return
         entry = self.main.entries[-1] if self.main.entries else None
@@ -668,7 +665,7 @@ class _Halt:
             or length == UNDEFINED
             or (vr == "SQ" if vr is not None else _dictionary_vr(number) == "SQ")
             or number >> 16 == _DELIMITERS
-            or number == _CHARSET
+            or number == CHARACTER_SET
             or self.is_zeros
             or (self.is_top and number in PIXEL_DATA)
         )
@@ -696,6 +693,11 @@ def _for_pydicom(stream: Metered) -> BinaryIO:
 
 def _is_empty(entry: Entry) -> bool:
     return entry.raw is not None and not entry.raw.length
+
+
+def looks_like_vr(two: bytes) -> bool:
+    """pydicom's test of what stands where a VR would: capital letters."""
+    return len(two) == 2 and 0x40 < two[0] < 0x5B and 0x40 < two[1] < 0x5B
 
 
 def _tag(head: bytes, little: bool) -> int:

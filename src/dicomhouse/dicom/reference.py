@@ -32,14 +32,12 @@ from dicomhouse.dicom.metered import Exceeded
 from dicomhouse.dicom.parse import UNDEFINED, DataSet, Entry, Parser
 from dicomhouse.dicom.problems import joined
 from dicomhouse.dicom.sniff import kind_of
-from dicomhouse.dicom.tree import creator_text, element
-from dicomhouse.standard.tags import is_creator, is_private
+from dicomhouse.dicom.tree import creator_text, element, pixel_vr
+from dicomhouse.standard.tags import CHARACTER_SET, DIRECTORY, is_creator, is_private
 
 _HEADER_ENDS = "header_ends: the file ends within its header"
 _DAMAGED = "inflate_failed: the deflated data set is damaged"
 _BYTES_FOLLOW = "bytes_follow: bytes that are no element stand behind the data set"
-_CHARSET = 0x00080005
-_DIRECTORY = 0x00041220
 
 # pydicom's warnings quote values, which may identify a patient: they go nowhere.
 logging.getLogger("pydicom").addHandler(logging.NullHandler())
@@ -130,7 +128,7 @@ class _Reader:
             return FileHeader("truncated", _HEADER_ENDS)
         if not self.codes:
             return FileHeader("not_dicom", "no_elements: no DICOM element was found")
-        if is_empty or any(entry.tag == _DIRECTORY for entry in entries):
+        if is_empty or any(entry.tag == DIRECTORY for entry in entries):
             reason = "no_instance: a directory or bare file meta information"
             return FileHeader("no_image", _HEADER_ENDS if parser.is_cut else reason)
         if parser.pixels_lack is not None:
@@ -173,7 +171,7 @@ class _Reader:
                 wrong = joined(problem, entry.problem, places[number] if places else None)
             # An element ggggBBee belongs to the block that gggg00BB reserves (PS3.5 7.8.1).
             creator = creators.get(tag >> 8) if is_private(tag) and tag & 0xF000 else None
-            here = own_chars if tag > _CHARSET else chars
+            here = own_chars if tag > CHARACTER_SET else chars
             if entry.pixels is not None:
                 self._add_pixels(entry, wrong)
                 continue
@@ -251,7 +249,7 @@ class _Reader:
         return n_bytes, decode(data, vr, tag, chars, little, self.bounds.max_text_bytes)
 
     def _charset_of(self, part: DataSet, inherited: Charset) -> Charset:
-        entry = part.last(_CHARSET)
+        entry = part.last(CHARACTER_SET)
         if entry is None or entry.raw is None:
             return inherited
         vr = self._vr(part, entry.raw)
@@ -261,8 +259,7 @@ class _Reader:
     def _add_pixels(self, entry: Entry, wrong: str | None) -> None:
         assert entry.pixels is not None
         n_bytes = entry.pixels.n_bytes
-        native = {0x08: "OF", 0x09: "OD", 0x10: "OW"}[entry.tag & 0xFFFF]
-        vr = entry.vr_file or ("OB" if entry.is_undefined else native)
+        vr = pixel_vr(entry.tag, entry.vr_file, entry.is_undefined)
         if n_bytes:
             syntax = self.parser.syntax
             odd = encapsulation_problem(entry.tag, syntax, entry.is_undefined)

@@ -10,7 +10,7 @@ from dicomhouse.dicom.elements import Element
 from dicomhouse.dicom.problems import class_of, is_counted, joined
 from dicomhouse.dicom.typed import fits
 from dicomhouse.standard.dictionary import attribute, repeating_attribute
-from dicomhouse.standard.tags import is_creator, is_private, is_structural
+from dicomhouse.standard.tags import is_creator, is_private, is_structural, private_path
 
 PIXEL_DATA = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
 """Float, Double Float and Pixel Data at top level: their values are never read."""
@@ -22,6 +22,12 @@ def creator_text(value: str | None) -> str | None:
     It is part of the path of all elements of its block.
     """
     return value if value is not None and len(value) <= 64 else None
+
+
+def pixel_vr(tag: int, vr_file: str, is_encapsulated: bool) -> str:
+    """The VR of pixel data: that of the file, if it has one."""
+    native = {0x08: "OF", 0x09: "OD", 0x10: "OW"}[tag & 0xFFFF]
+    return vr_file or ("OB" if is_encapsulated else native)
 
 
 def keyword_of(tag: int) -> str | None:
@@ -38,9 +44,7 @@ def step(tag: int, creator: str | None) -> str:
     if is_private(tag):
         if not tag & 0xFFFF:
             return f"{tag:08X}"
-        group = f"{tag >> 16:04X}"
-        quoted = '"' + creator.replace('"', '""') + '"' if creator else "?"
-        return f"({group},{quoted})" if is_creator(tag) else f"({group},{quoted},{tag & 0xFF:02X})"
+        return private_path(tag >> 16, creator or None, None if is_creator(tag) else tag & 0xFF)
     entry = attribute(tag)
     return entry.keyword if entry and entry.keyword else f"{tag:08X}"
 

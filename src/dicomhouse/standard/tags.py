@@ -16,6 +16,11 @@ from functools import cache
 from dicomhouse.errors import UsageError
 from dicomhouse.standard import TABLES
 
+TRANSFER_SYNTAX = 0x00020010
+DIRECTORY = 0x00041220
+CHARACTER_SET = 0x00080005
+PIXEL_REPRESENTATION = 0x00280103
+
 _HEXADECIMAL = re.compile(r"(?:0x)?([0-9a-f]{8})|0x([0-9a-f]{1,7})", re.IGNORECASE)
 _HALF = "([0-9a-f]{4}|0x[0-9a-f]{1,4})"
 _PAIR = re.compile(rf"{_HALF}\s*,\s*{_HALF}|\(\s*{_HALF}\s*,\s*{_HALF}\s*\)", re.IGNORECASE)
@@ -59,9 +64,13 @@ class PrivateTag:
     element: int | None
 
     def __str__(self) -> str:
-        creator = "?" if self.creator is None else '"' + self.creator.replace('"', '""') + '"'
-        element = "" if self.element is None else f",{self.element:02X}"
-        return f"({self.group:04X},{creator}{element})"
+        return private_path(self.group, self.creator, self.element)
+
+
+def private_path(group: int, creator: str | None, element: int | None) -> str:
+    """The text form of `PrivateTag`, of its three fields."""
+    quoted = "?" if creator is None else '"' + creator.replace('"', '""') + '"'
+    return f"({group:04X},{quoted})" if element is None else f"({group:04X},{quoted},{element:02X})"
 
 
 def parse_tag(text: str) -> int | PrivateTag:
