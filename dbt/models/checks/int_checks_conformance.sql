@@ -66,10 +66,7 @@ series as (
 measured as (
     select
         shortcomings.*,
-        case
-            when contains(shortcomings.path, '.')
-                then regexp_replace(shortcomings.path, '\.[^.]+$', '')
-        end as parent_path,
+        {{ parent_path('shortcomings.path') }} as parent_path,
         bool_or(shortcomings.failing = series.images) over (
             partition by
                 shortcomings.source, shortcomings.series_key, shortcomings.iod, shortcomings.rule

@@ -17,7 +17,7 @@ elements as (
         source,
         series_key,
         file_id,
-        case when depth > 0 then regexp_replace(path, '\.[^.]+$', '') else 'the top level' end
+        case when depth > 0 then {{ parent_path('path') }} else 'the top level' end
             as sequence,
         keyword,
         value

@@ -108,7 +108,7 @@ counted as (
             paths.source = parents.source
             and paths.series_key = parents.series_key
             and paths.iod = parents.iod
-            and regexp_replace(paths.path, '\.[^.]+$', '') = parents.path
+            and {{ parent_path('paths.path') }} = parents.path
     anti join functional_groups
         on
             paths.source = functional_groups.source

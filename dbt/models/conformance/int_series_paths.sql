@@ -44,7 +44,7 @@ elements as not materialized (
     where
         elements.patient_key is not null
         and not elements.structural
-        and not contains(elements.path, '(')
+        and not {{ is_private('elements.path') }}
 ),
 
 repeating as (
@@ -76,7 +76,7 @@ unmixed as (
         ) as items
     from {{ ref('int_series_path_values') }} as path_values
     anti join mixed_series using (source, series_key)
-    where not contains(path_values.path, '(') and not contains(path_values.path, '.')
+    where not {{ is_private('path_values.path') }} and not contains(path_values.path, '.')
     group by path_values.source, path_values.series_key, path_values.path
 ),
 
@@ -137,7 +137,7 @@ nested as (
         series_key,
         iod,
         path,
-        regexp_replace(path, '\.[^.]+$', '') as parent_path,
+        {{ parent_path('path') }} as parent_path,
         count(*) as images,
         sum(elements) as elements,
         count(*) filter (empty_elements > 0) as empty_images,

@@ -23,7 +23,7 @@ path_values as (
     select
         *,
         split_part(path, '.', 1) as root,
-        case when path like '%.%' then regexp_replace(path, '\.[^.]+$', '') end as parent,
+        {{ parent_path('path') }} as parent,
         -- Empty components at the end of a name say nothing; null stands for no value.
         case
             when vr = 'PN'

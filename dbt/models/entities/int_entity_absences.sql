@@ -8,7 +8,7 @@ absences as (
         entity_key,
         path,
         split_part(path, '.', 1) as root,
-        case when path like '%.%' then regexp_replace(path, '\.[^.]+$', '') end as parent
+        {{ parent_path('path') }} as parent
     from {{ ref('entity_attributes') }}
     where severity is not null and absent > 0
     qualify row_number() over (

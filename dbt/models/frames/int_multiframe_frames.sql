@@ -59,7 +59,7 @@ attributes as (
     where
         path like '%FunctionalGroupsSequence.%'
         and depth = 2
-        and not contains(path, '(')
+        and not {{ is_private('path') }}
         and keyword in {{ quoted(keywords) }}
 ),
 

@@ -44,7 +44,7 @@ own as (
         'private' as profile_attribute,
         'X' as action
     from paths
-    where path like '(%' or contains(path, '.(')
+    where {{ is_private('path') }}
 ),
 
 -- What is done to a sequence is done to all inside it, except where only UIDs are replaced.

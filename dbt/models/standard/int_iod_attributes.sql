@@ -60,9 +60,7 @@ shown as (
 select
     binding.iod,
     binding.path,
-    case
-        when contains(binding.path, '.') then regexp_replace(binding.path, '\.[^.]+$', '')
-    end as parent_path,
+    {{ parent_path('binding.path') }} as parent_path,
     binding.tag,
     shown.module,
     shown.module_place,
