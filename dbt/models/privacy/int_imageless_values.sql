@@ -8,8 +8,7 @@ elements as (
         tag,
         keyword,
         vr,
-        case when vr in ('DA', 'DT', 'TM') then {{ moment_key('vr', 'value') }} else trim(value) end
-            as value_key
+        {{ text_key('vr', 'value') }} as value_key
     from {{ ref('stg_elements') }}
     where
         Modality is null

@@ -15,8 +15,7 @@ said as not materialized (
         path,
         case
             when vr = 'SQ' or is_bulk then content
-            -- `+ 0.0` makes a zero of a negative zero; what is no number stays text.
-            when vr in ('DS', 'IS', 'FL', 'FD') and contains(content, chr(31))
+            when {{ is_number('vr') }} and contains(content, chr(31))
                 then array_to_string(
                     [
                         array_to_string({{ number_keys('item') }}, '\')
@@ -24,11 +23,11 @@ said as not materialized (
                     ],
                     chr(31)
                 )
-            when vr in ('DS', 'IS', 'FL', 'FD') and contains(content, '\')
+            when {{ is_number('vr') }} and contains(content, '\')
                 then array_to_string({{ number_keys('content') }}, '\')
-            when vr in ('DS', 'IS', 'FL', 'FD')
-                then coalesce((try_cast(content as double) + 0.0)::varchar, trim(content))
-            when vr in ('DA', 'DT', 'TM') and (contains(content, '\') or contains(content, chr(31)))
+            when {{ is_number('vr') }}
+                then {{ number_key('content') }}
+            when {{ is_moment('vr') }} and (contains(content, '\') or contains(content, chr(31)))
                 then array_to_string(
                     [
                         array_to_string(
@@ -38,7 +37,7 @@ said as not materialized (
                     ],
                     chr(31)
                 )
-            when vr in ('DA', 'DT', 'TM') then {{ moment_key('vr', 'content') }}
+            when {{ is_moment('vr') }} then {{ moment_key('vr', 'content') }}
             -- Spaces around a value or an item are padding.
             when contains(content, '\') or contains(content, chr(31))
                 then trim(regexp_replace(content, ' *([\\\x1F]) *', '\1', 'g'))
@@ -60,7 +59,7 @@ said as not materialized (
         images,
         case when is_invalid then images else 0 end as invalid_images,
         example_file_id,
-        case when vr in ('DA', 'DT', 'TM') then value_key else content end as plain,
+        case when {{ is_moment('vr') }} then value_key else content end as plain,
         -- The same wherever value_key is, whatever the VR, and quicker to make.
         hash(
             series_key,

@@ -66,7 +66,8 @@ select
         when
             scope_paths.distinct_values = scope_paths.present
             and scope_paths.number_min is null
-            and paths.vr not in ('DA', 'TM', 'DT', 'SQ')
+            and not {{ is_moment('paths.vr') }}
+            and paths.vr <> 'SQ'
             then 'identifier'
         when levels.level in ('patient', 'study', 'series') then 'constant per ' || levels.level
         else 'varies by image'
