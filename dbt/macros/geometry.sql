@@ -48,15 +48,33 @@ coalesce(len({{ numbers }}) = {{ length }} and list_count({{ numbers }}) = {{ le
 )
 {%- endmacro %}
 
+{# How far a frame lies from its stack's line: int_stack_frames and int_stack_lines. #}
+{% macro off_line_mm(frames, lines) -%}
+sqrt(
+    (
+        {{ frames }}.along_row
+        - {{ lines }}.row_start
+        - {{ lines }}.row_slope * {{ frames }}.position
+    ) ** 2
+    + (
+        {{ frames }}.along_column
+        - {{ lines }}.column_start
+        - {{ lines }}.column_slope * {{ frames }}.position
+    ) ** 2
+)
+{%- endmacro %}
+
+{# How far a step may be off a spacing: a share of it, and never less than a length in mm. #}
+{% macro spacing_tolerance(rule, spacing) -%}
+greatest({{ tolerance(rule) }} * {{ spacing }}, {{ tolerance(rule ~ '.mm') }})
+{%- endmacro %}
+
 {# Whether the steps of a group of rows are one, as far as spacing goes. #}
 {% macro is_even(step) -%}
 (
     greatest(
         max({{ step }}) - quantile_disc({{ step }}, 0.5),
         quantile_disc({{ step }}, 0.5) - min({{ step }})
-    ) <= greatest(
-        {{ tolerance('irregular_spacing') }} * quantile_disc({{ step }}, 0.5),
-        {{ tolerance('irregular_spacing.mm') }}
-    )
+    ) <= {{ spacing_tolerance('irregular_spacing', 'quantile_disc(' ~ step ~ ', 0.5)') }}
 )
 {%- endmacro %}

@@ -102,8 +102,8 @@ union all
 
 {{ stack_check(
     rule='mixed_spacing', relation='stacks', applies='spacing_runs > 0 or is_unsearched',
-    fails='is_unsearched or run_spacing_max - run_spacing_min > greatest('
-        ~ tolerance('mixed_spacing') ~ ' * run_spacing_min, ' ~ tolerance('mixed_spacing.mm') ~ ')',
+    fails='is_unsearched or run_spacing_max - run_spacing_min > '
+        ~ spacing_tolerance('mixed_spacing', 'run_spacing_min'),
     measured='case when is_unsearched then positions else run_spacing_max / run_spacing_min - 1 end',
     files='run_files',
     severity="case when is_unsearched then 'I' end",
@@ -149,9 +149,7 @@ union all
 {{ stack_check(
     rule='spacing_tag_mismatch', relation='stacks',
     applies='positions > 1 and tag_deviation_mm is not null',
-    fails='tag_deviation_mm > greatest('
-        ~ tolerance('spacing_tag_mismatch') ~ ' * spacing_median, '
-        ~ tolerance('spacing_tag_mismatch.mm') ~ ')',
+    fails='tag_deviation_mm > ' ~ spacing_tolerance('spacing_tag_mismatch', 'spacing_median'),
     measured='tag_deviation_mm / spacing_median',
     message="concat('The slices lie ', spacing, ' apart'"
         ~ ", ', SpacingBetweenSlices says ' || " ~ plain_number('spacing_between_slices_mm') ~ " || ' mm'"

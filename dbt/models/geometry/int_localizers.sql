@@ -47,18 +47,7 @@ placed as (
         stack_frames.frame,
         stack_frames.path,
         coalesce(10 * list_max(frames.PixelSpacing), 0) as ten_pixels,
-        sqrt(
-            (
-                stack_frames.along_row
-                - lines.row_start
-                - lines.row_slope * stack_frames.position
-            ) ** 2
-            + (
-                stack_frames.along_column
-                - lines.column_start
-                - lines.column_slope * stack_frames.position
-            ) ** 2
-        ) as off_line_mm
+        {{ off_line_mm('stack_frames', 'lines') }} as off_line_mm
     from {{ ref('int_stack_frames') }} as stack_frames
     inner join frames
         on stack_frames.file_id = frames.file_id and stack_frames.frame = frames.frame

@@ -96,12 +96,8 @@ slots as (
 placed as (
     select
         stack_frames.*,
-        stack_frames.along_row - lines.row_start - lines.row_slope * stack_frames.position
-            as off_row,
-        stack_frames.along_column - lines.column_start - lines.column_slope * stack_frames.position
-            as off_column,
-        lines.row_slope,
-        lines.column_slope
+        degrees(atan(sqrt(lines.row_slope ** 2 + lines.column_slope ** 2))) as line_degrees,
+        {{ off_line_mm('stack_frames', 'lines') }} as off_line_mm
     from {{ ref('int_stack_frames') }} as stack_frames
     left join {{ ref('int_stack_lines') }} as lines using (source, series_key, stack)
 )
@@ -120,8 +116,8 @@ select
     frames.Modality,
     placed.position,
     placed.normal,
-    degrees(atan(sqrt(placed.row_slope ** 2 + placed.column_slope ** 2))) as line_degrees,
-    sqrt(placed.off_row ** 2 + placed.off_column ** 2) as off_line_mm,
+    placed.line_degrees,
+    placed.off_line_mm,
     frames.ImagePositionPatient,
     frames.FrameOfReferenceUID,
     frames.Rows,

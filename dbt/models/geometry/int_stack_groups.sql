@@ -131,10 +131,8 @@ spaced as (
     select
         candidates.*,
         coalesce(
-            candidates.spacing - lag(candidates.spacing) over by_spacing > greatest(
-                {{ tolerance('irregular_spacing') }} * candidates.spacing,
-                {{ tolerance('irregular_spacing.mm') }}
-            ),
+            candidates.spacing - lag(candidates.spacing) over by_spacing
+            > {{ spacing_tolerance('irregular_spacing', 'candidates.spacing') }},
             false
         ) as is_wider
     from candidates

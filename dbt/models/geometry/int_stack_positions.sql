@@ -72,9 +72,7 @@ neighboured as (
             and abs(
                 lag(run_spacing) over (partition by source, series_key, stack order by slot)
                 - lead(run_spacing) over (partition by source, series_key, stack order by slot)
-            ) > greatest(
-                {{ tolerance('mixed_spacing') }} * spacing, {{ tolerance('mixed_spacing.mm') }}
-            ),
+            ) > {{ spacing_tolerance('mixed_spacing', 'spacing') }},
             false
         ) as is_change
     from sized
@@ -86,10 +84,8 @@ based as (
         *,
         case
             when
-                greatest_run_spacing - least_run_spacing > greatest(
-                    {{ tolerance('mixed_spacing') }} * least_run_spacing,
-                    {{ tolerance('mixed_spacing.mm') }}
-                )
+                greatest_run_spacing - least_run_spacing
+                > {{ spacing_tolerance('mixed_spacing', 'least_run_spacing') }}
                 then coalesce(run_spacing, spacing)
             else spacing
         end as base_spacing
@@ -111,10 +107,7 @@ judged as (
         coalesce(
             not is_change
             and abs(step - base_spacing)
-            > greatest(
-                {{ tolerance('irregular_spacing') }} * base_spacing,
-                {{ tolerance('irregular_spacing.mm') }}
-            ),
+            > {{ spacing_tolerance('irregular_spacing', 'base_spacing') }},
             false
         ) as is_off_spacing
     from based

@@ -157,10 +157,8 @@ geometry as (
         stacks.has_several_frames_of_reference,
         stacks.has_several_matrices,
         stacks.has_several_pixel_spacings,
-        spacings.largest_deviation <= greatest(
-            {{ tolerance('irregular_spacing') }} * spacings.spacing_median,
-            {{ tolerance('irregular_spacing.mm') }}
-        ) as is_even
+        spacings.largest_deviation
+        <= {{ spacing_tolerance('irregular_spacing', 'spacings.spacing_median') }} as is_even
     from measured
     inner join stacks using (source, series_key, stack)
     inner join repetitions using (source, series_key, stack)
