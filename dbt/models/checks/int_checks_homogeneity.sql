@@ -1,3 +1,4 @@
+{#- Long because every rule reads the same images and weighs by the same volumes. -#}
 {#- The attributes that must be one value in a series, by the rule that says so. -#}
 {%- set rule_attributes = {
     'mixed_matrix': ['Rows', 'Columns'],
@@ -23,7 +24,9 @@
 with
 
 images as (
-    select images.*
+    select
+        images.*,
+        series_images.is_volume_slice
     from {{ ref('images') }} as images
     inner join {{ ref('int_series_images') }} as series_images using (file_id)
     where not series_images.is_set_aside
@@ -45,18 +48,12 @@ frames as (
 -- A rule weighs what it says only where a series ought to be a volume.
 volumes as (
     select
-        images.source,
-        images.series_key,
-        bool_or(
-            coalesce(images.Modality in ('CT', 'MR', 'PT'), false)
-            and series_images.is_slice
-            and not series_images.is_non_volume
-        ) as is_volume,
-        bool_and(images.Modality = 'PT') as is_pt
-    from {{ ref('images') }} as images
-    inner join {{ ref('int_series_images') }} as series_images using (file_id)
-    where not series_images.is_set_aside
-    group by images.source, images.series_key
+        source,
+        series_key,
+        bool_or(is_volume_slice) as is_volume,
+        bool_and(Modality = 'PT') as is_pt
+    from images
+    group by source, series_key
 ),
 
 alike as (

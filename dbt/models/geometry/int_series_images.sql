@@ -54,5 +54,7 @@ described as (
 select
     *,
     is_left_out or is_localizer as is_set_aside,
-    has_plane and not is_set_aside as is_slice
+    has_plane and not is_set_aside as is_slice,
+    is_slice and not is_non_volume and coalesce(Modality in ('CT', 'MR', 'PT'), false)
+        as is_volume_slice
 from described
