@@ -33,6 +33,16 @@ coalesce(len({{ numbers }}) = {{ length }} and list_count({{ numbers }}) = {{ le
 + {{ point }}[3] * {{ direction }}[3]
 {%- endmacro %}
 
+{# How far an orientation is off two directions of length 1 at right angles. #}
+{% macro off_orthonormal(orientation) -%}
+{% set row, column = orientation ~ '[1:3]', orientation ~ '[4:6]' -%}
+greatest(
+    abs(sqrt(list_dot_product({{ row }}, {{ row }})) - 1),
+    abs(sqrt(list_dot_product({{ column }}, {{ column }})) - 1),
+    abs(list_dot_product({{ row }}, {{ column }}))
+)
+{%- endmacro %}
+
 {# Rounding far below the tolerance leaves few distinct orientations to compare. #}
 {% macro rounded(orientation) -%}
 [round(x, 5) + 0.0 for x in {{ orientation }}]

@@ -16,103 +16,30 @@ series_images as not materialized (
     select * from {{ ref('int_series_images') }}
 ),
 
-repeated as not materialized (
-    select * from {{ ref('int_repeated_instances') }}
+-- One file of each parent tells where to look.
+parents as (
+    {% for parents, key in {'studies': 'study_key', 'folders': 'folder'}.items() %}
+    {{ "union all" if not loop.first }}
+    select
+        source,
+        series_key,
+        '{{ parents }}' as parents,
+        {{ key }} as parent,
+        min(path) as path
+    from images
+    group by source, series_key, {{ key }}
+    {% endfor %}
 ),
 
 series as (
     select
         source,
         series_key,
-        count(distinct study_key) as studies,
-        count(distinct folder) as folders,
+        parents,
+        count(parent) as number,
         min(path, 20) as paths
-    from images
-    group by source, series_key
-),
-
--- One file of each parent tells where to look.
-study_files as (
-    select
-        source,
-        series_key,
-        min(path) as path
-    from images
-    group by source, series_key, study_key
-),
-
-study_offenders as (
-    select
-        source,
-        series_key,
-        min(path, 20) as paths
-    from study_files
-    group by source, series_key
-),
-
-folder_files as (
-    select
-        source,
-        series_key,
-        min(path) as path
-    from images
-    group by source, series_key, folder
-),
-
-folder_offenders as (
-    select
-        source,
-        series_key,
-        min(path, 20) as paths
-    from folder_files
-    group by source, series_key
-),
-
-copies as (
-    select
-        source,
-        series_key,
-        count(*) filter (is_copy) as copies,
-        min(path, 20) filter (is_copy) as paths
-    from repeated
-    group by source, series_key
-),
-
--- What was not read tells nothing: neither that files differ nor that they do not.
-judged as (
-    select
-        *,
-        max(content_but_unread) over in_instance > 1
-        or coalesce(
-            max(content) filter (not is_unread) over in_instance
-            > min(content) filter (not is_unread) over in_instance,
-            false
-        ) as is_conflict
-    from repeated
-    window in_instance as (partition by source, series_key, SOPInstanceUID)
-),
-
-conflicts as (
-    select
-        source,
-        series_key,
-        count(distinct SOPInstanceUID) as instances,
-        count(*) as files,
-        min(path, 20) as paths
-    from judged
-    where is_conflict and not is_copy
-    group by source, series_key
-),
-
-unread as (
-    select
-        source,
-        series_key,
-        count(*) as files,
-        min(path, 20) as paths
-    from judged
-    where is_unread
-    group by source, series_key
+    from parents
+    group by source, series_key, parents
 ),
 
 image_classes as (
@@ -159,69 +86,14 @@ non_volume as (
 
 {% call verdicts() %}
 select
-    series.source,
-    series.series_key,
-    'series_in_multiple_studies' as rule,
-    series.studies > 1 as is_failed,
-    series.studies as n_offenders,
-    study_offenders.paths as files,
-    'One series in ' || series.studies || ' studies' as message
+    source,
+    series_key,
+    'series_in_multiple_' || parents as rule,
+    number > 1 as is_failed,
+    number as n_offenders,
+    paths as files,
+    'One series in ' || number || ' ' || parents as message
 from series
-inner join study_offenders using (source, series_key)
-
-union all by name
-
-select
-    series.source,
-    series.series_key,
-    'series_in_multiple_folders' as rule,
-    series.folders > 1 as is_failed,
-    series.folders as n_offenders,
-    folder_offenders.paths as files,
-    'One series in ' || series.folders || ' folders' as message
-from series
-inner join folder_offenders using (source, series_key)
-
-union all by name
-
-select
-    series.source,
-    series.series_key,
-    'duplicate_instance_identical' as rule,
-    copies.copies as n_offenders,
-    copies.paths as files,
-    {{ count_of('copies.copies', 'file') }}
-    || ' set aside: an instance again, with equal elements and pixels' as message
-from series
-left join copies using (source, series_key)
-
-union all by name
-
-select
-    series.source,
-    series.series_key,
-    'duplicate_instance_conflict' as rule,
-    coalesce(conflicts.instances, 0) as measured,
-    conflicts.files as n_offenders,
-    conflicts.paths as files,
-    {{ count_of('conflicts.instances', 'SOPInstanceUID') }} || ' for ' || conflicts.files
-    || ' files that differ in elements, pixels, size or transfer syntax' as message
-from series
-left join conflicts using (source, series_key)
-
-union all by name
-
-select
-    series.source,
-    series.series_key,
-    'duplicate_instance_not_compared' as rule,
-    unread.files as n_offenders,
-    unread.paths as files,
-    {{ count_of('unread.files', 'file') }}
-    || ' of instances that stand more than once: '
-    || 'pixels or long values were not read, so whether they are equal is not known' as message
-from series
-left join unread using (source, series_key)
 
 union all by name
 

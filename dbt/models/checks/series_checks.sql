@@ -15,6 +15,8 @@ series as (
 checks as (
     select * from {{ ref('int_checks_identity') }}
     union all
+    select * from {{ ref('int_checks_duplicates') }}
+    union all
     select * from {{ ref('int_checks_references') }}
     union all
     select * from {{ ref('int_checks_entities') }}
@@ -23,9 +25,13 @@ checks as (
     union all
     select * from {{ ref('int_checks_values') }}
     union all
+    select * from {{ ref('int_checks_frames') }}
+    union all
     select * from {{ ref('int_checks_geometry') }}
     union all
     select * from {{ ref('int_checks_planes') }}
+    union all
+    select * from {{ ref('int_checks_stacks') }}
     union all
     select * from {{ ref('int_checks_numbering') }}
     union all
