@@ -26,6 +26,8 @@ series as (
 failed as (
     select * from {{ ref('int_findings_files') }}
     union all
+    select * from {{ ref('int_findings_elements') }}
+    union all
     select * from {{ ref('int_findings_folders') }}
     union all
     select * from {{ ref('int_findings_images') }}
