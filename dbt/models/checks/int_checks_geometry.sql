@@ -4,6 +4,8 @@ with
 stack_checks as (
     select * from {{ ref('int_stack_checks_repetition') }}
     union all
+    select * from {{ ref('int_stack_checks_order') }}
+    union all
     select * from {{ ref('int_stack_checks_spacing') }}
     union all
     select * from {{ ref('int_stack_checks_line') }}

@@ -1,9 +1,5 @@
 with
 
-geometry as not materialized (
-    select * from {{ ref('series_geometry') }}
-),
-
 -- A slice between two irregular steps is the one that lies wrong.
 positions as (
     select
@@ -82,7 +78,7 @@ stacks as (
             abs(geometry.spacing_between_slices_mm - geometry.spacing_median),
             abs(geometry.slice_location_spacing - geometry.spacing_median)
         ) as tag_deviation_mm
-    from geometry
+    from {{ ref('series_geometry') }} as geometry
     inner join steps using (source, series_key, stack)
     left join groups using (source, series_key, stack)
 )
@@ -126,25 +122,19 @@ union all
 
 union all
 
+{% for rule, is_beyond, words in [
+    ('slice_overlap', '> ', 'overlap'), ('slice_gap', '< -', 'leave gaps'),
+] %}
 {{ stack_check(
-    rule='slice_overlap', relation='stacks', applies='slice_thickness_mm > 0 and positions > 1',
-    fails='thickness_deviation > ' ~ tolerance('slice_overlap'),
+    rule=rule, relation='stacks', applies='slice_thickness_mm > 0 and positions > 1',
+    fails='thickness_deviation ' ~ is_beyond ~ tolerance(rule),
     measured='thickness_deviation',
     message="'Slices of ' || " ~ plain_number('slice_thickness_mm')
-        ~ " || ' mm lie ' || spacing || ' apart and overlap'",
+        ~ " || ' mm lie ' || spacing || ' apart and " ~ words ~ "'",
 ) }}
 
 union all
-
-{{ stack_check(
-    rule='slice_gap', relation='stacks', applies='slice_thickness_mm > 0 and positions > 1',
-    fails='thickness_deviation < -' ~ tolerance('slice_gap'),
-    measured='thickness_deviation',
-    message="'Slices of ' || " ~ plain_number('slice_thickness_mm')
-        ~ " || ' mm lie ' || spacing || ' apart and leave gaps'",
-) }}
-
-union all
+{% endfor %}
 
 {{ stack_check(
     rule='spacing_tag_mismatch', relation='stacks',
