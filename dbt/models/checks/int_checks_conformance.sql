@@ -1,3 +1,7 @@
+{#-
+Long because a file that falls short is found in three ways, by what it lacks, and all three
+serve one verdict.
+-#}
 with
 
 judged as (

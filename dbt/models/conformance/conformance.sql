@@ -30,44 +30,8 @@ found as not materialized (
     select * from {{ ref('int_series_paths') }}
 ),
 
--- What every image must or may have to have, and what every item of a sequence must have.
-expected as (
-    select
-        series_iods.source,
-        series_iods.series_key,
-        series_iods.iod,
-        attributes.path
-    from series_iods
-    inner join attributes on series_iods.iod = attributes.iod
-    where
-        attributes.parent_path is null
-        and attributes.requirement in ('type1', 'type2', 'conditional')
-        and not contains(attributes.tag, 'x')
-    union all
-    select
-        found.source,
-        found.series_key,
-        found.iod,
-        attributes.path
-    from found
-    inner join attributes
-        on found.iod = attributes.iod and found.path = attributes.parent_path
-    where found.images_with_items > 0 and attributes.requirement in ('type1', 'type2')
-),
-
-paths as (
-    select
-        *,
-        path as standard_path
-    from expected
-    union distinct
-    select
-        source,
-        series_key,
-        iod,
-        path,
-        standard_path
-    from found
+paths as not materialized (
+    select * from {{ ref('int_expected_paths') }}
 ),
 
 counted as (
@@ -90,31 +54,17 @@ counted as (
         coalesce(found.empty_images, 0) as empty,
         coalesce(found.invalid_images, 0) as invalid
     from paths
-    inner join series_iods
-        on
-            paths.source = series_iods.source
-            and paths.series_key = series_iods.series_key
-            and paths.iod = series_iods.iod
+    inner join series_iods using (source, series_key, iod)
+    anti join functional_groups using (source, series_key, iod, path)
+    left join found using (source, series_key, iod, path)
     left join attributes
         on paths.iod = attributes.iod and paths.standard_path = attributes.path
-    left join found
-        on
-            paths.source = found.source
-            and paths.series_key = found.series_key
-            and paths.iod = found.iod
-            and paths.path = found.path
     left join found as parents
         on
             paths.source = parents.source
             and paths.series_key = parents.series_key
             and paths.iod = parents.iod
             and {{ parent_path('paths.path') }} = parents.path
-    anti join functional_groups
-        on
-            paths.source = functional_groups.source
-            and paths.series_key = functional_groups.series_key
-            and paths.iod = functional_groups.iod
-            and paths.path = functional_groups.path
     union all by name
     -- One judged row for a group, which may stand at either of two paths.
     select
@@ -133,16 +83,8 @@ counted as (
         functional_groups.empty,
         coalesce(found.invalid_images, 0) as invalid
     from functional_groups
-    left join attributes
-        on
-            functional_groups.iod = attributes.iod
-            and functional_groups.path = attributes.path
-    left join found
-        on
-            functional_groups.source = found.source
-            and functional_groups.series_key = found.series_key
-            and functional_groups.iod = found.iod
-            and functional_groups.path = found.path
+    left join attributes using (iod, path)
+    left join found using (source, series_key, iod, path)
     union all by name
     -- Group 0002 is no part of an IOD: it is the same for all.
     select

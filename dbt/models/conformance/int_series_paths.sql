@@ -1,3 +1,7 @@
+{#-
+Long because top level, nested elements and items that lack one are counted apart, from one
+reading of the elements.
+-#}
 with
 
 series_iods as (
