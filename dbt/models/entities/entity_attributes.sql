@@ -1,7 +1,8 @@
 with
 
-entities as not materialized (
-    select * from {{ ref('int_attribute_entities') }}
+series_entities as not materialized (
+    select * from {{ ref('int_series_entities') }}
+    where is_compared
 ),
 
 files as not materialized (
@@ -16,7 +17,7 @@ entity_paths as (
     select path
     from {{ ref('int_series_path_values') }}
     group by path
-    having split_part(path, '.', 1) in (select entities.path from entities)
+    having split_part(path, '.', 1) in (select series_entities.root from series_entities)
 ),
 
 path_values as (
@@ -41,65 +42,6 @@ path_values as (
     where path in (select entity_paths.path from entity_paths)
 ),
 
--- A few rows a series: nearly always one SOP class and one frame of reference. What lies in the
--- source itself without a PatientID is no patient that anything could agree within.
-classes as (
-    select
-        source,
-        patient_key,
-        study_key,
-        series_key,
-        SOPClassUID as sop_class_uid,
-        bool_or(PatientID is not null or patient_folder <> '') as has_patient,
-        count(*) as images,
-        min(FrameOfReferenceUID) as frame_min,
-        max(FrameOfReferenceUID) as frame_max
-    from {{ ref('images') }}
-    group by source, patient_key, study_key, series_key, SOPClassUID
-),
-
-frames_of_reference as (
-    select
-        source,
-        series_key,
-        case when min(frame_min) = max(frame_max) then min(frame_min) end as FrameOfReferenceUID
-    from classes
-    group by source, series_key
-),
-
--- What the IODs of a series' images list, and for how many of them.
-listed as (
-    select
-        classes.source,
-        classes.patient_key,
-        classes.study_key,
-        classes.series_key,
-        entities.path as root,
-        bool_or(classes.has_patient) as has_patient,
-        min(entities.entity) as entity,
-        sum(classes.images)::bigint as images
-    from classes
-    inner join entities on classes.sop_class_uid = entities.sop_class_uid
-    where entities.path in (select split_part(entity_paths.path, '.', 1) from entity_paths)
-    group by
-        classes.source, classes.patient_key, classes.study_key, classes.series_key, entities.path
-    having count(distinct entities.entity) = 1
-),
-
-keyed_listed as (
-    select
-        listed.*,
-        case listed.entity
-            {% for entity, key in entity_keys().items() %}
-            when '{{ entity }}' then {{ key if key == 'FrameOfReferenceUID' else 'listed.' ~ key }}
-            {% endfor %}
-        end as entity_key,
-        entity_key is not null and (listed.has_patient or listed.entity <> 'patient')
-            as is_compared
-    from listed
-    inner join frames_of_reference using (source, series_key)
-),
-
 entity_images as (
     select
         source,
@@ -107,16 +49,15 @@ entity_images as (
         entity_key,
         root,
         sum(images)::bigint as images
-    from keyed_listed
-    where is_compared
+    from series_entities
     group by source, entity, entity_key, root
 ),
 
 entity_values as (
     select
         path_values.source,
-        keyed_listed.entity,
-        keyed_listed.entity_key,
+        series_entities.entity,
+        series_entities.entity_key,
         path_values.root,
         path_values.parent,
         path_values.path,
@@ -127,16 +68,8 @@ entity_values as (
         sum(path_values.images)::bigint as images,
         min(path_values.example_file_id) as example_file_id
     from path_values
-    inner join keyed_listed using (source, patient_key, study_key, series_key, root)
-    where keyed_listed.is_compared
-    group by
-        path_values.source,
-        keyed_listed.entity,
-        keyed_listed.entity_key,
-        path_values.root,
-        path_values.parent,
-        path_values.path,
-        path_values.compared_key
+    inner join series_entities using (source, patient_key, study_key, series_key, root)
+    group by all
 ),
 
 counted as (
@@ -165,13 +98,7 @@ counted as (
         )[1:20] as found
     from entity_values
     inner join files on entity_values.example_file_id = files.file_id
-    group by
-        entity_values.source,
-        entity_values.entity,
-        entity_values.entity_key,
-        entity_values.root,
-        entity_values.parent,
-        entity_values.path
+    group by all
 ),
 
 -- Inside a sequence only the images that have its items can lack something.
