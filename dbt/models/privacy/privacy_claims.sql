@@ -6,8 +6,10 @@ images as (
         patient_key,
         series_key,
         folder,
-        upper(trim(PatientIdentityRemoved)) as PatientIdentityRemoved,
-        array_to_string(DeidentificationMethod, '\') as DeidentificationMethod
+        struct_pack(
+            removed := upper(trim(PatientIdentityRemoved)),
+            method := array_to_string(DeidentificationMethod, '\')
+        ) as claim
     from {{ ref('images') }}
 ),
 
@@ -18,10 +20,6 @@ path_values as not materialized (
 
 confidential as not materialized (
     select * from {{ ref('int_confidential_paths') }}
-),
-
-repeated as not materialized (
-    select * from {{ ref('int_repeated_identifiers') }}
 ),
 
 codes as (
@@ -38,51 +36,12 @@ codes as (
 claims as (
     select
         images.source,
-        images.PatientIdentityRemoved,
-        images.DeidentificationMethod,
+        images.claim,
         images.series_key,
         count(*) as images,
         list(distinct images.patient_key) as patient_keys
     from images
     group by all
-),
-
-repeating as (
-    select distinct
-        path_values.source,
-        path_values.series_key,
-        path_values.path
-    from path_values
-    inner join repeated
-        on
-            path_values.source = repeated.source
-            and path_values.path = repeated.path
-            and path_values.value_key = repeated.value_key
-),
-
-held as (
-    select distinct
-        source,
-        series_key,
-        path
-    from {{ ref('int_lineage_paths') }}
-    where present > 0
-),
-
--- A folder that bears the PatientID says no more than the images do.
-named_folders as (
-    select distinct
-        images.source,
-        images.series_key,
-        'folder' as path,
-        true as is_repeating
-    from images
-    inner join repeated
-        on
-            images.source = repeated.source
-            and repeated.path = 'folder'
-            and images.folder = repeated.value_key
-    where not list_contains(repeated.identifiers, 'PatientID')
 ),
 
 -- Identifiers of another value than any image's, in files without an image.
@@ -105,8 +64,7 @@ beside as (
 beside_images as (
     select
         images.source,
-        images.PatientIdentityRemoved,
-        images.DeidentificationMethod,
+        images.claim,
         count(distinct beside.path) as identifiers_beside
     from images
     inner join beside
@@ -116,30 +74,13 @@ beside_images as (
                 beside.folder = ''
                 or starts_with(concat(images.folder, '/'), concat(beside.folder, '/'))
             )
-    group by images.source, images.PatientIdentityRemoved, images.DeidentificationMethod
-),
-
-series_paths as (
-    select
-        held.*,
-        repeating.path is not null as is_repeating
-    from held
-    left join repeating
-        on
-            held.source = repeating.source
-            and held.series_key = repeating.series_key
-            and held.path = repeating.path
-
-    union all
-
-    select * from named_folders
+    group by images.source, images.claim
 ),
 
 found as (
     select
         claims.source,
-        claims.PatientIdentityRemoved,
-        claims.DeidentificationMethod,
+        claims.claim,
         count(distinct series_paths.path) filter (
             confidential.action = 'X' and confidential.profile_attribute <> 'private'
         ) as attributes_to_remove,
@@ -152,34 +93,30 @@ found as (
         count(distinct series_paths.path) filter (series_paths.is_repeating)
             as repeating_attributes
     from claims
-    inner join series_paths
-        on claims.source = series_paths.source and claims.series_key = series_paths.series_key
-    left join confidential
-        on series_paths.source = confidential.source and series_paths.path = confidential.path
-    group by claims.source, claims.PatientIdentityRemoved, claims.DeidentificationMethod
+    inner join {{ ref('int_held_paths') }} as series_paths using (source, series_key)
+    left join confidential using (source, path)
+    group by claims.source, claims.claim
 ),
 
 counted as (
     select
         claims.source,
-        claims.PatientIdentityRemoved,
-        claims.DeidentificationMethod,
+        claims.claim,
         coalesce(list_sort(list_distinct(flatten(list(codes.method_codes)))), []) as method_codes,
-        coalesce(claims.PatientIdentityRemoved = 'YES', false) as is_claimed,
-        claims.DeidentificationMethod is not null or count(codes.method_codes) > 0 as has_method,
+        coalesce(struct_extract(claims.claim, 'removed') = 'YES', false) as is_claimed,
+        struct_extract(claims.claim, 'method') is not null or count(codes.method_codes) > 0 as has_method,
         sum(claims.images)::bigint as images,
         count(*) as series,
         len(list_distinct(flatten(list(claims.patient_keys)))) as patients
     from claims
-    left join codes
-        on claims.source = codes.source and claims.series_key = codes.series_key
-    group by claims.source, claims.PatientIdentityRemoved, claims.DeidentificationMethod
+    left join codes using (source, series_key)
+    group by claims.source, claims.claim
 )
 
 select
     counted.source,
-    counted.PatientIdentityRemoved,
-    counted.DeidentificationMethod,
+    struct_extract(counted.claim, 'removed') as PatientIdentityRemoved,
+    struct_extract(counted.claim, 'method') as DeidentificationMethod,
     counted.method_codes,
     counted.images,
     counted.series,
@@ -203,13 +140,5 @@ select
         else 'nothing against it'
     end as verdict
 from counted
-inner join found
-    on
-        counted.source = found.source
-        and counted.PatientIdentityRemoved is not distinct from found.PatientIdentityRemoved
-        and counted.DeidentificationMethod is not distinct from found.DeidentificationMethod
-left join beside_images
-    on
-        counted.source = beside_images.source
-        and counted.PatientIdentityRemoved is not distinct from beside_images.PatientIdentityRemoved
-        and counted.DeidentificationMethod is not distinct from beside_images.DeidentificationMethod
+inner join found using (source, claim)
+left join beside_images using (source, claim)
