@@ -1,3 +1,4 @@
+{#- Long because each attribute of a frame is named where groups give it, and where it is typed. -#}
 {# Attributes of the functional groups; for a kind of object each stands in one of them. #}
 {% set keywords = [
     'ImagePositionPatient', 'ImageOrientationPatient', 'PixelSpacing', 'SliceThickness',

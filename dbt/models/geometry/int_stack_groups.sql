@@ -3,89 +3,8 @@
 -- may be missing), they are several stacks, or several times of one.
 with
 
-slices as (
-    select
-        stack_frames.source,
-        stack_frames.series_key,
-        stack_frames.stack,
-        stack_frames.file_id,
-        stack_frames.frame,
-        {% for attribute in group_attributes() %}
-        frames.{{ attribute }},
-        {% endfor %}
-        stack_frames.position
-    from {{ ref('int_stack_frames') }} as stack_frames
-    inner join {{ ref('frames') }} as frames using (file_id, frame)
-    anti join {{ ref('int_localizers') }} using (file_id, frame)
-),
-
--- Most stacks are of one acquisition and one time.
-several as (
-    select
-        source,
-        series_key,
-        stack
-    from slices
-    group by source, series_key, stack
-    having
-        false
-        {% for attribute in group_attributes() %}
-        or min({{ attribute }}) <> max({{ attribute }})
-        {% endfor %}
-),
-
-pooled as (
-    select
-        slices.*,
-        slices.position - lag(slices.position) over (
-            partition by slices.source, slices.series_key, slices.stack order by slices.position
-        ) as step
-    from slices
-    semi join several using (source, series_key, stack)
-),
-
-uneven as (
-    select
-        source,
-        series_key,
-        stack
-    from pooled
-    where step > {{ tolerance('duplicate_position') }}
-    group by source, series_key, stack
-    having not {{ is_even('step') }}
-),
-
-grouped as (
-    select
-        pooled.source,
-        pooled.series_key,
-        pooled.stack,
-        pooled.file_id,
-        pooled.frame,
-        pooled.position,
-        unnest(
-            [
-                {% for attribute in group_attributes() %}
-                {{ ", " if not loop.first }}struct_pack(
-                    rank := {{ loop.index }},
-                    attribute := '{{ attribute }}',
-                    value := pooled.{{ attribute }}::varchar
-                )
-                {% endfor %}
-            ],
-            recursive := true
-        )
-    from pooled
-    semi join uneven using (source, series_key, stack)
-),
-
-stepped as (
-    select
-        *,
-        position - lag(position) over (
-            partition by source, series_key, stack, attribute, value order by position
-        ) as step
-    from grouped
+frames as not materialized (
+    select * from {{ ref('int_uneven_frames') }}
 ),
 
 candidates as (
@@ -103,7 +22,7 @@ candidates as (
         and coalesce(len(steps) >= 2, false)
         and list_max([abs(step / spacing - round(step / spacing)) for step in steps])
         <= {{ tolerance('missing_slices') }} as is_stack
-    from stepped
+    from frames
     group by source, series_key, stack, rank, attribute, value
 ),
 
@@ -184,13 +103,13 @@ parts as (
 )
 
 select
-    grouped.source,
-    grouped.series_key,
-    grouped.stack,
-    grouped.file_id,
-    grouped.frame,
+    frames.source,
+    frames.series_key,
+    frames.stack,
+    frames.file_id,
+    frames.frame,
     parts.attribute,
     parts.part,
     {{ tolerance('duplicate_position.share') }} * parts.spacing as one_position
-from grouped
+from frames
 inner join parts using (source, series_key, stack, attribute, value)

@@ -1,3 +1,4 @@
+{#- Long because all that is measured on a stack is listed, and then judged as one verdict. -#}
 with
 
 positions as not materialized (
