@@ -104,7 +104,8 @@ counted as (
         claims.claim,
         coalesce(list_sort(list_distinct(flatten(list(codes.method_codes)))), []) as method_codes,
         coalesce(struct_extract(claims.claim, 'removed') = 'YES', false) as is_claimed,
-        struct_extract(claims.claim, 'method') is not null or count(codes.method_codes) > 0 as has_method,
+        struct_extract(claims.claim, 'method') is not null or count(codes.method_codes) > 0
+            as has_method,
         sum(claims.images)::bigint as images,
         count(*) as series,
         len(list_distinct(flatten(list(claims.patient_keys)))) as patients
