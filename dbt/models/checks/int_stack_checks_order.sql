@@ -64,6 +64,7 @@ stacks as (
     fails='turns > 0',
     measured='turns',
     files='turn_files',
-    message="'InstanceNumber neither rises nor falls with the position: it turns at ' || first_turn || "
+    message="'InstanceNumber neither rises nor falls with the position: it turns at '"
+        ~ " || first_turn || "
         ~ and_more('turns', 'image'),
 ) }}
