@@ -1,29 +1,11 @@
 with
 
+series_checks as (
+    {{ series_verdicts() }}
+),
+
 checks as (
-    select rule from {{ ref('int_checks_identity') }}
-    union
-    select rule from {{ ref('int_checks_duplicates') }}
-    union
-    select rule from {{ ref('int_checks_references') }}
-    union
-    select rule from {{ ref('int_checks_entities') }}
-    union
-    select rule from {{ ref('int_checks_homogeneity') }}
-    union
-    select rule from {{ ref('int_checks_values') }}
-    union
-    select rule from {{ ref('int_checks_frames') }}
-    union
-    select rule from {{ ref('int_checks_geometry') }}
-    union
-    select rule from {{ ref('int_checks_planes') }}
-    union
-    select rule from {{ ref('int_checks_stacks') }}
-    union
-    select rule from {{ ref('int_checks_numbering') }}
-    union
-    select rule from {{ ref('int_checks_conformance') }}
+    select rule from series_checks
     union
     select rule from {{ ref('int_findings_files') }}
     union

@@ -24,7 +24,7 @@ def build(settings: Settings) -> list[str]:
     """One run; what it says of pixels."""
     told: list[str] = []
     build_direct(settings, told.append)
-    return [line for line in told if line.startswith("pixels:")]
+    return [line for line in told if line.endswith("files to decode")]
 
 
 def rows(folder: Path, query: str) -> list[tuple[Any, ...]]:

@@ -13,33 +13,7 @@ series as (
 ),
 
 checks as (
-    select * from {{ ref('int_checks_identity') }}
-    union all
-    select * from {{ ref('int_checks_duplicates') }}
-    union all
-    select * from {{ ref('int_checks_references') }}
-    union all
-    select * from {{ ref('int_checks_entities') }}
-    union all
-    select * from {{ ref('int_checks_homogeneity') }}
-    union all
-    select * from {{ ref('int_checks_values') }}
-    union all
-    select * from {{ ref('int_checks_frames') }}
-    union all
-    select * from {{ ref('int_checks_geometry') }}
-    union all
-    select * from {{ ref('int_checks_planes') }}
-    union all
-    select * from {{ ref('int_checks_stacks') }}
-    union all
-    select * from {{ ref('int_checks_numbering') }}
-    union all
-    select * from {{ ref('int_checks_conformance') }}
-    union all
-    select * from {{ ref('int_checks_pixels') }}
-    union all
-    select * from {{ ref('int_checks_pixel_stats') }}
+    {{ series_verdicts() }}
 )
 
 -- A rule without a result lacked its inputs.
