@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from io import TextIOWrapper
 from pathlib import Path
-from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
 from dicomhouse.errors import StorageError, UsageError
@@ -70,6 +69,8 @@ def writing_to(path: Path | None) -> Iterator[None]:
     if path is None:
         yield
         return
+    from tempfile import TemporaryFile
+
     with TemporaryFile("w+b") as file, TextIOWrapper(file, encoding="utf-8") as text:
         with redirect_stdout(text):
             yield
