@@ -19,7 +19,7 @@ from dicomhouse.output import printable, write
 HELP = "Show the findings; exit code 1 when one is an error."
 EXAMPLES = (
     ("check --severity error", "what must not stay"),
-    ("check --rule slice_gap --format csv > gaps.csv", "one rule, for a spreadsheet"),
+    ("check --rule missing_slices --format csv > gaps.csv", "one rule, for a spreadsheet"),
 )
 _FINDING_COLUMNS = ("severity", "level", "rule", "source", "message", "n_offenders", "first_file")
 _COUNT_COLUMNS = ("severity", "theme", "rule", "findings")
