@@ -48,6 +48,13 @@ def test_models_refer_downhill(models: dict[str, Any]) -> None:
     assert uphill == set()
 
 
+def test_long_models_say_why() -> None:
+    for path in resource("dbt", "models").rglob("*.sql"):
+        lines = path.read_text(encoding="utf-8").splitlines()
+        if len(lines) > 150:
+            assert "Long because" in "\n".join(lines[:2]), path.name
+
+
 def test_prefix_of_a_model_tells_its_schema(models: dict[str, Any]) -> None:
     schemas = {node["name"]: node["schema"] for node in models.values()}
     assert {schema for name, schema in schemas.items() if name.startswith("int_")} == {

@@ -1,3 +1,4 @@
+{#- Long because six rules stand on one pass over the frames. -#}
 -- What measured pixels say that headers cannot. A series without any has no verdict.
 with
 
