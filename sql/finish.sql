@@ -6,3 +6,10 @@ set
 where run_id = getvariable('record')::json ->> 'run_id';
 
 drop schema history cascade;
+
+-- Where a file of `files` lies, by its source and path; what is no UTF-8 stands there as \xNN.
+create or replace macro main.absolute_path(source_name, path_below) as (
+    select address || '/' || path_below
+    from main.sources
+    where source = source_name
+);

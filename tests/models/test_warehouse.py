@@ -131,3 +131,11 @@ def test_sql_reads_standard_input_and_writes_a_file(demo: Path, tmp_path: Path) 
 
 def test_package_is_typed() -> None:
     assert (Path(dicomhouse.__file__).parent / "py.typed").exists()
+
+
+def test_sql_tells_where_a_file_lies(warehouse: Warehouse) -> None:
+    rows = warehouse.sql("select source, path, absolute_path(source, path) from files").rows()
+    assert len(rows) > 100
+    for source, path, told in rows:
+        assert told == str(warehouse.absolute_path(source, path))
+        assert Path(told).is_file()
