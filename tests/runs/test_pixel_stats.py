@@ -152,6 +152,22 @@ CASES: dict[str, tuple[list[dict[str, Any]], dict[str, tuple[str, str]]]] = {
         ],
         {},
     ),
+    "limits of another sign": (
+        [
+            {"PixelData": (PICTURES[0].astype("<i2") - 300).tobytes(), "PixelRepresentation": 1,
+             "SmallestImagePixelValue": b"\xd4\xfe", "LargestImagePixelValue": b"\xd1\x01"},
+            OTHER,
+        ],
+        {},
+    ),
+    "limits of all frames": (
+        [
+            {"PixelData": PICTURES[0].tobytes() + PICTURES[1].tobytes(), "NumberOfFrames": "2",
+             "SmallestImagePixelValue": 0, "LargestImagePixelValue": 1275},
+            OTHER,
+        ],
+        {},
+    ),
     "padding that is not there": (
         [{"PixelData": PICTURES[0].tobytes(), "PixelPaddingValue": 4095}, OTHER],
         {"pixel_value_tags_mismatch": ("I", "PixelPaddingValue 4095 stands in no pixel")},

@@ -85,6 +85,18 @@ def test_padding_counts_for_its_share_alone(stored: Any) -> None:
         assert "mean" not in row
 
 
+def test_padding_has_the_sign_of_the_pixels(tmp_path: Path) -> None:
+    stored = np.full((16, 16), -2000, "<i2")
+    stored[0, 0] = 7
+    path = write_image(
+        tmp_path / "1.dcm", BitsStored=16, HighBit=15, PixelRepresentation=1,
+        PixelData=stored.tobytes(),
+    )  # fmt: skip
+    for padding in (-2000, 63536):
+        (row,) = measure(image(path, padding=padding))
+        assert (row["unpadded_minimum"], row["padding_share"]) == (7, 255 / 256)
+
+
 def test_windows_saturation_and_bits() -> None:
     stored = np.array([[0, 1024, 1064, 1104], [4095, 4095, 0x1000, 0]], "<u2")
     row = of_values(stored, bits_stored=12, scale=(1.0, -1024.0), is_ct=True)

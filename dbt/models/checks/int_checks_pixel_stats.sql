@@ -11,9 +11,42 @@ tags as (
         file_id,
         SmallestImagePixelValue,
         LargestImagePixelValue,
-        PixelPaddingValue
+        PixelPaddingValue,
+        2 ** coalesce(BitsAllocated, 16) as wrap
     from {{ ref('images') }}
     where SamplesPerPixel is null or SamplesPerPixel = 1
+),
+
+-- The tags are of all frames, and of the sign that their writer gave them, which may not be the
+-- pixels': 63536 of 16 bits is -2000.
+limits as (
+    select
+        stats.file_id,
+        bool_or(stats.problem is not null) as is_in_part,
+        min(stats.stored_minimum) as least,
+        min(stats.unpadded_minimum) as least_unpadded,
+        max(stats.stored_maximum) as greatest,
+        max(stats.unpadded_maximum) as greatest_unpadded
+    from stats
+    group by stats.file_id
+),
+
+mislabelled as (
+    select limits.file_id
+    from limits
+    inner join tags using (file_id)
+    where
+        not limits.is_in_part
+        and (
+            (
+                (tags.SmallestImagePixelValue - limits.least) % tags.wrap <> 0
+                and (tags.SmallestImagePixelValue - limits.least_unpadded) % tags.wrap <> 0
+            )
+            or (
+                (tags.LargestImagePixelValue - limits.greatest) % tags.wrap <> 0
+                and (tags.LargestImagePixelValue - limits.greatest_unpadded) % tags.wrap <> 0
+            )
+        )
 ),
 
 -- Blank frames are alike without being the same picture.
@@ -45,15 +78,12 @@ judged as (
         pictures.instances is not null as is_repeated,
         stats.n_distinct <= 1
         and stats.Modality not in ('RTDOSE', 'SEG') as is_blank,
-        stats.n_values is not null
-        and (
-            tags.SmallestImagePixelValue not in (stats.stored_minimum, stats.unpadded_minimum)
-            or tags.LargestImagePixelValue not in (stats.stored_maximum, stats.unpadded_maximum)
-        ) as has_other_limits
+        mislabelled.file_id is not null as has_other_limits
     from stats
     left join pictures
         on stats.digest = pictures.digest and stats.n_distinct > 1
     left join tags using (file_id)
+    left join mislabelled using (file_id)
 ),
 
 series as (

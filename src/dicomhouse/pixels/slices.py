@@ -169,13 +169,25 @@ def _first(*values: Any) -> float:
     return next(float(value) for value in values if value is not None)
 
 
+def as_stored(value: int, dtype: np.dtype[Any]) -> int:
+    """A value of the pixels' width with their sign, whatever sign its own element has.
+
+    PixelPaddingValue is US or SS by PixelRepresentation (PS3.3 C.7.5.1.1.2), and often is not.
+    """
+    if dtype.kind not in "ui":
+        return value
+    wrap = 1 << 8 * dtype.itemsize
+    value %= wrap
+    return value - wrap if dtype.kind == "i" and value >= wrap // 2 else value
+
+
 def _padding(dataset: Dataset, stored: Array) -> Array | None:
     """PS3.3 C.7.5.1.1.2: a value, or a range up to PixelPaddingRangeLimit."""
     value = dataset.get("PixelPaddingValue")
     if value is None:
         return None
     limit = _first(dataset.get("PixelPaddingRangeLimit"), value)
-    least, most = sorted((float(value), limit))
+    least, most = sorted(as_stored(int(number), stored.dtype) for number in (value, limit))
     found = (stored >= least) & (stored <= most)
     return found if found.any() else None
 

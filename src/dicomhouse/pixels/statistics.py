@@ -24,7 +24,7 @@ from xxhash import xxh3_128_hexdigest
 from dicomhouse.errors import PixelsFailed
 from dicomhouse.filesystem import open_file
 from dicomhouse.pixels.decode import Array, OtherShape, decode_frame, decoder_name
-from dicomhouse.pixels.slices import settle_worker
+from dicomhouse.pixels.slices import as_stored, settle_worker
 
 PERCENTILES = (1, 5, 25, 50, 75, 95, 99)
 MOST_FRAMES = 65_536
@@ -208,8 +208,9 @@ def _row(
 ) -> Row:
     least = most = None
     if image.padding is not None:
+        value = as_stored(image.padding, stored.dtype)
         limit = image.padding if image.padding_limit is None else image.padding_limit
-        least, most = sorted((image.padding, limit))
+        least, most = sorted((value, as_stored(limit, stored.dtype)))
     lut = None
     if dataset is not None and dataset.get("ModalityLUTSequence"):
         from pydicom.pixels.processing import apply_modality_lut
