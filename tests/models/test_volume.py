@@ -194,6 +194,21 @@ def test_compressed_files_hold_what_their_uncompressed_twins_hold() -> None:
     assert found.unit == dose.DoseUnits
 
 
+def test_first_bytes_of_the_pixels_lead_to_the_first_value(warehouse: Warehouse) -> None:
+    """The example of docs/pixels.md, on a real series."""
+    (key,) = warehouse.sql(
+        "select series_key from series where source = 'lidc_small' and is_volume limit 1"
+    ).row(0)
+    volume = warehouse.volume(key)
+    dataset = pydicom.dcmread(volume.frames[0].file)
+    signed = dataset.PixelRepresentation == 1
+    stored = int.from_bytes(dataset.PixelData[:2], "little", signed=signed)
+    assert stored == dataset.pixel_array[0, 0]
+    assert stored * dataset.RescaleSlope + dataset.RescaleIntercept == volume.array[0, 0, 0]
+    counts, _ = np.histogram(volume.array, bins=range(-2100, 4100, 20))
+    assert counts.sum() == volume.array.size
+
+
 def explained(dataset: Dataset) -> str | None:
     """Why SimpleITK's values of a file are others than ours."""
     if dataset.PhotometricInterpretation == "MONOCHROME1":
