@@ -52,6 +52,17 @@ def test_help_loads_nothing_heavy() -> None:
     assert done.stdout == "[]\n", done.stderr
 
 
+def test_a_run_begins_without_what_it_may_not_need() -> None:
+    """A run that finds nothing changed ends before it; a flow waits for its server meanwhile."""
+    program = (
+        "import sys; import dicomhouse.run.build;"
+        "print(sorted({'dbt', 'duckdb', 'numpy', 'prefect', 'pyarrow', 'pydicom'}"
+        " & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout == "[]\n", done.stderr
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "tcsh"])
 def test_completion_knows_every_command(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:

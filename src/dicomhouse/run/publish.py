@@ -9,7 +9,6 @@ from dicomhouse import versions
 from dicomhouse.lake.records import total
 from dicomhouse.run.context import Run, identity
 from dicomhouse.run.extract import Lake
-from dicomhouse.run.pixels import measure_pixels
 from dicomhouse.run.plan import DRIFT
 from dicomhouse.run.verify import digests_before
 from dicomhouse.store import failures, generations
@@ -25,6 +24,7 @@ def register(run: Run, lake: Lake, compilation: Compilation) -> None:
     Raises:
         ModelsFailed: the dbt project cannot be compiled.
     """
+    from dicomhouse.run.pixels import measure_pixels
     from dicomhouse.warehouse import database
     from dicomhouse.warehouse.pixels import digest_repeated
 
