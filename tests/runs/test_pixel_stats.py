@@ -13,6 +13,7 @@ import pytest
 import dicomhouse
 from dicomhouse.pixels import statistics
 from dicomhouse.run import build as steps
+from dicomhouse.run import pixels
 from dicomhouse.run.build import build_direct
 from dicomhouse.settings import Settings
 from dicomhouse.testing import write_image
@@ -76,25 +77,30 @@ def test_run_that_ended_has_measured_for_the_next(
 
 def die(images: list[statistics.Image]) -> list[tuple[int, statistics.Row]]:
     """In a worker: as a decoder that ends its process at one file."""
-    if any(image.file.endswith("1.dcm") for image in images):
+    if any(image.file.endswith("2.dcm") for image in images):
         os._exit(11)
     return statistics.measure_all(images)
 
 
-def test_decoder_that_ends_its_process_is_a_finding(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("jobs", "batch"), [(1, 64), (2, 1), (2, 2)])
+def test_decoder_that_ends_its_process_is_a_finding_of_its_file_alone(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jobs: int, batch: int
 ) -> None:
+    write_image(tmp_path / "in" / "3.dcm", InstanceNumber=3, PixelData=PICTURES[2].tobytes())
     monkeypatch.setattr(statistics, "measure_all", die)
-    build(settings)
+    monkeypatch.setattr(pixels, "_BATCH", batch)
+    build(replace(settings, jobs=jobs))
     found = rows(
         settings.warehouse, "select path, problem, digest is null from pixel_stats order by 1"
     )
-    assert found == [("1.dcm", "undecodable", True), ("2.dcm", None, False)]
+    assert found == [
+        ("1.dcm", None, False), ("2.dcm", "undecodable", True), ("3.dcm", None, False),
+    ]  # fmt: skip
     (told,) = rows(
         settings.warehouse,
         "select message, status from series_checks where rule = 'pixels_undecodable'",
     )
-    assert told == ("1 frame of 2: the decoder ended its process, or took too long.", "fail")
+    assert told == ("1 frame of 3: the decoder ended its process, or took too long", "fail")
 
 
 def test_statistics_are_those_of_the_volume(shared_data: Path, tmp_path: Path) -> None:

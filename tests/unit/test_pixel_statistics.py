@@ -25,6 +25,7 @@ from pydicom.uid import (
 )
 
 from dicomhouse.pixels import statistics
+from dicomhouse.pixels.slices import linear
 from dicomhouse.pixels.statistics import PERCENTILES, Image, digest, measure, of_values
 from dicomhouse.testing import write_image
 
@@ -59,7 +60,7 @@ def image(path: Path, **others: Any) -> Image:
     slope=st.sampled_from([1.0, 0.5, -2.0]),
 )
 def test_statistics_are_numpys(stored: Any, slope: float) -> None:
-    row = of_values(stored, scale=(slope, -7.0))
+    row = of_values(stored, to_output=linear(slope, -7.0))
     values = stored.astype(np.float64) * slope - 7.0
     spread = max(1.0, float(np.ptp(values)))
     expected = {
@@ -99,7 +100,7 @@ def test_padding_has_the_sign_of_the_pixels(tmp_path: Path) -> None:
 
 def test_windows_saturation_and_bits() -> None:
     stored = np.array([[0, 1024, 1064, 1104], [4095, 4095, 0x1000, 0]], "<u2")
-    row = of_values(stored, bits_stored=12, scale=(1.0, -1024.0), is_ct=True)
+    row = of_values(stored, bits_stored=12, to_output=linear(1.0, -1024.0), is_ct=True)
     assert row["brain_share"] == 3 / 8
     assert row["lung_share"] == 6 / 8
     assert (row["n_saturated"], row["n_beyond"]) == (2, 1)
@@ -208,6 +209,26 @@ def test_changed_file_is_told(tmp_path: Path) -> None:
     for path in (known.file, str(tmp_path / "gone.dcm")):
         (row,) = measure(replace(known, file=path, size_bytes=known.size_bytes - 1))
         assert row["problem"] == "undecodable"
+
+
+def test_frames_behind_a_broken_one_keep_their_scales(tmp_path: Path) -> None:
+    import imagecodecs
+
+    stored = np.full((16, 16), 100, "<u2")
+    groups = []
+    for slope in (3.0, 5.0):
+        scale, group = Dataset(), Dataset()
+        scale.RescaleSlope, scale.RescaleIntercept = slope, 0
+        group.PixelValueTransformationSequence = [scale]
+        groups.append(group)
+    path = write_image(
+        tmp_path / "1.dcm", SOPClassUID=EnhancedCTImageStorage, NumberOfFrames="2",
+        PerFrameFunctionalGroupsSequence=groups, TransferSyntaxUID=JPEGLSLossless,
+        PixelData=encapsulate([b"\xff\xd8\xff\xd9", imagecodecs.jpegls_encode(stored)]),
+    )  # fmt: skip
+    broken, whole = measure(image(path))
+    assert (broken["frame"], broken["problem"]) == (1, "undecodable")
+    assert (whole["frame"], whole["mean"]) == (2, 500)
 
 
 def test_each_frame_has_its_own_scale(tmp_path: Path) -> None:

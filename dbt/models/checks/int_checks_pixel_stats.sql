@@ -77,7 +77,7 @@ judged as (
         stats.padding_share,
         pictures.instances is not null as is_repeated,
         stats.n_distinct <= 1
-        and stats.Modality not in ('RTDOSE', 'SEG') as is_blank,
+        and coalesce(stats.Modality, '') not in ('RTDOSE', 'SEG') as is_blank,
         mislabelled.file_id is not null as has_other_limits
     from stats
     left join pictures
@@ -117,7 +117,7 @@ select
     series_key,
     'pixels_undecodable' as rule,
     undecodable_files as files,
-    {{ count_of('undecodable', 'frame') }} || ' of ' || frames || ': ' || undecodable_reason
+    {{ count_of('undecodable', 'frame') }} || ' of ' || frames || ': ' || rtrim(undecodable_reason, '.')
         as message
 from series
 
@@ -128,7 +128,7 @@ select
     series_key,
     'pixel_shape_mismatch' as rule,
     misshapen_files as files,
-    shape_reason || {{ and_more('len(misshapen_files)', 'file') }} as message
+    rtrim(shape_reason, '.') || {{ and_more('len(misshapen_files)', 'file') }} as message
 from series
 
 union all by name
@@ -167,7 +167,7 @@ select
     'pixel_value_tags_mismatch' as rule,
     case
         when other_limits_files is not null then other_limits_files
-        when padding_share = 0 then padded_files
+        when padding_share = 0 and decoded = frames then padded_files
     end as files,
     case
         when other_limits_files is not null

@@ -6,18 +6,15 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from io import BufferedReader
 from math import ceil, sqrt
 from typing import Any
 
 import numpy as np
-import pydicom
 from pydicom import Dataset
 
 from dicomhouse.errors import PixelsFailed, UsageError
-from dicomhouse.filesystem import open_file
 from dicomhouse.pixels.decode import Array
-from dicomhouse.pixels.slices import Place
+from dicomhouse.pixels.slices import Place, read_dataset
 from dicomhouse.pixels.volume import Stack
 
 
@@ -41,7 +38,7 @@ def packed_stack(objects: Sequence[dict[str, Any]], time: int | None, force: boo
     if not 0 <= number < len(objects):
         raise UsageError(f"no time {time}; there are {len(objects)}.")
     chosen = objects[number]
-    dataset = _header(chosen["file"])
+    dataset = read_dataset(chosen["file"], header_alone=True)
     try:
         if chosen["is_mosaic"]:
             return _mosaic(chosen["file"], dataset)
@@ -52,14 +49,6 @@ def packed_stack(objects: Sequence[dict[str, Any]], time: int | None, force: boo
         raise PixelsFailed(
             f"no volume: its geometry cannot be understood ({type(error).__name__})."
         ) from error
-
-
-def _header(file: str) -> Dataset:
-    try:
-        with BufferedReader(open_file(file)[0]) as opened:
-            return pydicom.dcmread(opened, stop_before_pixels=True, force=True)
-    except OSError as error:
-        raise PixelsFailed(f"the file cannot be read: {error.strerror}.") from error
 
 
 def _mosaic(file: str, dataset: Dataset) -> Stack:

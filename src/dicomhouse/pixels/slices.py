@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import resource
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -114,14 +114,15 @@ def read_slice(place: Place) -> Slice:
     Raises:
         PixelsFailed: saying why not.
     """
-    dataset = _dataset(place.file)
+    dataset = _dataset_at_hand(place.file)
     stored = decode_frame(dataset, place.frame)
     photometric = str(dataset.get("PhotometricInterpretation") or "")
     values = _in_colour(dataset, stored, photometric)
     padding = None
     if values is None:
         padding = _padding(dataset, stored)
-        values = _in_output_units(dataset, stored, place)
+        to_output = output_of(dataset, place.slope, place.intercept)
+        values = np.asarray(to_output(stored), np.float32)
     if place.tile is not None:
         row, column, rows, columns = place.tile
         window = np.s_[row : row + rows, column : column + columns]
@@ -130,17 +131,27 @@ def read_slice(place: Place) -> Slice:
     return Slice(values, padding, _unit(dataset), photometric == "MONOCHROME1", _window(dataset))
 
 
-@lru_cache(maxsize=1)
-def _dataset(file: str) -> Dataset:
+def read_dataset(file: str, header_alone: bool = False) -> Dataset:
+    """What pydicom makes of a file, without its pixels where the header alone is asked for.
+
+    Raises:
+        PixelsFailed: the file, or its header, cannot be read.
+    """
     try:
         with BufferedReader(open_file(file)[0]) as opened:
-            return pydicom.dcmread(opened, force=True)
+            return pydicom.dcmread(opened, stop_before_pixels=header_alone, force=True)
     except MemoryError:
         raise
     except OSError as error:
         raise PixelsFailed(f"the file cannot be read: {error.strerror}.") from error
     except Exception as error:
         raise PixelsFailed(f"pydicom cannot read the file: {type(error).__name__}.") from error
+
+
+@lru_cache(maxsize=1)
+def _dataset_at_hand(file: str) -> Dataset:
+    """The frames of one file come one after the other."""
+    return read_dataset(file)
 
 
 def _in_colour(dataset: Dataset, stored: Array, photometric: str) -> Array | None:
@@ -154,15 +165,30 @@ def _in_colour(dataset: Dataset, stored: Array, photometric: str) -> Array | Non
     return np.asarray(stored[..., :3], np.uint8)
 
 
-def _in_output_units(dataset: Dataset, stored: Array, place: Place) -> Array:
-    """PS3.3 C.11.1: the Modality LUT, or slope and intercept; of dose grids, DoseGridScaling."""
+def output_of(
+    dataset: Dataset, slope: float | None = None, intercept: float | None = None
+) -> Callable[[Array], Array]:
+    """What gives output values of stored ones.
+
+    PS3.3 C.11.1: the Modality LUT, or slope and intercept; of dose grids, DoseGridScaling.
+
+    Args:
+        dataset: the image.
+        slope: a frame's own.
+        intercept: likewise.
+    """
     if dataset.get("ModalityLUTSequence"):
-        return np.asarray(apply_modality_lut(stored, dataset), np.float32)
-    slope = _first(place.slope, dataset.get("DoseGridScaling"), dataset.get("RescaleSlope"), 1)
-    intercept = _first(place.intercept, dataset.get("RescaleIntercept"), 0)
+        return lambda stored: np.asarray(apply_modality_lut(stored, dataset))
+    slope = _first(slope, dataset.get("DoseGridScaling"), dataset.get("RescaleSlope"), 1)
+    intercept = _first(intercept, dataset.get("RescaleIntercept"), 0)
+    return linear(slope, intercept)
+
+
+def linear(slope: float, intercept: float) -> Callable[[Array], Array]:
+    """Output values by slope and intercept, as doubles where they change anything."""
     if slope == 1 and intercept == 0:
-        return np.asarray(stored, np.float32)
-    return np.asarray(stored * np.float64(slope) + np.float64(intercept), np.float32)
+        return lambda stored: stored
+    return lambda stored: stored * np.float64(slope) + np.float64(intercept)
 
 
 def _first(*values: Any) -> float:

@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from io import BufferedReader
 from itertools import count
 from typing import Any
 
 import numpy as np
-import pydicom
 from pydicom import Dataset
 from pydicom.uid import UID
 from xxhash import xxh3_128_hexdigest
@@ -24,14 +22,20 @@ from xxhash import xxh3_128_hexdigest
 from dicomhouse.errors import PixelsFailed
 from dicomhouse.filesystem import open_file
 from dicomhouse.pixels.decode import Array, OtherShape, decode_frame, decoder_name
-from dicomhouse.pixels.slices import as_stored, settle_worker
+from dicomhouse.pixels.slices import (
+    MOST_SECONDS,
+    as_stored,
+    linear,
+    output_of,
+    read_dataset,
+    settle_worker,
+)
 
 PERCENTILES = (1, 5, 25, 50, 75, 95, 99)
 MOST_FRAMES = 65_536
 """Of one file."""
-MOST_SECONDS = 60
-"""For one file, and what `SECONDS_OF_A_FRAME` adds."""
 SECONDS_OF_A_FRAME = 0.05
+"""That a file may take beyond `slices.MOST_SECONDS`."""
 _AHEAD = 8
 """Files that the system is asked for before their turn."""
 _BRAIN = (0, 80)
@@ -42,6 +46,8 @@ _NATIVE = frozenset({"1.2.840.10008.1.2", "1.2.840.10008.1.2.1"})
 _PIXEL_DATA = b"\xe0\x7f\x10\x00"
 _WIDTHS: dict[int, np.dtype[Any]] = {8: np.dtype("u1"), 16: np.dtype("<u2")}
 
+ToOutput = Callable[[Array], Array]
+_AS_STORED = linear(1, 0)
 Row = dict[str, Any]
 """Of `pixel_stats`, but for what names the file."""
 
@@ -79,7 +85,8 @@ def measure(image: Image) -> Iterator[Row]:
     try:
         stored = _native(image)
         if stored is not None:
-            yield _row(image, 1, stored, image.slope, image.intercept, None)
+            scale = (1.0 if image.slope is None else image.slope, image.intercept or 0.0)
+            yield _row(image, 1, stored, linear(*scale))
             return
         yield from _decoded(image)
     except PixelsFailed as error:
@@ -122,14 +129,14 @@ def _native(image: Image) -> Array | None:
 
 def _decoded(image: Image) -> Iterator[Row]:
     """Through pydicom and the decoders, one frame after the other."""
-    dataset = _dataset(image)
+    _open(image)[0].close()  # it is what its header was read of
+    dataset = read_dataset(image.file)
     frames = int(dataset.get("NumberOfFrames") or 1)
     if frames > MOST_FRAMES:
         raise PixelsFailed(f"{frames:,} frames are more than {MOST_FRAMES:,}.")
     deadline = time.monotonic() + seconds_for(frames)
     decoder = decoder_name(UID(image.syntax or ""))
-    scales = _scales(dataset, image)
-    for index in range(frames):
+    for index, scale in zip(range(frames), _scales(dataset), strict=False):
         if time.monotonic() > deadline:
             yield {
                 "frame": index + 1, "problem": "over_budget",
@@ -141,8 +148,7 @@ def _decoded(image: Image) -> Iterator[Row]:
         except PixelsFailed as error:
             yield failure(error, index + 1)
             continue
-        slope, intercept = next(scales)
-        yield _row(image, index + 1, stored, slope, intercept, decoder, dataset)
+        yield _row(image, index + 1, stored, output_of(dataset, *scale), decoder)
 
 
 def seconds_for(frames: int) -> float:
@@ -161,30 +167,17 @@ def _open(image: Image) -> Any:
     return file, status
 
 
-def _dataset(image: Image) -> Dataset:
-    file, _ = _open(image)
-    try:
-        with BufferedReader(file) as stream:
-            return pydicom.dcmread(stream, force=True)
-    except MemoryError:
-        raise
-    except Exception as error:
-        raise PixelsFailed(f"pydicom cannot read the file: {type(error).__name__}.") from error
-
-
-def _scales(dataset: Dataset, image: Image) -> Iterator[tuple[float | None, float | None]]:
-    """Slope and intercept of each frame: its own, those of all, the image's.
+def _scales(dataset: Dataset) -> Iterator[tuple[float | None, float | None]]:
+    """Slope and intercept of each frame: its own, those of all; None where groups have none.
 
     PS3.3 C.7.6.16.2.9.
     """
     groups = dataset.get("PerFrameFunctionalGroupsSequence") or ()
     shared = dataset.get("SharedFunctionalGroupsSequence") or ()
     common = _scale(shared[0]) if shared else None
-    slope = dataset.get("DoseGridScaling")
-    own = (image.slope if slope is None else float(slope), image.intercept)
     for index in count():
         of_frame = _scale(groups[index]) if index < len(groups) else None
-        yield of_frame or common or own
+        yield of_frame or common or (None, None)
 
 
 def _scale(group: Dataset) -> tuple[float, float] | None:
@@ -198,33 +191,19 @@ def _scale(group: Dataset) -> tuple[float, float] | None:
 
 
 def _row(
-    image: Image,
-    frame: int,
-    stored: Array,
-    slope: float | None,
-    intercept: float | None,
-    decoder: str | None,
-    dataset: Dataset | None = None,
+    image: Image, frame: int, stored: Array, to_output: ToOutput, decoder: str | None = None
 ) -> Row:
-    least = most = None
+    padding = None
     if image.padding is not None:
-        value = as_stored(image.padding, stored.dtype)
         limit = image.padding if image.padding_limit is None else image.padding_limit
-        least, most = sorted((value, as_stored(limit, stored.dtype)))
-    lut = None
-    if dataset is not None and dataset.get("ModalityLUTSequence"):
-        from pydicom.pixels.processing import apply_modality_lut
-
-        def lut(values: Array) -> Array:
-            return np.asarray(apply_modality_lut(values, dataset), np.float64)
-
+        ends = sorted(as_stored(value, stored.dtype) for value in (image.padding, limit))
+        padding = (ends[0], ends[1])
     values = of_values(
         stored,
         bits_stored=image.bits_stored,
-        scale=(1.0 if slope is None else slope, 0.0 if intercept is None else intercept),
-        padding=None if least is None or most is None else (least, most),
+        to_output=to_output,
+        padding=padding,
         is_ct=image.is_ct,
-        lut=lut,
     )
     return {"frame": frame, "decoder": decoder, "problem": None, "reason": None, **values}
 
@@ -233,10 +212,9 @@ def of_values(
     stored: Array,
     *,
     bits_stored: int | None = None,
-    scale: tuple[float, float] = (1.0, 0.0),
+    to_output: ToOutput = _AS_STORED,
     padding: tuple[int, int] | None = None,
     is_ct: bool = False,
-    lut: Any = None,
 ) -> Row:
     """Statistics of stored values in output units, exactly as NumPy's on the whole array.
 
@@ -244,10 +222,9 @@ def of_values(
         stored: of any shape; integers or floats.
         bits_stored: how many bits hold a value; values that use others are counted as beyond, and
             are what the bits stored make of them.
-        scale: slope and intercept.
+        to_output: what gives output values of stored ones.
         padding: stored values, from and to, that count for nothing but `padding_share`.
         is_ct: whether values are HU, of which windows have a share.
-        lut: instead of `scale`, what gives output values of stored ones.
 
     Returns:
         `minimum`, `maximum`, `mean`, `standard_deviation` (of the population) and the percentiles
@@ -278,8 +255,8 @@ def of_values(
     if not n_left:
         return row
     row |= {"unpadded_minimum": float(values[0]), "unpadded_maximum": float(values[-1])}
-    output = values * scale[0] + scale[1] if lut is None else lut(values.astype(stored.dtype))
-    if lut is not None or scale[0] < 0:
+    output = np.asarray(to_output(values.astype(stored.dtype)), np.float64)
+    if (np.diff(output) < 0).any():
         order = np.argsort(output, kind="stable")
         output, counts = output[order], counts[order]
     mean = float(output @ counts / n_left)

@@ -19,7 +19,7 @@ from dicomhouse.store.jobs import writing_lake
 
 _NEEDED_NEXT = ("dicomhouse.lake.parts", "dicomhouse.warehouse.database",
                 "dicomhouse.warehouse.models", "dicomhouse.warehouse.pixels",
-                "dicomhouse.run.pixels", "dicomhouse.report")  # fmt: skip
+                "dicomhouse.report")  # fmt: skip
 """What a run imports once its files are read."""
 Begin = Callable[[Executor, Path, str], Any]
 """Hands a list to the workers, with the extractor; gives its future."""

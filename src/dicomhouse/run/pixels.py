@@ -7,7 +7,8 @@ next one takes up what lies in its work folder.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures import TimeoutError as Late
 from concurrent.futures.process import BrokenProcessPool
@@ -23,7 +24,6 @@ from dicomhouse.errors import PixelsFailed
 from dicomhouse.filesystem import os_path
 from dicomhouse.processes import kill_workers, light_pool
 from dicomhouse.run.context import Run
-from dicomhouse.run.verify import digests_before
 from dicomhouse.warehouse import pixel_statistics
 
 if TYPE_CHECKING:
@@ -39,32 +39,22 @@ Facts = dict[str, Any]
 
 
 def measure_pixels(run: Run) -> None:
-    """Fill `run.pixel_stats` of a registered generation.
-
-    Without `settings.pixels` only what the published generation knows of unchanged files stays.
+    """Measure what `run.pixel_stats` of a registered generation lacks, where a run is asked to.
 
     Raises:
         StorageError: the generation cannot be written.
     """
-    generation, lake = run.generation, run.generation.lake
-    previous = None if run.settings.full_refresh else digests_before(run)
+    database, lake, folder = (
+        run.generation.database, run.generation.lake, run.generation.measured_pixels
+    )  # fmt: skip
     with run.clock.step("pixel statistics"):
-        if not run.settings.pixels:
-            if previous is not None:
-                pixel_statistics.keep(generation.database, lake, previous, versions.PIXELS)
-            return
-        pixel_statistics.keep(generation.database, lake, previous, versions.PIXELS)
-        folder = generation.measured_pixels
         folder.mkdir(parents=True, exist_ok=True)
         earlier = [pq.read_table(path) for path in sorted(folder.glob("*.parquet"))]
-        pixel_statistics.add(generation.database, lake, earlier, versions.PIXELS)
-        left = pixel_statistics.unmeasured(generation.database, lake)
-        if not left:
-            return
-        run.say(f"pixels: {len(left):,} files to decode")
-        pixel_statistics.add(
-            generation.database, lake, list(_measured(run, left, folder)), versions.PIXELS
-        )
+        pixel_statistics.add(database, lake, earlier)
+        left = pixel_statistics.unmeasured(database, lake)
+        if left:
+            run.say(f"pixels: {len(left):,} files to decode")
+            pixel_statistics.add(database, lake, list(_measured(run, left, folder)))
 
 
 def _measured(run: Run, left: Sequence[Facts], folder: Path) -> Iterator[pa.Table]:
@@ -95,60 +85,67 @@ def _measured(run: Run, left: Sequence[Facts], folder: Path) -> Iterator[pa.Tabl
 
 
 def _rows(run: Run, left: Sequence[Facts]) -> Iterator[tuple[Sequence[Facts], list[Facts]]]:
-    """Batches of files and their rows. What ends a worker, or takes too long, is found out by
-    trying the files of its batch one by one."""
+    """Batches of files and their rows.
+
+    Where a worker ends, or takes too long, whose file it was is not known: those of the batch
+    that is waited for are tried again, one after the other and nothing beside.
+    """
+    jobs, sources = run.settings.jobs, run.depends_on["sources"]
+    batches = deque(left[at : at + _BATCH] for at in range(0, len(left), _BATCH))
+    while batches:
+        for found in _until_a_worker_ends(jobs, 3 * jobs, list(batches), sources):
+            yield batches.popleft(), found
+        if batches:
+            yield from _one_by_one(batches.popleft(), sources)
+
+
+def _one_by_one(
+    files: Sequence[Facts], sources: Mapping[str, str]
+) -> Iterator[tuple[Sequence[Facts], list[Facts]]]:
     from dicomhouse.pixels.statistics import failure
 
-    sources = run.depends_on["sources"]
-    batches = [left[at : at + _BATCH] for at in range(0, len(left), _BATCH)]
-    while batches:
-        ended: Sequence[Facts] = ()
-        for batch, found in _until_a_worker_ends(run.settings.jobs, batches, sources):
-            if found is None:
-                ended = batch
-                break
-            batches = [other for other in batches if other is not batch]
-            yield batch, found
-        if not ended:
-            return
-        batches = [other for other in batches if other is not ended]
-        if len(ended) > 1:
-            batches = [*([facts] for facts in ended), *batches]
-        else:
+    alone = deque([facts] for facts in files)
+    while alone:
+        for found in _until_a_worker_ends(1, 1, list(alone), sources):
+            yield alone.popleft(), found
+        if alone:
             row = failure(PixelsFailed("the decoder ended its process, or took too long."))
-            yield ended, [_named(ended[0], row)]
+            yield alone[0], [_named(alone.popleft()[0], row)]
 
 
 def _until_a_worker_ends(
-    jobs: int, batches: Sequence[Sequence[Facts]], sources: dict[str, str]
-) -> Iterator[tuple[Sequence[Facts], list[Facts] | None]]:
-    """Batches with their rows, in order; at last one with None where its worker ended."""
+    jobs: int, ahead: int, batches: Sequence[Sequence[Facts]], sources: Mapping[str, str]
+) -> Iterator[list[Facts]]:
+    """The rows of each batch, in their order, all of them unless a worker ends.
+
+    Args:
+        jobs: worker processes.
+        ahead: batches that are handed to them at a time.
+        batches: files to measure.
+        sources: folders by name.
+    """
     from dicomhouse.pixels.statistics import measure_all, seconds_for
 
     with light_pool(jobs) as pool:
         waiting = iter(batches)
-        running: list[tuple[Sequence[Facts], Future[Any]]] = []
-
-        def begin(n: int) -> None:
-            for batch in islice(waiting, n):
-                running.append((batch, _submit(pool, measure_all, batch, sources)))
-
-        begin(3 * jobs)
-        while running:
-            batch, future = running.pop(0)
-            most = sum(seconds_for(facts["frames"] or 1) for facts in batch)
+        begun = deque(
+            (batch, _submit(pool, measure_all, batch, sources)) for batch in islice(waiting, ahead)
+        )
+        while begun:
+            batch, future = begun.popleft()
             try:
-                found = future.result(timeout=most)
+                found = future.result(
+                    timeout=sum(seconds_for(facts["frames"] or 1) for facts in batch)
+                )
             except (BrokenProcessPool, Late):
                 kill_workers(pool)
-                yield batch, None
                 return
-            yield batch, [_named(batch[number], row) for number, row in found]
-            begin(1)
+            yield [_named(batch[number], row) for number, row in found]
+            begun.extend((b, _submit(pool, measure_all, b, sources)) for b in islice(waiting, 1))
 
 
 def _submit(
-    pool: ProcessPoolExecutor, measure_all: Any, batch: Sequence[Facts], sources: dict[str, str]
+    pool: ProcessPoolExecutor, measure_all: Any, batch: Sequence[Facts], sources: Mapping[str, str]
 ) -> Future[Any]:
     from dicomhouse.pixels.statistics import image_of
 

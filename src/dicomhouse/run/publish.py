@@ -24,7 +24,6 @@ def register(run: Run, lake: Lake, compilation: Compilation) -> None:
     Raises:
         ModelsFailed: the dbt project cannot be compiled.
     """
-    from dicomhouse.run.pixels import measure_pixels
     from dicomhouse.warehouse import database
     from dicomhouse.warehouse.pixels import digest_repeated
 
@@ -48,7 +47,10 @@ def register(run: Run, lake: Lake, compilation: Compilation) -> None:
         digest_repeated(
             generation.database, generation.lake, folders, kept, settings.jobs, settings.budget
         )
-    measure_pixels(run)
+    if settings.pixels:
+        from dicomhouse.run.pixels import measure_pixels
+
+        measure_pixels(run)
 
 
 def transform(run: Run, lake: Lake, compilation: Compilation) -> list[NodeResult]:

@@ -15,6 +15,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from dicomhouse import versions
 from dicomhouse.dicom.bounds import Budget
 from dicomhouse.filesystem import open_file, os_path
 from dicomhouse.resources import resource
@@ -36,10 +37,11 @@ def digest_repeated(
     threads: int,
     budget: Budget,
 ) -> None:
-    """Fill `run.pixel_digests` of a registered generation.
+    """Fill `run.pixel_digests` of a registered generation, and keep what is known of its pixels.
 
-    A file whose size and modification time stayed keeps its digest. One that cannot be read, or
-    is beyond the budget, has a reason instead, and is tried again by the next run.
+    A file whose size and modification time stayed keeps its digest and its statistics. One that
+    cannot be read, or is beyond the budget, has a reason instead, and is tried again by the next
+    run.
 
     Args:
         database: the generation's DuckDB file.
@@ -50,11 +52,12 @@ def digest_repeated(
         budget: what may be read.
     """
     with writing(database), duckdb.connect(str(database), config=SETTINGS) as connection:
-        has_previous = previous is not None and _attach(connection, previous)
+        known = set() if previous is None else _attach(connection, previous)
         lock(connection, lake)
-        if has_previous:
-            with asking(previous):
-                connection.execute(_statement("kept"))
+        connection.execute("set variable version = ?", [versions.PIXELS])
+        with asking(previous):
+            for table in sorted(known):
+                connection.execute(_statement(f"kept_{table}"))
         files = connection.sql(_statement("repeated")).to_arrow_table()
         if files.num_rows:
             connection.register("digested", _with_digests(files, folders, threads, budget))
@@ -75,7 +78,7 @@ def other_pixels(
         budget: what may be read.
     """
     with duckdb.connect(config=IN_MEMORY) as connection:
-        if not _attach(connection, previous):
+        if "pixel_digests" not in _attach(connection, previous):
             return [], 0
         lock(connection, previous.with_name("lake"))
         connection.execute("set variable sources = ?", [list(folders)])
@@ -87,10 +90,10 @@ def other_pixels(
         return differing, int(digested["digest"].null_count)
 
 
-def _attach(connection: duckdb.DuckDBPyConnection, previous: Path) -> bool:
-    """Attach a generation's DuckDB file as `previous`; whether it has digests."""
+def _attach(connection: duckdb.DuckDBPyConnection, previous: Path) -> set[str]:
+    """Attach a generation's DuckDB file as `previous`; which tables it has of pixels."""
     attach(connection, previous)
-    return bool(connection.execute(_statement("has_previous")).fetchall())
+    return {name for (name,) in connection.execute(_statement("known_tables")).fetchall()}
 
 
 def _with_digests(
