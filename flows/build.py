@@ -45,7 +45,7 @@ def without_names(step: Callable[P, T]) -> Callable[P, T]:
 @task(task_run_name="{work.parent.name} {work.stem}", cache_policy=NO_CACHE)
 @without_names
 def carry_out(pool: Executor, work: Path, extractor: str) -> Any:
-    """The record of the part; a state where the run ends, which is no failure of this batch."""
+    """The record of the part; a state where the run ends, which is not a failure of this batch."""
     try:
         return checked(pool.submit(work_lists.carry_out, work, extractor).result)
     except Interrupted as error:

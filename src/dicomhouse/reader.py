@@ -120,11 +120,11 @@ class Warehouse:
             stack: the number of a stack in `series_geometry`; needed where there are several.
             time: of several images at each position, which one, from 1.
             echo: of several echoes, which one, from 1, the shortest first.
-            force: put together what is no volume, too.
+            force: put together what is not a volume, too.
             mask_padding: NaN where PixelPaddingValue stands.
 
         Raises:
-            PixelsFailed: it is no volume, or pixels cannot be decoded; the message says why.
+            PixelsFailed: it is not a volume, or pixels cannot be decoded; the message says why.
             UsageError: no such series, stack, time or echo.
         """
         from dicomhouse.pixels.volume import find_stack

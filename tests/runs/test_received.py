@@ -148,7 +148,7 @@ def test_build_reads_the_generation_before_without_its_views(
     made = tmp_path / "warehouse.duckdb"
     with pytest.raises(StorageError, match="cannot read"):
         database.register(made, tmp_path / "lake", {}, {}, {}, previous)
-    assert other_pixels(previous, {}, 1, Budget()) == ([], 0)  # views are no digests
+    assert other_pixels(previous, {}, 1, Budget()) == ([], 0)  # views are not digests
     assert not secret.with_name("planted").exists()
 
 

@@ -384,7 +384,7 @@ def query(
     """Run one reading statement; `getvariable('name')` in it reads one of `variables`.
 
     Raises:
-        QueryError: it is no single SELECT (or EXPLAIN, DESCRIBE, SHOW), or DuckDB refuses it, or
+        QueryError: it is not a single SELECT (or EXPLAIN, DESCRIBE, SHOW), or DuckDB refuses it, or
             cannot carry it out; then its message leaves out the value that DuckDB names.
     """
     try:
@@ -454,7 +454,7 @@ def ask(
 
 
 def _json(record: Mapping[str, Any]) -> str:
-    """A record as JSON that DuckDB reads: the bytes of a path that is no UTF-8 as `\\xNN`."""
+    """A record as JSON that DuckDB reads; bytes of a path that are not UTF-8 as `\\xNN`."""
     text = json.dumps(record, ensure_ascii=False)
     return re.sub("[\udc80-\udcff]", lambda odd: rf"\\x{ord(odd[0]) - 0xDC00:02x}", text)
 
