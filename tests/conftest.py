@@ -33,6 +33,7 @@ SLOW = {
     "test_counts": ("test_parts_that",),
     "test_dcm2niix": EVERYTHING,
     "test_diff": ("warehouse",),
+    "test_docs": EVERYTHING,
     "test_entities": EVERYTHING,
     "test_expected": EVERYTHING,
     "test_faults": EVERYTHING,
