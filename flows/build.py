@@ -96,6 +96,7 @@ def build(
     jobs: int | None = None,
     keep_generations: int = 2,
     tolerances: dict[str, float] | None = None,
+    waivers: str | None = None,
     forget: list[str] | None = None,
     full_refresh: bool = False,
     retry: bool = False,
@@ -112,6 +113,7 @@ def build(
         jobs: worker processes; as many as there are cores if not given.
         keep_generations: how many published generations stay.
         tolerances: by rule, what this run allows instead of the default.
+        waivers: the file of findings that someone has accepted; else the warehouse's own.
         forget: names of sources whose files leave the warehouse.
         full_refresh: read every file of the sources again.
         retry: read again what could not be read in full.
@@ -130,6 +132,7 @@ def build(
             | {
                 "sources": tuple(sources),
                 "warehouse": Path(warehouse),
+                "waivers": waivers and Path(waivers),
                 "forget": tuple(forget or ()),
             }
         )

@@ -107,6 +107,10 @@ class Settings:
     tolerances: Mapping[str, float] = _told(
         "another tolerance of a check for this run", dict, "--tolerance"
     )
+    waivers: Path | None = _told(  # noqa: RUF009
+        "the findings that someone has accepted (default: waivers.csv in the warehouse's folder)",
+        None,
+    )
     forget: tuple[str, ...] = _told("take the files of a source out of the warehouse", ())
     full_refresh: bool = _told(
         "read every file of the sources again, whatever the published warehouse says", False
@@ -142,6 +146,7 @@ class Settings:
         plain = asdict(self)
         del plain["forget"], plain["file_id_key"]
         plain |= {"warehouse": str(self.warehouse), "tolerances": dict(self.tolerances)}
+        plain |= {"waivers": self.waivers and str(self.waivers)}
         return {**plain, "sources": list(self.sources)}
 
     def served(self) -> str:
@@ -154,4 +159,5 @@ class Settings:
         """The settings that `served` told, but for what a flow run has chosen."""
         told = {**json.loads(text), **chosen}
         return cls(**{**told, "sources": tuple(told["sources"]), "forget": tuple(told["forget"]),
-                      "warehouse": Path(told["warehouse"])})  # fmt: skip
+                      "warehouse": Path(told["warehouse"]),
+                      "waivers": told["waivers"] and Path(told["waivers"])})  # fmt: skip

@@ -29,6 +29,7 @@ _KINDS: dict[str, dict[str, Any]] = {
     "int": {"type": int, "metavar": "N"},
     "tuple[str, ...]": {"action": "append", "metavar": "NAME"},
     "Mapping[str, float]": {"action": "append", "metavar": "RULE=NUMBER"},
+    "Path | None": {"type": Path, "metavar": "FILE"},
 }
 """By the type of a setting, what its flag takes."""
 
@@ -77,6 +78,8 @@ def run_build(chosen: argparse.Namespace, sources: Sequence[str]) -> int:
     given["tolerances"] = _tolerances(given.get("tolerances", ()))
     folder = leave_working_folder(resource("flows"))  # which has nothing but our own
     given["warehouse"] = folder / chosen.warehouse
+    if "waivers" in given:
+        given["waivers"] = folder / given["waivers"]
     settings = Settings(tuple(absolute_source(source, folder) for source in sources), **given)
     ignored = orchestrator.settle_environment(folder)
     if chosen.flow or (not chosen.direct and orchestrator.is_configured()):

@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
+from hashlib import blake2b
 from importlib.metadata import version
 from typing import Any
 from uuid import uuid4
@@ -21,7 +22,7 @@ from dicomhouse.run.checks import check_settings
 from dicomhouse.run.workers import Workers, local_workers
 from dicomhouse.settings import Settings
 from dicomhouse.sources.scan import Source
-from dicomhouse.store import failures, generations, increment
+from dicomhouse.store import failures, generations, increment, waivers
 from dicomhouse.store.generations import Generation
 
 Say = Callable[[str], None]
@@ -80,6 +81,17 @@ class Run:
         return {} if self.published is None else self.published.run()
 
     @cached_property
+    def waiver_list(self) -> list[waivers.Waiver]:
+        """What someone has accepted, line by line."""
+        return waivers.listed(self.settings.warehouse, self.settings.waivers)
+
+    @property
+    def finding_salt(self) -> str:
+        """Keeps others from trying which names make a finding's key. It stands in no record."""
+        key = self.file_id_key.encode()
+        return blake2b(b"findings", key=key, digest_size=16).hexdigest()
+
+    @cached_property
     def depends_on(self) -> dict[str, Any]:
         """What the warehouse depends on beside the files themselves."""
         forgotten = self.settings.forget
@@ -88,6 +100,7 @@ class Run:
             "extractor": self.extractor,
             "dictionary": versions.dictionary(),
             "models": versions.models(),
+            "waivers": waivers.digest(self.waiver_list, self.started_at.date()),
             "sources": rest | {source.name: str(source.folder) for source in self.sources},
         }
 

@@ -37,7 +37,13 @@ def register(run: Run, lake: Lake, compilation: Compilation) -> None:
             generation.lake,
             settings.tolerances,
             lake.plan.other_contents,
-            record(run, lake) | {"forgotten": settings.forget, "failed": _failed(run)},
+            record(run, lake)
+            | {
+                "forgotten": settings.forget,
+                "failed": _failed(run),
+                "salt": run.finding_salt,
+                "waiver_list": run.waiver_list,
+            },
             previous,
             template,
         )
