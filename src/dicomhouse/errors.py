@@ -70,6 +70,10 @@ class StorageError(DicomhouseError):
     exit_code = 5
 
 
+class StorageStalled(StorageError):
+    """The storage did not answer; a moment later it may."""
+
+
 class QueryError(DicomhouseError):
     """A query that DuckDB does not accept, or that would write."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Collection, Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -90,8 +91,9 @@ def run_build(chosen: argparse.Namespace, sources: Sequence[str]) -> int:
         record = run_flow(settings)
     else:
         from dicomhouse.run.build import build_direct
+        from dicomhouse.run.progress import Bars
 
-        record = build_direct(settings, say)
+        record = build_direct(settings, say, Bars() if sys.stderr.isatty() else None)
     _summary(settings.warehouse, chosen.warehouse, record)
     return 0
 

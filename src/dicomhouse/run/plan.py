@@ -61,6 +61,8 @@ class Work:
     """Lists, and files to read, as far as they are known."""
     are_all_found: bool = False
     """Whether the scan is over."""
+    source_of: Mapping[str, str] = field(default_factory=dict)
+    """Of each list, by the name of the part that it asks for."""
     plan: Plan | None = None
     """Once all is known."""
 
@@ -164,6 +166,7 @@ def _lists(
 ) -> Iterator[Path]:
     """Work lists, each as soon as it is known; the plan stands with the last of them."""
     lists = Lists(run.generation, run.run_id, run.settings, run.sources, run.file_id_key)
+    work.source_of = lists.source_of
     to_read = lists.to_read(
         (source, files)
         for source, there in found
@@ -206,6 +209,7 @@ def scan(run: Run, looking: Scan, choice: Choice, work: Work) -> Iterator[tuple[
         n = 0
         for files in looking.files(source):
             n += files.n_files
+            run.clock.count("scan", in_all + n, "files")
             yield source.name, files
         run.say(f"scan: {n:,} files in source {number} of {len(run.sources)}")
         in_all += n
