@@ -52,7 +52,7 @@ def test_flow_and_direct_build_the_same_warehouse(tmp_path: Path, new_prefect_ho
             "new-findings",
             "seconds-per-model",
             "summary",
-        ],  # fmt: skip
+        ],
     }
     with closing(sqlite3.connect(new_prefect_home / "prefect.db")) as database, database:
         database.execute("update flow_run set end_time = '2020-01-01 00:00:00.000000'")
