@@ -29,7 +29,7 @@ def carry_out(work: Path, extractor: str) -> PartRecord:
             record = _rewrite(work, generation.lake, extractor)
         else:
             record = _extract(work, generation.lake, extractor)
-        record.save(generation.parts, generation.lake)
+        record.save(generation.parts)
     return record
 
 
