@@ -94,6 +94,7 @@ def build(
     sources: list[str],
     warehouse: str,
     jobs: int | None = None,
+    dask: str = "",
     keep_generations: int = 2,
     tolerances: dict[str, float] | None = None,
     forget: list[str] | None = None,
@@ -110,6 +111,7 @@ def build(
         sources: folders, each `PATH` or `NAME=PATH`; none: those that the warehouse has.
         warehouse: the folder of the warehouse.
         jobs: worker processes; as many as there are cores if not given.
+        dask: address of a Dask scheduler on whose workers the files are read.
         keep_generations: how many published generations stay.
         tolerances: by rule, what this run allows instead of the default.
         forget: names of sources whose files leave the warehouse.

@@ -18,6 +18,7 @@ from dicomhouse import versions
 from dicomhouse.errors import DicomhouseError, StorageError
 from dicomhouse.lake import keys
 from dicomhouse.run.checks import check_settings
+from dicomhouse.run.cluster import cluster_workers
 from dicomhouse.run.workers import Workers, local_workers
 from dicomhouse.settings import Settings
 from dicomhouse.sources.scan import Source
@@ -93,7 +94,7 @@ class Run:
 
 
 @contextmanager
-def begin(settings: Settings, say: Say, workers: Workers = local_workers) -> Iterator[Run]:
+def begin(settings: Settings, say: Say, workers: Workers | None = None) -> Iterator[Run]:
     """Check the sources, take the warehouse, and clean up whatever way the run ends.
 
     What a run has read stays where the next one finds it, should this one not be published.
@@ -113,9 +114,12 @@ def begin(settings: Settings, say: Say, workers: Workers = local_workers) -> Ite
             sources = increment.sources(settings, before, extractor)
             if settings.full_refresh:
                 generation.mark_as_refresh()
+            if settings.dask:
+                there = settings.dask, settings.warehouse.resolve(), sources, say
+                workers = workers or (lambda jobs, n_read: cluster_workers(*there))
             yield Run(
                 settings, sources, published, generation, run_id, started_at, say, key,
-                workers, at_end=at_end,
+                workers or local_workers, at_end=at_end,
             )  # fmt: skip
         except DicomhouseError as error:
             failures.note(settings.warehouse, failure(run_id, started_at, error))

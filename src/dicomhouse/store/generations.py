@@ -39,6 +39,8 @@ from dicomhouse.lake.forms import RUN, has_form, read_json
 from dicomhouse.ownership import make_private_folder, may_be_written_by_others
 from dicomhouse.versions import FORMAT
 
+BUILD_LOCK = ".build-lock"
+"""What the one who builds a warehouse holds, in its folder."""
 _PUBLISHED = "run.json"
 _REMOVED = ".removed-"
 _REFRESH = ".refresh"
@@ -396,7 +398,7 @@ def building(warehouse: Path) -> Iterator[Generation]:
         root = warehouse.resolve()
         _take(root)
         # Unbuffered: what a full disk refuses is not tried again as the file is closed.
-        lock, status = open_file(root / ".build-lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW)
+        lock, status = open_file(root / BUILD_LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW)
     with lock:
         if status.st_nlink != 1:
             raise UsageError(f"{root / '.build-lock'} is another file too, by a hard link.")
