@@ -184,6 +184,7 @@ def build(
     sources: list[Annotated[str, Field(min_length=1)]],
     warehouse: Annotated[str, Field(min_length=1)],
     jobs: Annotated[int, Field(ge=1)] | None = None,
+    dask: str = "",
     keep_generations: Annotated[int, Field(ge=1)] = 2,
     tolerances: dict[str, Annotated[float, Field(ge=0)]] | None = None,
     waivers: str | None = None,
@@ -201,6 +202,7 @@ def build(
         sources: folders, each `PATH` or `NAME=PATH`; none: those that the warehouse has.
         warehouse: the folder of the warehouse.
         jobs: worker processes; as many as there are cores if not given.
+        dask: address of a Dask scheduler on whose workers the files are read.
         keep_generations: how many published generations stay.
         tolerances: by rule, what this run allows instead of the default.
         waivers: the file of findings that someone has accepted; else the warehouse's own.

@@ -101,6 +101,7 @@ class Settings:
     """Each `PATH` or `NAME=PATH`; none: those that the warehouse has, where they were."""
     warehouse: Path
     jobs: int = _told("worker processes (default: one a core)", lambda: os.cpu_count() or 1)
+    dask: str = _told("read the files on the workers of the Dask scheduler at ADDRESS", "")
     batch_files: int = 5_000
     """Files of one batch; a batch ends with a folder where it can, at most at twice this."""
     keep_generations: int = _told("generations to keep (default: 2)", 2, "--keep")

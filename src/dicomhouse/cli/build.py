@@ -28,6 +28,7 @@ IS_SUPERVISED = True
 _KINDS: dict[str, dict[str, Any]] = {
     "bool": {"action": "store_true"},
     "int": {"type": int, "metavar": "N"},
+    "str": {"metavar": "ADDRESS"},
     "tuple[str, ...]": {"action": "append", "metavar": "NAME"},
     "Mapping[str, float]": {"action": "append", "metavar": "RULE=NUMBER"},
     "Path | None": {"type": Path, "metavar": "FILE"},

@@ -19,6 +19,7 @@ from dicomhouse import versions
 from dicomhouse.errors import DicomhouseError, StorageError
 from dicomhouse.lake import keys
 from dicomhouse.run.checks import check_settings
+from dicomhouse.run.cluster import cluster_workers
 from dicomhouse.run.progress import Clock, Lines, Say, Show, shown
 from dicomhouse.run.workers import Workers, local_workers
 from dicomhouse.settings import Settings
@@ -104,7 +105,7 @@ class Run:
 
 @contextmanager
 def begin(
-    settings: Settings, say: Say, workers: Workers = local_workers, show: Show | None = None
+    settings: Settings, say: Say, workers: Workers | None = None, show: Show | None = None
 ) -> Iterator[Run]:
     """Check the sources, take the warehouse, and clean up whatever way the run ends.
 
@@ -135,10 +136,13 @@ def begin(
             sources = increment.sources(settings, before, extractor)
             if settings.full_refresh:
                 generation.mark_as_refresh()
+            if settings.dask:
+                there = settings.dask, settings.warehouse.resolve(), sources, say
+                workers = workers or (lambda jobs, n_read: cluster_workers(*there))
             with shown(clock, show):
                 yield Run(
                     settings, sources, published, generation, run_id, started_at, say, key,
-                    workers, clock, at_end,
+                    workers or local_workers, clock, at_end,
                 )  # fmt: skip
         except DicomhouseError as error:
             failures.note(settings.warehouse, failure(run_id, started_at, error))

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 
 from dicomhouse import versions
 from dicomhouse.errors import PixelsFailed
-from dicomhouse.filesystem import os_path
+from dicomhouse.filesystem import os_path, replacing
 from dicomhouse.processes import kill_workers, light_pool
 from dicomhouse.run.context import Run
 from dicomhouse.warehouse import pixel_statistics
@@ -66,9 +66,8 @@ def _measured(run: Run, left: Sequence[Facts], folder: Path) -> Iterator[pa.Tabl
         if n_files - n_told >= _WRITTEN or n_files == len(left):
             n_told = n_files
             table = _table(rows)
-            private = folder / f".{n_files:09}"
-            pq.write_table(table, private)
-            private.replace(folder / f"{n_files:09}.parquet")
+            with replacing(folder / f"{n_files:09}.parquet") as private:
+                pq.write_table(table, private)
             yield table
             rows = []
 

@@ -34,13 +34,13 @@ from dicomhouse.errors import (
     WarehouseNotFound,
     WarehouseTooNew,
 )
-from dicomhouse.filesystem import open_file, replace_file
+from dicomhouse.filesystem import open_file, replace_file, replacing, sync
 from dicomhouse.lake.forms import RUN, has_form, read_json
-from dicomhouse.lake.layout import COLUMNS_PART
-from dicomhouse.lake.records import sync
 from dicomhouse.ownership import make_private_folder, may_be_written_by_others
 from dicomhouse.versions import FORMAT
 
+BUILD_LOCK = ".build-lock"
+"""What the one who builds a warehouse holds, in its folder."""
 _PUBLISHED = "run.json"
 _REMOVED = ".removed-"
 _REFRESH = ".refresh"
@@ -55,8 +55,8 @@ _MARKED = re.compile(rb"dicomhouse warehouse ([0-9]{1,9})\n")
 _LAYOUT = 1
 """Of a warehouse's folder, as its mark has it; what a generation's has is `versions.FORMAT`."""
 _ROOM = re.compile(
-    r"\.lock|\.refresh|\.?run\.json|lake|parts|work|scratch|report|spill|\.spill-[0-9]+"
-    r"|models\.log|warehouse\.duckdb(\..+)?"
+    r"\.lock|\.refresh|\.?run\.json(\..+\.tmp)?|lake|parts|work|scratch|report|spill"
+    r"|\.spill-[0-9]+|models\.log|warehouse\.duckdb(\..+)?"
 )
 """What a run makes in the folder of its generation."""
 _DATABASE = re.compile(rb".{8}DUCK", re.DOTALL)
@@ -398,7 +398,7 @@ def building(warehouse: Path) -> Iterator[Generation]:
         root = warehouse.resolve()
         _take(root)
         # Unbuffered: what a full disk refuses is not tried again as the file is closed.
-        lock, status = open_file(root / ".build-lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW)
+        lock, status = open_file(root / BUILD_LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW)
     with lock:
         if status.st_nlink != 1:
             raise UsageError(f"{root / '.build-lock'} is another file too, by a hard link.")
@@ -664,16 +664,14 @@ def publish(warehouse: Path, generation: Generation, record: dict[str, Any]) -> 
         shutil.rmtree(folder, ignore_errors=True)
     if generation.database.exists():
         generation.database.chmod(0o400)
-    private = generation.folder / f".{_PUBLISHED}"
-    private.write_text(json.dumps(record, indent=1) + "\n")
-    # Parts are on the disk since they have records; the folders' entries for them may not be.
-    made = [private, generation.database, *generation.report.glob("*")]
-    made += generation.lake.rglob(COLUMNS_PART)
+    # Parts are on the disk since they have their names; the folders' entries for them may not be.
+    made = [generation.database, *generation.report.glob("*")]
     folders = [path for path in generation.folder.rglob("*") if path.is_dir()]
-    for path in (*made, *folders):
-        if path.exists():
-            sync(path)
-    private.rename(generation.folder / _PUBLISHED)
+    with replacing(generation.folder / _PUBLISHED) as private:
+        private.write_text(json.dumps(record, indent=1) + "\n")
+        for path in (*made, *folders):
+            if path.exists():
+                sync(path)
     sync(generation.folder)
     sync(generation.folder.parent)
     _point_to(warehouse, generation)
