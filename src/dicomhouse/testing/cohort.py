@@ -91,8 +91,9 @@ def build_cohort(
     A defect is planted in its patient's first series.
 
     Raises `UsageError` for an unknown profile or defect, a patient that is not there, the same
-    defect twice in one patient, numbers of slices for others, a number below 1, a stack too small for a defect, a matrix too
-    large for its elements, or a folder that holds something already.
+    defect twice in one patient, numbers of slices for fewer or more patients, a number below 1, a
+    stack too small for a defect, a matrix too large for its elements, or a folder that holds
+    something already.
     """
     folder = Path(folder)
     wanted = _wanted(defects, patients)
