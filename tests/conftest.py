@@ -46,6 +46,7 @@ SLOW = {
         "test_what_is_shown",
     ),
     "test_increment": ("test_any_sequence", "test_hundred_small_runs"),
+    "test_marts": EVERYTHING,
     "test_misread": ("test_every_form",),
     "test_orchestrator": ("prefect_home", "test_configured_server"),
     "test_pixels": ("tmp_path",),

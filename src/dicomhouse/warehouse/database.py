@@ -307,9 +307,6 @@ def _check_counts(connection: duckdb.DuckDBPyConnection, record: Mapping[str, An
 def connect(database: Path, lake: Path, allow_files: bool = False) -> duckdb.DuckDBPyConnection:
     """Open a published generation for reading alone.
 
-    The views over the lake hold its path; where the warehouse's folder has moved since, temporary
-    ones with the present path take their place.
-
     Args:
         database: the generation's file.
         lake: its lake: besides the file all that a query may read.
@@ -327,9 +324,7 @@ def connect(database: Path, lake: Path, allow_files: bool = False) -> duckdb.Duc
         connection = duckdb.connect(str(database), read_only=True, config=config)
         with _setting_up:
             _set_up(connection, lake, allow_files)
-        if connection.execute("select lake from run.place").fetchall() != [(str(lake),)]:
-            script = resource("sql", "moved.sql").read_text()
-            connection.execute(filled(script, _places(lake)))
+        connection.execute("set variable lake = ?", [str(lake)])
     except duckdb.Error as error:
         raise _unreadable(database, error) from error
     return connection
