@@ -13,3 +13,22 @@ create or replace macro main.absolute_path(source_name, path_below) as (
     from main.sources
     where source = source_name
 );
+
+-- The lines of a waivers' list that hold today or did, each with the findings that it covers.
+create or replace macro main.waived_findings(listed) as table
+    select
+        waivers.line,
+        waivers.state,
+        findings.finding_key
+    from main.waivers_in(listed, current_date) as waivers
+    inner join main.findings
+        on main.waives(
+            waivers.rule,
+            waivers.source,
+            waivers.subject,
+            findings.rule,
+            findings.source,
+            findings.subject,
+            findings.finding_key
+        )
+    where waivers.state <> 'invalid';

@@ -15,7 +15,20 @@ from io import TextIOWrapper
 from typing import Any
 
 from dicomhouse import __version__
-from dicomhouse.cli import build, check, demo, diff, docs, pixels, report, sql, status, tag, volume
+from dicomhouse.cli import (
+    build,
+    check,
+    demo,
+    diff,
+    docs,
+    pixels,
+    report,
+    sql,
+    status,
+    tag,
+    volume,
+    waive,
+)
 from dicomhouse.cli.shared import add_warehouse
 from dicomhouse.errors import (
     DicomhouseError,
@@ -37,6 +50,7 @@ COMMANDS = {
     "volume": volume,
     "pixels": pixels,
     "status": status,
+    "waive": waive,
     "report": report,
     "docs": docs,
 }

@@ -14,9 +14,10 @@ from dicomhouse.errors import SourceLost, UsageError
 from dicomhouse.filesystem import Files, printable
 from dicomhouse.lake.records import PartRecord
 from dicomhouse.run import workers
-from dicomhouse.run.context import Run
+from dicomhouse.run.context import Run, identity
 from dicomhouse.sources.scan import Scan, Source
 from dicomhouse.store import generations, increment
+from dicomhouse.store import unchanged as unchanged_runs
 from dicomhouse.store.generations import Generation
 from dicomhouse.store.increment import Lists, Stored
 from dicomhouse.store.jobs import writing_lake
@@ -114,6 +115,8 @@ def unchanged(run: Run) -> dict[str, Any]:
     Generations that a reader held, or that a killed run would have removed, go now.
     """
     generations.prune(run.settings.warehouse, run.settings.keep_generations)
+    told = identity(run.run_id, run.started_at) | {"generation": run.before["generation"]}
+    unchanged_runs.note(run.settings.warehouse, told)
     run.say(f"nothing changed since generation {run.before['generation']}")
     return run.before
 
