@@ -96,6 +96,9 @@ def build(
     jobs: int | None = None,
     keep_generations: int = 2,
     tolerances: dict[str, float] | None = None,
+    include: list[str] | None = None,
+    exclude: list[str] | None = None,
+    settle: int = 0,
     forget: list[str] | None = None,
     full_refresh: bool = False,
     retry: bool = False,
@@ -107,11 +110,15 @@ def build(
     """Folders of DICOM files in, a published generation of the warehouse out.
 
     Args:
-        sources: folders, each `PATH` or `NAME=PATH`; none: those that the warehouse has.
+        sources: each a folder, an archive, an object store's address or `@FILE`, or
+            `NAME=PLACE`; none: those that the warehouse has.
         warehouse: the folder of the warehouse.
         jobs: worker processes; as many as there are cores if not given.
         keep_generations: how many published generations stay.
         tolerances: by rule, what this run allows instead of the default.
+        include: globs; only what one of them matches is read.
+        exclude: globs; what one of them matches is passed over.
+        settle: seconds; a folder with a file that changed less than so long ago waits.
         forget: names of sources whose files leave the warehouse.
         full_refresh: read every file of the sources again.
         retry: read again what could not be read in full.
@@ -124,16 +131,8 @@ def build(
         The record of the generation that stands (`run.json`).
     """
     given = {name: value for name, value in locals().items() if value is not None}
-    return _carried_out(
-        Settings(
-            **given
-            | {
-                "sources": tuple(sources),
-                "warehouse": Path(warehouse),
-                "forget": tuple(forget or ()),
-            }
-        )
-    )
+    lists = {name: tuple(value) for name, value in given.items() if isinstance(value, list)}
+    return _carried_out(Settings(**{**given, **lists, "warehouse": Path(warehouse)}))
 
 
 def _carried_out(settings: Settings) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 from dicomhouse.cli.shared import add_generation, opened, statement
 from dicomhouse.errors import UsageError
 from dicomhouse.output import printable, write
-from dicomhouse.store import failures
+from dicomhouse.store import failures, waiting
 
 HELP = "Show the last run and what it could not read."
 EXAMPLES = (("status --since 41", "what came and went since generation 41"),)
@@ -27,6 +27,9 @@ def run(chosen: argparse.Namespace) -> int:
 
     for failed in failures.noted(chosen.warehouse):
         print(printable(f"failed       {failed['finished_at']}: {failed['failure']}"))
+    for source, n in waiting.noted(chosen.warehouse).items():
+        told = f"{n:,} new or changed files of {source}: their folders still change"
+        print(printable(f"waiting      {told}"))
     with opened(chosen) as warehouse:
         if chosen.since is not None:
             return _since(warehouse.connection, chosen.since)
@@ -35,8 +38,8 @@ def run(chosen: argparse.Namespace) -> int:
         quarantined = query(warehouse.connection, statement("quarantined"))
     for name in ("run_id", "started_at", "finished_at", "images", "elements", "lake_bytes"):
         print(f"{name:<12} {printable(str(record[name]))}")
-    for name in ("files", "seconds"):
-        print(f"{name:<12} {printable(json.dumps(record[name]))}")
+    for name in ("files", "passed_over", "seconds"):
+        print(f"{name:<12} {printable(json.dumps(record.get(name, {})))}")
     print("\nlast runs:")
     write(runs, "table")
     if quarantined.num_rows:

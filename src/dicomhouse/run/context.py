@@ -20,7 +20,7 @@ from dicomhouse.lake import keys
 from dicomhouse.run.checks import check_settings
 from dicomhouse.run.workers import Workers, local_workers
 from dicomhouse.settings import Settings
-from dicomhouse.sources.scan import Source
+from dicomhouse.sources.source import Source
 from dicomhouse.store import failures, generations, increment
 from dicomhouse.store.generations import Generation
 
@@ -88,7 +88,9 @@ class Run:
             "extractor": self.extractor,
             "dictionary": versions.dictionary(),
             "models": versions.models(),
-            "sources": rest | {source.name: str(source.folder) for source in self.sources},
+            "sources": rest | {source.name: source.address for source in self.sources},
+            "lists": {k: v for k, v in self.before.get("lists", {}).items() if k in rest}
+            | {s.name: s.list_file for s in self.sources if s.list_file is not None},
         }
 
 
