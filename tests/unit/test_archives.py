@@ -278,7 +278,7 @@ def test_directory_and_headers_are_not_read_beyond_their_bounds(
         with tarfile.open(tmp_path / "s.tar", "w", format=form) as tar:
             tar.addfile(tarfile.TarInfo("x" * (2 << 20)))
         write_image(tmp_path / "1")
-        found, problem = listing(tmp_path / "s.tar")
+        _, problem = listing(tmp_path / "s.tar")
         assert problem is not None and problem.startswith("archive_over_bounds: a header of")
 
 

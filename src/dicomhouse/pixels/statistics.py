@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from pydicom import Dataset
@@ -155,7 +155,7 @@ def seconds_for(frames: int) -> float:
     return MOST_SECONDS + SECONDS_OF_A_FRAME * frames
 
 
-def _open(image: Image) -> BinaryIO:
+def _open(image: Image) -> Any:
     try:
         opened = open_place(image.file)
     except OSError as error:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from io import FileIO, RawIOBase
 from struct import error as StructError
-from typing import Any, BinaryIO, NamedTuple, cast
+from typing import Any, NamedTuple
 from zlib import error as ZlibError
 
 from dicomhouse.filesystem import UNKNOWN, Files, below, microseconds, open_file, printable
@@ -248,7 +248,7 @@ class MemberStream:
     """A member of an archive; it has the archive's time."""
 
     def __init__(self, raw: RawIOBase, file: FileIO, status: os.stat_result, size: int) -> None:
-        self.raw = cast(BinaryIO, raw)
+        self.raw: Any = raw
         self.facts = Facts(size, status.st_mtime_ns)
         self._file, self._size = file, status.st_size
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from io import FileIO
 from pathlib import PurePosixPath
-from typing import BinaryIO, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from dicomhouse.errors import UsageError
 from dicomhouse.filesystem import open_file, os_path
@@ -30,8 +30,8 @@ class Facts(NamedTuple):
 class Stream(Protocol):
     """The bytes of a file."""
 
-    raw: BinaryIO
-    """Seekable, unbuffered; to be closed."""
+    raw: Any
+    """A `RawIOBase`, seekable, unbuffered; to be closed."""
     facts: Facts
 
     def now(self) -> Facts:
@@ -42,7 +42,7 @@ class File:
     """A file of a file system."""
 
     def __init__(self, file: FileIO, status: os.stat_result) -> None:
-        self.raw: BinaryIO = file
+        self.raw: Any = file
         self.facts = Facts(status.st_size, status.st_mtime_ns)
 
     def now(self) -> Facts:

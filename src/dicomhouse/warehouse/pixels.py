@@ -18,7 +18,7 @@ import pyarrow as pa
 from dicomhouse import versions
 from dicomhouse.dicom.bounds import Budget
 from dicomhouse.resources import resource
-from dicomhouse.sources.opening import open_place
+from dicomhouse.sources.opening import open_place, place
 from dicomhouse.warehouse.database import (
     IN_MEMORY,
     SETTINGS,
