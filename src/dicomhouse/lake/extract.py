@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from concurrent.futures import Future
 from pathlib import Path
 from threading import Lock, Thread
@@ -13,7 +13,7 @@ from dicomhouse.dicom.walk import Walker
 from dicomhouse.errors import ExtractionFailed
 from dicomhouse.lake.orders import Batch, FileFacts
 from dicomhouse.lake.parts import Part, PartSummary
-from dicomhouse.sources.opening import Facts, facts_of, open_place
+from dicomhouse.sources.opening import Facts, Stream, facts_of, openers
 
 _MOST_ROWS = 600_000
 _MOST_DISTINCT = 80_000
@@ -106,13 +106,15 @@ def _extract(batch: Batch, lake: Path, hung: Collection[int], attempt: _Attempt)
     part = Part(lake, batch.name, batch.source, batch.run_id, batch.file_id_key)
     facts: list[FileFacts] = []
     walker = Walker(Headers(), batch.bounds)
-    for number, (path, place) in enumerate(batch.files()):
+    files = list(batch.files())
+    opening = openers([place for _, place in files])
+    for number, ((path, place), opens) in enumerate(zip(files, opening, strict=True)):
         if number in hung:
             problem = f"file_unreadable: not read within {batch.bounds.max_seconds} s"
-            facts.append(_read(path, place, (problem, None, None), walker))
+            facts.append(_read(path, place, opens, (problem, None, None), walker))
             continue
         attempt.begins(number)
-        facts.append(_read(path, place, batch.problems.get(path), walker))
+        facts.append(_read(path, place, opens, batch.problems.get(path), walker))
         if not attempt.goes_on():
             return part.summary  # to nobody
         headers = walker.headers
@@ -129,7 +131,11 @@ def _extract(batch: Batch, lake: Path, hung: Collection[int], attempt: _Attempt)
 
 
 def _read(
-    path: str, place: str, known: tuple[str, int | None, int | None] | None, walker: Walker
+    path: str,
+    place: str,
+    opens: Callable[[], Stream],
+    known: tuple[str, int | None, int | None] | None,
+    walker: Walker,
 ) -> FileFacts:
     """Read one file; what it was like then.
 
@@ -139,6 +145,7 @@ def _read(
     Args:
         path: below the source.
         place: where it lies.
+        opens: what opens it.
         known: why it is not to be read, its size and time, where the scan says so.
         walker: what reads it.
     """
@@ -149,7 +156,7 @@ def _read(
     moving = FileFacts(path, None, None)
     facts = None
     try:
-        opened = open_place(place)
+        opened = opens()
         with opened.raw as stream:
             facts = _facts(path, opened.facts)
             header = walker.read(stream)  # it takes a header at once

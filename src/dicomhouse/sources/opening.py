@@ -8,6 +8,9 @@ file, and what is found there is a `Stream`.
 from __future__ import annotations
 
 import os
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from io import FileIO
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple, Protocol
@@ -17,6 +20,10 @@ from dicomhouse.filesystem import open_file, os_path
 
 IS_STORE = "://"
 """In the address of an object store, and in no absolute path."""
+
+
+_AT_A_TIME = 64
+"""Objects whose beginnings are asked for together."""
 
 
 class Facts(NamedTuple):
@@ -66,12 +73,33 @@ def place(address: str, path: str) -> str:
     return f"{os_path(address)}/{path}"
 
 
+def openers(places: Sequence[str]) -> Iterator[Callable[[], Stream]]:
+    """What opens each of some places, in their order.
+
+    Where it takes a moment rather than work, many are opened ahead.
+    """
+    if not places or IS_STORE not in places[0]:
+        yield from (partial(open_place, place) for place in places)
+        return
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(_AT_A_TIME) as pool:
+        ahead = deque(pool.submit(open_place, place) for place in places[: 2 * _AT_A_TIME])
+        for place in places[2 * _AT_A_TIME :]:
+            yield ahead.popleft().result
+            ahead.append(pool.submit(open_place, place))
+        while ahead:
+            yield ahead.popleft().result
+
+
 def facts_of(place: str) -> Facts:
     """What a file is like that may not be read.
 
     Raises:
         OSError: nothing tells that.
     """
+    if IS_STORE in place:
+        return open_place(place).facts
     try:
         status = os.stat(place)  # noqa: PTH116
     except NotADirectoryError:

@@ -126,7 +126,15 @@ class Scan:
         if source.is_store:
             from dicomhouse.sources.objects import find
 
-            yield from find(source.address)
+            try:
+                yield from find(source.address)
+            except OSError as error:
+                raise SourceLost(
+                    f"source {{source}}: cannot list {{folder}}: {error.strerror}. Are address "
+                    "and credentials right? The published warehouse is unchanged.",
+                    source=source.name,
+                    folder=source.address,
+                ) from error
         elif source.list_file is not None:
             yield from self._listed(source, source.list_file)
         elif source.address in self._folders:
