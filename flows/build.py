@@ -188,6 +188,9 @@ def build(
     keep_generations: Annotated[int, Field(ge=1)] = 2,
     tolerances: dict[str, Annotated[float, Field(ge=0)]] | None = None,
     waivers: str | None = None,
+    include: list[str] | None = None,
+    exclude: list[str] | None = None,
+    settle: int = 0,
     forget: list[str] | None = None,
     full_refresh: bool = False,
     retry: bool = False,
@@ -199,13 +202,17 @@ def build(
     """Folders of DICOM files in, a published generation of the warehouse out.
 
     Args:
-        sources: folders, each `PATH` or `NAME=PATH`; none: those that the warehouse has.
+        sources: each a folder, an archive, an object store's address or `@FILE`, or
+            `NAME=PLACE`; none: those that the warehouse has.
         warehouse: the folder of the warehouse.
         jobs: worker processes; as many as there are cores if not given.
         dask: address of a Dask scheduler on whose workers the files are read.
         keep_generations: how many published generations stay.
         tolerances: by rule, what this run allows instead of the default.
         waivers: the file of findings that someone has accepted; else the warehouse's own.
+        include: globs; only what one of them matches is read.
+        exclude: globs; what one of them matches is passed over.
+        settle: seconds; a folder with a file that changed less than so long ago waits.
         forget: names of sources whose files leave the warehouse.
         full_refresh: read every file of the sources again.
         retry: read again what could not be read in full.
@@ -218,17 +225,9 @@ def build(
         The record of the generation that stands (`run.json`).
     """
     given = {name: value for name, value in locals().items() if value is not None}
-    return _carried_out(
-        lambda: Settings(
-            **given
-            | {
-                "sources": tuple(sources),
-                "warehouse": Path(warehouse),
-                "waivers": waivers and Path(waivers),
-                "forget": tuple(forget or ()),
-            }
-        )
-    )
+    lists = {name: tuple(value) for name, value in given.items() if isinstance(value, list)}
+    paths = {name: Path(given[name]) for name in ("warehouse", "waivers") if name in given}
+    return _carried_out(lambda: Settings(**{**given, **lists, **paths}))
 
 
 @flow(

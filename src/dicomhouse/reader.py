@@ -155,14 +155,16 @@ class Warehouse:
         Raises:
             UsageError: no such source, or a path that leads out of it.
         """
-        from dicomhouse.pixels.volume import absolute_path
+        from dicomhouse.sources.opening import IS_STORE, place
 
         found = self.connection.execute(
             "select address from sources where source = ?", [source]
         ).fetchall()
         if not found:
             raise UsageError("no such source in this warehouse; `from sources` lists them.")
-        return absolute_path(found[0][0], path)
+        if IS_STORE in found[0][0]:
+            raise UsageError("an object has no path; absolute_path of SQL has its address.")
+        return Path(place(found[0][0], path))
 
     @property
     def connection(self) -> duckdb.DuckDBPyConnection:

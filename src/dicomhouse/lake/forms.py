@@ -22,7 +22,7 @@ _RUN_ID = r"[0-9]{6,18}-[0-9a-f]{8}"
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.+-]{8,24}")
 _WORD = re.compile(r"[a-z_]{1,40}")
 _NAME = re.compile(r"[A-Za-z0-9_]{1,100}")
-_PATH = re.compile(r"/[^\0]*")
+_PATH = re.compile(r"(?:[a-z0-9]+:/)?/[^\0]*")
 
 RUN = {
     "format": int, "run_id": re.compile(_RUN_ID), "generation": int, "dicomhouse": str,

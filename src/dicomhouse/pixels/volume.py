@@ -6,16 +6,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
-from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from dicomhouse.errors import PixelsFailed, UsageError
-from dicomhouse.filesystem import os_path
 from dicomhouse.pixels.decode import Array
 from dicomhouse.pixels.slices import Place, Slice, read_slices
 from dicomhouse.resources import resource
+from dicomhouse.sources.opening import place
 
 if TYPE_CHECKING:
     import duckdb
@@ -206,19 +205,7 @@ def _stack(rows: Sequence[dict[str, Any]]) -> Stack:
 
 
 def _file(row: dict[str, Any]) -> str:
-    return str(absolute_path(row["address"], row["path"]))
-
-
-def absolute_path(address: str, path: str) -> Path:
-    """Where a file of a source lies.
-
-    Raises:
-        UsageError: the path leads out of the source, as no build writes it.
-    """
-    below = PurePosixPath(os_path(path))
-    if below.is_absolute() or ".." in below.parts:
-        raise UsageError("a path of `files` leads out of its source: who made this warehouse?")
-    return Path(os_path(address), below)
+    return place(row["address"], row["path"])
 
 
 def _ask(

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from dicomhouse import versions
 from dicomhouse.errors import DicomhouseError, ExtractionFailed, Interrupted
 from dicomhouse.filesystem import open_file
-from dicomhouse.sources.scan import Source
+from dicomhouse.sources.source import Source
 from dicomhouse.store.generations import BUILD_LOCK
 
 if TYPE_CHECKING:
@@ -102,9 +102,13 @@ class Signs:
         """Those of a run, which holds the builder's lock."""
         seen = []
         for source in sources:
-            with os.scandir(source.folder) as entries:
-                first = next(entries, None)
-            seen.append((source.name, str(source.folder), first and first.name))
+            if source.is_store:
+                continue
+            first = None
+            if source.folder.is_dir():
+                with os.scandir(source.folder) as entries:
+                    first = next(entries, None)
+            seen.append((source.name, source.address, first and first.name))
         return cls(_release(), str(warehouse), tuple(seen))
 
 

@@ -23,7 +23,7 @@ from dicomhouse.run.cluster import cluster_workers
 from dicomhouse.run.progress import Clock, Lines, Say, Show, shown
 from dicomhouse.run.workers import Workers, local_workers
 from dicomhouse.settings import Settings
-from dicomhouse.sources.scan import Source
+from dicomhouse.sources.source import Source
 from dicomhouse.store import failures, generations, increment, waivers
 from dicomhouse.store.generations import Generation
 
@@ -66,7 +66,7 @@ class Run:
             source.name: source.name
             if fullmatch(r"[A-Za-z][A-Za-z0-9_-]{0,31}", source.name)
             and (
-                source.name != source.folder.name
+                source.name != source.address.rpartition("/")[2]
                 or any(text.startswith(f"{source.name}=") for text in texts)
             )
             else f"source {number}"
@@ -99,7 +99,9 @@ class Run:
             "dictionary": versions.dictionary(),
             "models": versions.models(),
             "waivers": waivers.digest(self.waiver_list, self.started_at.date()),
-            "sources": rest | {source.name: str(source.folder) for source in self.sources},
+            "sources": rest | {source.name: source.address for source in self.sources},
+            "lists": {k: v for k, v in self.before.get("lists", {}).items() if k in rest}
+            | {s.name: s.list_file for s in self.sources if s.list_file is not None},
         }
 
 

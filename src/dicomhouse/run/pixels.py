@@ -20,9 +20,10 @@ import pyarrow.parquet as pq
 
 from dicomhouse import versions
 from dicomhouse.errors import PixelsFailed
-from dicomhouse.filesystem import os_path, replacing
+from dicomhouse.filesystem import replacing
 from dicomhouse.processes import kill_workers, light_pool
 from dicomhouse.run.context import Run
+from dicomhouse.sources.opening import place
 from dicomhouse.warehouse import pixel_statistics
 
 if TYPE_CHECKING:
@@ -138,8 +139,7 @@ def _submit(
     from dicomhouse.pixels.statistics import image_of
 
     images: list[Image] = [
-        image_of(facts, str(Path(os_path(sources[facts["source"]]), os_path(facts["path"]))))
-        for facts in batch
+        image_of(facts, place(sources[facts["source"]], facts["path"])) for facts in batch
     ]
     return pool.submit(measure_all, images)
 
