@@ -75,7 +75,7 @@ lint-python: $(INSTALLED)
 
 serve: $(RUNTIME)
 	@test -n "$(SOURCES)" || { echo "say what to build: make serve SOURCES=/data/dicom WAREHOUSE=warehouse"; exit 2; }
-	$(BIN)/python -P flows/serve.py $(SOURCES) --warehouse $(or $(WAREHOUSE),warehouse)
+	$(BIN)/dicomhouse serve $(SOURCES) --warehouse $(or $(WAREHOUSE),warehouse) $(OPTIONS)
 
 schedule-test: $(INSTALLED)
 	$(BIN)/python -m pytest tests/runs/test_flow.py -k schedule

@@ -15,7 +15,22 @@ from io import TextIOWrapper
 from typing import Any
 
 from dicomhouse import __version__
-from dicomhouse.cli import build, check, demo, diff, pixels, report, sql, status, tag, volume
+from dicomhouse.cli import (
+    build,
+    check,
+    demo,
+    diff,
+    doctor,
+    metrics,
+    notify,
+    pixels,
+    report,
+    serve,
+    sql,
+    status,
+    tag,
+    volume,
+)
 from dicomhouse.cli.shared import add_warehouse
 from dicomhouse.errors import (
     DicomhouseError,
@@ -37,6 +52,10 @@ COMMANDS = {
     "volume": volume,
     "pixels": pixels,
     "status": status,
+    "doctor": doctor,
+    "metrics": metrics,
+    "serve": serve,
+    "notify": notify,
     "report": report,
 }
 _FIRST_STEPS = """\
