@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
+from datetime import UTC, datetime
 from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any, ParamSpec, TypeVar, cast
@@ -175,9 +176,15 @@ def _show_outcome(run: Run, record: dict[str, Any], found: list[dict[str, Any]])
         emit_event(NEW_ERRORS, resource, payload={"errors": n_errors})
 
 
+def _when() -> str:
+    """The name of a run that does not know its generation yet."""
+    return f"build {datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
+
+
 @flow(
     name="build",
     task_runner=ThreadPoolTaskRunner(),  # type: ignore[arg-type]
+    flow_run_name=_when,
     timeout_seconds=_LONGEST_SECONDS,
 )
 def build(
@@ -229,6 +236,7 @@ def build(
 @flow(
     name="build",
     task_runner=ThreadPoolTaskRunner(),  # type: ignore[arg-type]
+    flow_run_name=_when,
     timeout_seconds=_LONGEST_SECONDS,
 )
 def served(

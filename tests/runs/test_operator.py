@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -55,7 +57,11 @@ def test_operator_reads_runs_and_is_told(tmp_path: Path, prefect_home: Path) -> 
         login = wait_for(lambda: "".join(f.read_text() for f in prefect_home.glob("*.login")))
 
         def api(path: str, body: dict[str, Any] | None = None) -> Any:
-            return ask(f"{url}/{path}", body, login)[1]
+            def answer() -> Any:
+                status, found = ask(f"{url}/{path}", body, login)
+                return [found] if 200 <= status < 300 else None  # busy, or not there yet
+
+            return wait_for(answer)[0]
 
         (deployment,) = wait_for(lambda: api("deployments/filter", {}))
         assert_form_is_complete(deployment)
@@ -86,7 +92,7 @@ def test_operator_reads_runs_and_is_told(tmp_path: Path, prefect_home: Path) -> 
         words = "\n".join(log["message"] for log in logs)
         assert "Traceback" not in words and str(source) not in words
         (text,) = wait_for(lambda: [text for text in told if "Is it mounted?" in text])
-        assert text.startswith("dicomhouse nightly failed\n")
+        assert text.startswith("dicomhouse nightly failed\nbuild 20")
         assert_late_and_missing_runs_are_told(api, deployment["flow_id"], hook, told, port, login)
 
 
@@ -141,6 +147,31 @@ def assert_late_and_missing_runs_are_told(
     wait_for(lambda: [text for text in told if text.startswith("dicomhouse idle did not come\n")])
     assert run_cli("notify", "--off", "--deployment", "idle", **server).returncode == 0
     assert len(api("automations/filter", {})) == 4
+
+
+def test_batch_whose_storage_is_away_is_tried_again(tmp_path: Path, prefect_home: Path) -> None:
+    build_cohort(tmp_path / "in", patients=1, slices=8)
+    program = (
+        "import sys, errno, pathlib\n"
+        "from dicomhouse.cli import main\n"
+        "from dicomhouse.store import jobs\n"
+        "whole, away = jobs._extract, [errno.EIO]\n"
+        "def extract(*given):\n"
+        "    if away: raise OSError(away.pop(), 'away')\n"
+        "    return whole(*given)\n"
+        "jobs._extract = extract\n"
+        "sys.exit(main())\n"
+    )
+    words = ("build", f"ward_a={tmp_path}/in", "--warehouse", str(tmp_path / "w"), "--flow")
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", program, *words], capture_output=True, text=True,
+        env={**os.environ, "DICOMHOUSE_SUPERVISED": "1"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "cannot write the lake: Input/output error" in done.stderr
+    assert "Retry 1/2 will start 10 second(s) from now" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "images     7" in done.stdout or "images     8" in done.stdout
 
 
 def test_notify_without_a_server_is_told(new_prefect_home: Path) -> None:
