@@ -7,45 +7,17 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import pytest
 from commands import run_cli
-from serving import ask, serving, wait_for
+from serving import Api, api_of, ask, login_of, serving, wait_for, webhook
 
 from dicomhouse.testing import build_cohort
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs /proc")
 ENDED = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
-
-
-@contextmanager
-def webhook() -> Iterator[tuple[str, list[str]]]:
-    """An address on loopback, and the texts that were posted to it."""
-    told: list[str] = []
-
-    class Hook(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            size = int(self.headers["content-length"])
-            told.append(json.loads(self.rfile.read(size))["text"])
-            self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, *words: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Hook)
-    Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/hook", told
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 def test_operator_reads_runs_and_is_told(tmp_path: Path, prefect_home: Path) -> None:
@@ -54,15 +26,8 @@ def test_operator_reads_runs_and_is_told(tmp_path: Path, prefect_home: Path) -> 
     named = Path(f"ward_a={source}")
     with webhook() as (hook, told), serving(named, tmp_path / "w", "--notify", hook) as port:
         url = f"http://127.0.0.1:{port}/api"
-        login = wait_for(lambda: "".join(f.read_text() for f in prefect_home.glob("*.login")))
-
-        def api(path: str, body: dict[str, Any] | None = None) -> Any:
-            def answer() -> Any:
-                status, found = ask(f"{url}/{path}", body, login)
-                return [found] if 200 <= status < 300 else None  # busy, or not there yet
-
-            return wait_for(answer)[0]
-
+        api = api_of(port, prefect_home)
+        login = login_of(prefect_home)
         (deployment,) = wait_for(lambda: api("deployments/filter", {}))
         assert_form_is_complete(deployment)
         runs = f"deployments/{deployment['id']}/create_flow_run"
@@ -127,7 +92,7 @@ def assert_artifacts(artifacts: list[dict[str, Any]]) -> None:
 
 
 def assert_late_and_missing_runs_are_told(
-    api: Callable[..., Any], flow: str, hook: str, told: list[str], port: int, login: str
+    api: Api, flow: str, hook: str, told: list[str], port: int, login: str
 ) -> None:
     """Of a deployment that nobody serves; what `notify` made before, it replaces."""
     idle = api("deployments/", {"name": "idle", "flow_id": flow})
