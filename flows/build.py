@@ -90,7 +90,7 @@ def may_pass(task: object, run: object, state: State[Any]) -> bool:
 )
 @without_names
 def carry_out(pool: Executor, work: Path, extractor: str, title: str) -> Any:
-    """The record of the part; a state where the run ends, which is no failure of this batch."""
+    """The record of the part; a state where the run ends, which is not a failure of this batch."""
     try:
         return checked(pool.submit(work_lists.carry_out, work, extractor).result)
     except Interrupted as error:
@@ -104,7 +104,7 @@ class ByPrefect:
         self._lines = Lines(say)
         self.say = self._lines.say
         self.found: list[dict[str, Any]] = []
-        """Findings by rule, while what was published before is still there to compare with."""
+        """Findings by rule, once the models are built."""
         self._artifact: UUID | None = None
         self._shown = 0.0
 
@@ -191,8 +191,13 @@ def build(
     sources: list[Annotated[str, Field(min_length=1)]],
     warehouse: Annotated[str, Field(min_length=1)],
     jobs: Annotated[int, Field(ge=1)] | None = None,
+    dask: str = "",
     keep_generations: Annotated[int, Field(ge=1)] = 2,
     tolerances: dict[str, Annotated[float, Field(ge=0)]] | None = None,
+    waivers: str | None = None,
+    include: list[str] | None = None,
+    exclude: list[str] | None = None,
+    settle: int = 0,
     forget: list[str] | None = None,
     full_refresh: bool = False,
     retry: bool = False,
@@ -204,11 +209,17 @@ def build(
     """Folders of DICOM files in, a published generation of the warehouse out.
 
     Args:
-        sources: folders, each `PATH` or `NAME=PATH`; none: those that the warehouse has.
+        sources: each a folder, an archive, an object store's address or `@FILE`, or
+            `NAME=PLACE`; none: those that the warehouse has.
         warehouse: the folder of the warehouse.
         jobs: worker processes; as many as there are cores if not given.
+        dask: address of a Dask scheduler on whose workers the files are read.
         keep_generations: how many published generations stay.
         tolerances: by rule, what this run allows instead of the default.
+        waivers: the file of findings that someone has accepted; else the warehouse's own.
+        include: globs; only what one of them matches is read.
+        exclude: globs; what one of them matches is passed over.
+        settle: seconds; a folder with a file that changed less than so long ago waits.
         forget: names of sources whose files leave the warehouse.
         full_refresh: read every file of the sources again.
         retry: read again what could not be read in full.
@@ -221,16 +232,9 @@ def build(
         The record of the generation that stands (`run.json`).
     """
     given = {name: value for name, value in locals().items() if value is not None}
-    return _carried_out(
-        lambda: Settings(
-            **given
-            | {
-                "sources": tuple(sources),
-                "warehouse": Path(warehouse),
-                "forget": tuple(forget or ()),
-            }
-        )
-    )
+    lists = {name: tuple(value) for name, value in given.items() if isinstance(value, list)}
+    paths = {name: Path(given[name]) for name in ("warehouse", "waivers") if name in given}
+    return _carried_out(lambda: Settings(**{**given, **lists, **paths}))
 
 
 @flow(

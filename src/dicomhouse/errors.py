@@ -99,7 +99,7 @@ class ServerFailed(DicomhouseError):
 
 
 class PixelsFailed(DicomhouseError):
-    """Pixels cannot be decoded, or slices are no volume."""
+    """Pixels cannot be decoded, or slices do not form a volume."""
 
     exit_code = 10
 

@@ -131,7 +131,8 @@ def test_metrics_are_what_prometheus_reads(demo: Path, tmp_path: Path) -> None:
     assert found["dicomhouse_images",] == 156
     assert found["dicomhouse_files", "truncated"] == 2
     assert found["dicomhouse_findings", "error"] > 0
-    assert found["dicomhouse_published_timestamp_seconds",] > 1.7e9
+    published = found["dicomhouse_published_timestamp_seconds",]
+    assert found["dicomhouse_succeeded_timestamp_seconds",] >= published > 1.7e9
 
 
 def test_metrics_tell_failed_runs_even_without_a_warehouse(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from dicomhouse.cli import (
     check,
     demo,
     diff,
+    docs,
     doctor,
     metrics,
     notify,
@@ -30,6 +31,7 @@ from dicomhouse.cli import (
     status,
     tag,
     volume,
+    waive,
 )
 from dicomhouse.cli.shared import add_warehouse
 from dicomhouse.errors import (
@@ -56,7 +58,9 @@ COMMANDS = {
     "metrics": metrics,
     "serve": serve,
     "notify": notify,
+    "waive": waive,
     "report": report,
+    "docs": docs,
 }
 _FIRST_STEPS = """\
 Folders of DICOM files in, a tested warehouse of their tags out.

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from dicomhouse.cli.shared import SEVERITIES, statement
 from dicomhouse.errors import StorageError, WarehouseNotFound
-from dicomhouse.store import failures
+from dicomhouse.store import failures, unchanged
 
 HELP = "Write counts of the last run for Prometheus; they name no patient, folder or file."
 EXAMPLES = (
@@ -69,10 +69,15 @@ def _of_generation(warehouse: Path) -> Iterator[Metric]:
 
     with dicomhouse.open(warehouse) as opened:
         record = opened.generation.run()
-        found = opened.connection.execute(statement("findings_by_severity")).fetchall()
+        found = opened.connection.execute(statement("finding_counts")).fetchall()
     yield "generation", "The generation that readers see; 0 for none", {}, record["generation"]
     begun, ended = _seconds(record["started_at"]), _seconds(record["finished_at"])
     yield "published_timestamp_seconds", "When it was published", {}, ended
+    looked = unchanged.noted(warehouse, record["generation"]) or record
+    yield (
+        "succeeded_timestamp_seconds", "When a run last published, or found nothing changed", {},
+        _seconds(looked["finished_at"]),
+    )  # fmt: skip
     yield "run_seconds", "How long its run took", {}, ended - begun
     for step, seconds in record["seconds"].items():
         yield "step_seconds", "How long its run was at a step", {"step": step}, seconds
@@ -83,9 +88,11 @@ def _of_generation(warehouse: Path) -> Iterator[Metric]:
     yield "images", "Images", {}, record["images"]
     yield "elements", "Elements", {}, record["elements"]
     yield "lake_bytes", "Size of the lake", {}, record["lake_bytes"]
-    counts = dict(found)
+    counts = {letter: (standing, waived) for letter, standing, waived in found}
     for letter, severity in SEVERITIES.items():
-        yield "findings", "Findings by severity", {"severity": severity}, counts.get(letter, 0)
+        standing, waived = counts.get(letter, (0, 0))
+        yield "findings", "Findings that nobody has accepted", {"severity": severity}, standing
+        yield "waived_findings", "Findings that are accepted", {"severity": severity}, waived
 
 
 def _seconds(time: str) -> float:

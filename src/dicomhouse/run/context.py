@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
+from hashlib import blake2b
 from importlib.metadata import version
 from re import fullmatch
 from typing import Any
@@ -18,11 +19,12 @@ from dicomhouse import versions
 from dicomhouse.errors import DicomhouseError, StorageError
 from dicomhouse.lake import keys
 from dicomhouse.run.checks import check_settings
+from dicomhouse.run.cluster import cluster_workers
 from dicomhouse.run.progress import Clock, Lines, Say, Show, shown
 from dicomhouse.run.workers import Workers, local_workers
 from dicomhouse.settings import Settings
-from dicomhouse.sources.scan import Source
-from dicomhouse.store import failures, generations, increment
+from dicomhouse.sources.source import Source
+from dicomhouse.store import failures, generations, increment, waivers
 from dicomhouse.store.generations import Generation
 
 _CANNOT_WRITE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES,
@@ -64,7 +66,7 @@ class Run:
             source.name: source.name
             if fullmatch(r"[A-Za-z][A-Za-z0-9_-]{0,31}", source.name)
             and (
-                source.name != source.folder.name
+                source.name != source.address.rpartition("/")[2]
                 or any(text.startswith(f"{source.name}=") for text in texts)
             )
             else f"source {number}"
@@ -77,6 +79,17 @@ class Run:
         return {} if self.published is None else self.published.run()
 
     @cached_property
+    def waiver_list(self) -> list[waivers.Waiver]:
+        """What someone has accepted, line by line."""
+        return waivers.listed(self.settings.warehouse, self.settings.waivers)
+
+    @property
+    def finding_salt(self) -> str:
+        """Keeps others from trying which names make a finding's key. It stands in no record."""
+        key = self.file_id_key.encode()
+        return blake2b(b"findings", key=key, digest_size=16).hexdigest()
+
+    @cached_property
     def depends_on(self) -> dict[str, Any]:
         """What the warehouse depends on beside the files themselves."""
         forgotten = self.settings.forget
@@ -85,13 +98,16 @@ class Run:
             "extractor": self.extractor,
             "dictionary": versions.dictionary(),
             "models": versions.models(),
-            "sources": rest | {source.name: str(source.folder) for source in self.sources},
+            "waivers": waivers.digest(self.waiver_list, self.started_at.date()),
+            "sources": rest | {source.name: source.address for source in self.sources},
+            "lists": {k: v for k, v in self.before.get("lists", {}).items() if k in rest}
+            | {s.name: s.list_file for s in self.sources if s.list_file is not None},
         }
 
 
 @contextmanager
 def begin(
-    settings: Settings, say: Say, workers: Workers = local_workers, show: Show | None = None
+    settings: Settings, say: Say, workers: Workers | None = None, show: Show | None = None
 ) -> Iterator[Run]:
     """Check the sources, take the warehouse, and clean up whatever way the run ends.
 
@@ -122,10 +138,13 @@ def begin(
             sources = increment.sources(settings, before, extractor)
             if settings.full_refresh:
                 generation.mark_as_refresh()
+            if settings.dask:
+                there = settings.dask, settings.warehouse.resolve(), sources, say
+                workers = workers or (lambda jobs, n_read: cluster_workers(*there))
             with shown(clock, show):
                 yield Run(
                     settings, sources, published, generation, run_id, started_at, say, key,
-                    workers, clock, at_end,
+                    workers or local_workers, clock, at_end,
                 )  # fmt: skip
         except DicomhouseError as error:
             failures.note(settings.warehouse, failure(run_id, started_at, error))

@@ -125,10 +125,9 @@ def _sources(settings: Settings) -> tuple[str, str]:
     if not settings.sources and not known:
         return "ok", "none named"
     checks.check_sources(settings)
-    for name, folder in known.items():
-        with os.scandir(folder) as entries:
-            if next(entries, None) is None:
-                return "stops", f"source {name}: nothing below {folder}. Is it mounted?"
+    for name, address in known.items():
+        if Path(address).is_dir() and not any(Path(address).iterdir()):
+            return "stops", f"source {name}: nothing below {address}. Is it mounted?"
     return "ok", f"{max(len(known), len(settings.sources))} to look through"
 
 

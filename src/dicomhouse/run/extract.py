@@ -104,7 +104,7 @@ def finish_lake(run: Run, plan: Plan, made: Sequence[PartRecord]) -> Lake:
     keywords = seen - set(IMAGE_LINEAGE.names)
     if not all(map(attribute_of_keyword, keywords)):
         raise StorageError(
-            "the record of a part names a column that is no attribute's. "
+            "the record of a part names a column that is not an attribute's. "
             "Build again with --full-refresh; the published warehouse is unchanged."
         )
     with run.clock.step("lay out"), writing_lake():

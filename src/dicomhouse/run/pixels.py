@@ -20,9 +20,10 @@ import pyarrow.parquet as pq
 
 from dicomhouse import versions
 from dicomhouse.errors import PixelsFailed
-from dicomhouse.filesystem import os_path
+from dicomhouse.filesystem import replacing
 from dicomhouse.processes import kill_workers, light_pool
 from dicomhouse.run.context import Run
+from dicomhouse.sources.opening import place
 from dicomhouse.warehouse import pixel_statistics
 
 if TYPE_CHECKING:
@@ -66,9 +67,8 @@ def _measured(run: Run, left: Sequence[Facts], folder: Path) -> Iterator[pa.Tabl
         if n_files - n_told >= _WRITTEN or n_files == len(left):
             n_told = n_files
             table = _table(rows)
-            private = folder / f".{n_files:09}"
-            pq.write_table(table, private)
-            private.replace(folder / f"{n_files:09}.parquet")
+            with replacing(folder / f"{n_files:09}.parquet") as private:
+                pq.write_table(table, private)
             yield table
             rows = []
 
@@ -139,8 +139,7 @@ def _submit(
     from dicomhouse.pixels.statistics import image_of
 
     images: list[Image] = [
-        image_of(facts, str(Path(os_path(sources[facts["source"]]), os_path(facts["path"]))))
-        for facts in batch
+        image_of(facts, place(sources[facts["source"]], facts["path"])) for facts in batch
     ]
     return pool.submit(measure_all, images)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from dicomhouse import versions
@@ -37,16 +36,22 @@ def register(run: Run, lake: Lake, compilation: Compilation) -> None:
             generation.lake,
             settings.tolerances,
             lake.plan.other_contents,
-            record(run, lake) | {"forgotten": settings.forget, "failed": _failed(run)},
+            record(run, lake)
+            | {
+                "forgotten": settings.forget,
+                "failed": _failed(run),
+                "salt": run.finding_salt,
+                "waiver_list": run.waiver_list,
+            },
             previous,
             template,
         )
     with run.clock.step("pixels"):
-        folders = {name: Path(folder) for name, folder in run.depends_on["sources"].items()}
         kept = None if settings.full_refresh else digests_before(run)
         digest_repeated(
-            generation.database, generation.lake, folders, kept, settings.jobs, settings.budget
-        )
+            generation.database, generation.lake, run.depends_on["sources"], kept, settings.jobs,
+            settings.budget,
+        )  # fmt: skip
     if settings.pixels:
         from dicomhouse.run.pixels import measure_pixels
 
@@ -108,6 +113,8 @@ def record(run: Run, lake: Lake) -> dict[str, Any]:
         **identity(run.run_id, run.started_at),
         **run.depends_on,
         "reasons": lake.plan.reasons,
+        "passed_over": dict(lake.plan.passed_over),
+        "waiting": dict(lake.plan.waiting),
         "drift": {what: lake.plan.drift[what] for what in DRIFT},
         "settings": run.settings.as_json(),
         **total(lake.parts),
