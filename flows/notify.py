@@ -9,7 +9,8 @@ from __future__ import annotations
 import argparse
 import sys
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
+from uuid import UUID
 
 from httpx import HTTPError
 from prefect.automations import Automation, EventTrigger, Posture, SendNotification
@@ -51,9 +52,13 @@ def notify(url: str, deployment: str, within: timedelta) -> None:
         within: a run that succeeds is due within this time after the last one that did.
     """
     hook = CustomWebhookNotificationBlock(
-        name="dicomhouse", url=url, json_data={"text": "{{subject}}\n{{body}}"}
+        name="dicomhouse",
+        url=url,
+        json_data={"text": "{{subject}}\n{{body}}"},
+        headers=None,
+        cookies=None,
     )
-    block = hook.save(_prefix(deployment).replace(" ", "-"), overwrite=True)
+    block = cast(UUID, hook.save(_prefix(deployment).replace(" ", "-"), overwrite=True))
     triggers: dict[str, tuple[dict[str, Any], str]] = {
         "failed": ({"expect": _ENDED_BADLY}, _OF_RUN),
         "new errors": (
@@ -70,7 +75,7 @@ def notify(url: str, deployment: str, within: timedelta) -> None:
             f"No run has succeeded within {within} of the last one that did.",
         ),
     }  # fmt: skip
-    of_deployment = {
+    of_deployment: dict[str, str | list[str]] = {
         "prefect.resource.role": "deployment",
         "prefect.resource.name": deployment,
     }

@@ -38,9 +38,10 @@ def summary(record: dict[str, Any], found: list[dict[str, Any]], warehouse: Path
     """
     drift = ", ".join(f"{count:,} {what}" for what, count in record["drift"].items())
     unread = sum(record["files"].get(status, 0) for status in ("truncated", "unreadable", "empty"))
+    reasons = "; ".join(record["reasons"])
     lines = [
         f"# Generation {record['generation']}",
-        f"{'; '.join(record['reasons'])}. Files: {drift}.",
+        f"{reasons[0].upper()}{reasons[1:]}. Files: {drift}.",
         "",
         f"**{record['images']:,}** images, **{record['elements']:,}** elements, "
         f"**{unread:,}** files not read in full ([by status](/artifacts/key/files-by-status)).",
