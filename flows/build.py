@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
+from datetime import UTC, datetime
 from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any, ParamSpec, TypeVar, cast
@@ -103,7 +104,7 @@ class ByPrefect:
         self._lines = Lines(say)
         self.say = self._lines.say
         self.found: list[dict[str, Any]] = []
-        """Findings by rule, while what was published before is still there to compare with."""
+        """Findings by rule, once the models are built."""
         self._artifact: UUID | None = None
         self._shown = 0.0
 
@@ -175,9 +176,15 @@ def _show_outcome(run: Run, record: dict[str, Any], found: list[dict[str, Any]])
         emit_event(NEW_ERRORS, resource, payload={"errors": n_errors})
 
 
+def _when() -> str:
+    """The name of a run that does not know its generation yet."""
+    return f"build {datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
+
+
 @flow(
     name="build",
     task_runner=ThreadPoolTaskRunner(),  # type: ignore[arg-type]
+    flow_run_name=_when,
     timeout_seconds=_LONGEST_SECONDS,
 )
 def build(
@@ -233,6 +240,7 @@ def build(
 @flow(
     name="build",
     task_runner=ThreadPoolTaskRunner(),  # type: ignore[arg-type]
+    flow_run_name=_when,
     timeout_seconds=_LONGEST_SECONDS,
 )
 def served(
