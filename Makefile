@@ -127,6 +127,7 @@ lock: $(SUPPLY)/.installed
 	$(COMPILE) requirements/peers.txt --constraint requirements/development.txt --extra bench pyproject.toml
 	$(COMPILE) requirements/build.txt --constraint requirements/development.txt --group build
 	$(COMPILE) requirements/programs.txt --constraint requirements/development.txt --group programs
+	$(COMPILE) requirements/docs.txt --group docs
 	$(COMPILE) requirements/supply.txt --group supply
 
 sbom: $(RUNTIME) $(SUPPLY)/.installed

@@ -24,7 +24,7 @@ def ignored_paths(names: Sequence[str]) -> list[str]:
     """Tags in any form as the parts of `elements.path` that they are.
 
     Raises:
-        UsageError: a name is no tag.
+        UsageError: a name is not a tag.
     """
     if not names:
         return []

@@ -106,6 +106,7 @@ class Settings:
     """Each `PLACE` or `NAME=PLACE`; none: those that the warehouse has, where they were."""
     warehouse: Path
     jobs: int = _told("worker processes (default: one a core)", lambda: os.cpu_count() or 1)
+    dask: str = _told("read the files on the workers of the Dask scheduler at ADDRESS", "")
     batch_files: int = 5_000
     """Files of one batch; a batch ends with a folder where it can, at most at twice this."""
     keep_generations: int = _told("generations to keep (default: 2)", 2, "--keep")
@@ -125,6 +126,10 @@ class Settings:
         "a folder with a file changed less than so many seconds ago waits for the next run",
         0, metavar="SECONDS",
     )  # fmt: skip
+    waivers: Path | None = _told(  # noqa: RUF009
+        "the findings that someone has accepted (default: waivers.csv in the warehouse's folder)",
+        None,
+    )
     forget: tuple[str, ...] = _told("take the files of a source out of the warehouse", ())
     full_refresh: bool = _told(
         "read every file of the sources again, whatever the published warehouse says", False
@@ -166,6 +171,7 @@ class Settings:
         plain = asdict(self)
         del plain["forget"], plain["file_id_key"]
         plain |= {"warehouse": str(self.warehouse), "tolerances": dict(self.tolerances)}
+        plain |= {"waivers": self.waivers and str(self.waivers)}
         return {**plain, "sources": list(self.sources)}
 
     def served(self) -> str:
@@ -176,6 +182,7 @@ class Settings:
     @classmethod
     def of_served(cls, text: str, **chosen: bool) -> Self:
         """The settings that `served` told, but for what a flow run has chosen."""
-        told = {**json.loads(text), **chosen, "warehouse": Path(json.loads(text)["warehouse"])}
+        told = {**json.loads(text), **chosen}
         lists = {name: tuple(value) for name, value in told.items() if isinstance(value, list)}
-        return cls(**{**told, **lists})
+        paths = {name: told[name] and Path(told[name]) for name in ("warehouse", "waivers")}
+        return cls(**{**told, **lists, **paths})

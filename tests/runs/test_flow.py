@@ -39,14 +39,20 @@ def test_flow_and_direct_build_the_same_warehouse(tmp_path: Path, new_prefect_ho
                    DICOMHOUSE_MARK=mark, **away)  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stderr.startswith("a private Prefect server starts and makes its database, once")
-    assert "extract part-" in done.stderr  # a batch is a task, its state is seen
+    assert "Task run 'extract source 1 1 of 1'" in done.stderr  # a batch is a task
     assert "images     15" in done.stdout
     assert marked_processes(mark) == []
     assert_equal_warehouses(direct, flow)
     assert recorded(new_prefect_home) == {
         "flow_run": ["COMPLETED"],
         "task_run": ["COMPLETED"] * 7,
-        "artifact": ["dbt-results", "files-by-status"],
+        "artifact": [
+            "extraction",
+            "files-by-status",
+            "new-findings",
+            "seconds-per-model",
+            "summary",
+        ],
     }
     with closing(sqlite3.connect(new_prefect_home / "prefect.db")) as database, database:
         database.execute("update flow_run set end_time = '2020-01-01 00:00:00.000000'")

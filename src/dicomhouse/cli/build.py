@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Collection, Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -27,8 +28,10 @@ IS_SUPERVISED = True
 _KINDS: dict[str, dict[str, Any]] = {
     "bool": {"action": "store_true"},
     "int": {"type": int, "metavar": "N"},
+    "str": {"metavar": "ADDRESS"},
     "tuple[str, ...]": {"action": "append", "metavar": "NAME"},
     "Mapping[str, float]": {"action": "append", "metavar": "RULE=NUMBER"},
+    "Path | None": {"type": Path, "metavar": "FILE"},
 }
 """By the type of a setting, what its flag takes."""
 
@@ -78,6 +81,8 @@ def run_build(chosen: argparse.Namespace, sources: Sequence[str]) -> int:
     given["tolerances"] = _tolerances(given.get("tolerances", ()))
     folder = leave_working_folder(resource("flows"))  # which has nothing but our own
     given["warehouse"] = folder / chosen.warehouse
+    if "waivers" in given:
+        given["waivers"] = folder / given["waivers"]
     settings = Settings(tuple(absolute_source(source, folder) for source in sources), **given)
     ignored = orchestrator.settle_environment(folder)
     if chosen.flow or (not chosen.direct and orchestrator.is_configured()):
@@ -88,8 +93,9 @@ def run_build(chosen: argparse.Namespace, sources: Sequence[str]) -> int:
         record = run_flow(settings)
     else:
         from dicomhouse.run.build import build_direct
+        from dicomhouse.run.progress import Bars
 
-        record = build_direct(settings, say)
+        record = build_direct(settings, say, Bars() if sys.stderr.isatty() else None)
     _summary(settings.warehouse, chosen.warehouse, record)
     return 0
 

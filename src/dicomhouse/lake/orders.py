@@ -48,8 +48,8 @@ class Batch:
     folders: Sequence[tuple[str, str]]
     """Path below the source and names, joined by slashes, of the files of each folder."""
     problems: Mapping[str, tuple[str, int | None, int | None]] = field(default_factory=dict)
-    """By path below the source, of what could not even be looked at, or is no file: why, its size,
-    and its modification time in nanoseconds."""
+    """By path below the source, of what could not even be looked at, or is not a file: why,
+    its size, and its modification time in nanoseconds."""
     bounds: Bounds = field(default_factory=Bounds)
     file_id_key: str = ""
 

@@ -115,11 +115,11 @@ def find_stack(
         stack: the number of a stack in `series_geometry`; needed where there are several.
         time: of several images at each position, which one, from 1.
         echo: of several echoes, which one, from 1, the shortest first.
-        force: put together what is no volume, too: the first image of each position.
+        force: put together what is not a volume, too: the first image of each position.
 
     Raises:
         UsageError: no such series or stack.
-        PixelsFailed: it is no volume; the message says why not.
+        PixelsFailed: it is not a volume; the message says why not.
     """
     found = _ask(connection, "volume_stacks", series=series)
     if not found:
@@ -147,7 +147,7 @@ def find_stack(
     if reasons and not force:
         choose = " (--time N or --echo N chooses)" if reasons[-1].endswith(REPEATED) else ""
         raise PixelsFailed(
-            f"no volume: {'; '.join(reasons)}{choose}. --force stacks it all the same."
+            f"not a volume: {'; '.join(reasons)}{choose}. --force stacks it all the same."
         )
     rows = _ask(
         connection, "volume_slices",

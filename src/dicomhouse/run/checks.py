@@ -12,7 +12,7 @@ from dicomhouse.lake import keys
 from dicomhouse.lake.layout import NULL_PARTITION
 from dicomhouse.settings import Settings
 from dicomhouse.sources.source import sources_of
-from dicomhouse.store import generations, increment
+from dicomhouse.store import generations, increment, waivers
 
 
 def check_settings(settings: Settings) -> None:
@@ -20,7 +20,7 @@ def check_settings(settings: Settings) -> None:
 
     Raises:
         UsageError: a source is missing, is there twice or is the warehouse, two bear one name,
-            there is no dbt project, or a tolerance is none.
+            there is no dbt project, the waivers cannot be read, or a tolerance is none.
         SourceLost: the folder of a source that the warehouse has is gone.
     """
     names: dict[str, str] = {}
@@ -43,6 +43,7 @@ def check_settings(settings: Settings) -> None:
                 "{folder} cannot be both source and warehouse. Choose another --warehouse.",
                 folder=source.address,
             )
+    waivers.listed(settings.warehouse, settings.waivers)
     if settings.pixels:
         check_decoders()
     if not (project := versions.dbt_project()).joinpath("dbt_project.yml").is_file():

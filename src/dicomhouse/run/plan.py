@@ -70,6 +70,8 @@ class Work:
     """Whether the scan is over."""
     waiting: Counter[str] = field(default_factory=Counter)
     """As `Plan` has them."""
+    source_of: Mapping[str, str] = field(default_factory=dict)
+    """Of each list, by the name of the part that it asks for."""
     plan: Plan | None = None
     """Once all is known."""
 
@@ -173,6 +175,7 @@ def _lists(
 ) -> Iterator[Path]:
     """Work lists, each as soon as it is known; the plan stands with the last of them."""
     lists = Lists(run.generation, run.run_id, run.settings, run.sources, run.file_id_key)
+    work.source_of = lists.source_of
     to_read = lists.to_read(
         (source, files)
         for source, there in found
@@ -226,6 +229,7 @@ def scan(run: Run, looking: Scan, choice: Choice, work: Work) -> Iterator[tuple[
         n = 0
         for files in looking.files(source):
             n += files.n_files
+            run.clock.count("scan", in_all + n, "files")
             if files.changed_within(source.rules.settle, now):
                 there = choice.as_published(source.name, files)
                 work.waiting[source.name] += files.n_files - sum(one.n_same(files) for one in there)
@@ -335,6 +339,8 @@ def _reasons(run: Run, drift: Mapping[str, int], tried_again: int, others: Other
         told.append("the models changed")
     if before.get("settings", {}).get("tolerances") != dict(run.settings.tolerances):
         told.append("other tolerances")
+    if before.get("waivers") != after["waivers"]:
+        told.append("other waivers, or expired ones")
     if run.settings.pixels and not before.get("settings", {}).get("pixels"):
         told.append("pixels are to be measured")
     if before.get("sources") != after["sources"] and not run.settings.forget:

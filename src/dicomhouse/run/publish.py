@@ -36,7 +36,13 @@ def register(run: Run, lake: Lake, compilation: Compilation) -> None:
             generation.lake,
             settings.tolerances,
             lake.plan.other_contents,
-            record(run, lake) | {"forgotten": settings.forget, "failed": _failed(run)},
+            record(run, lake)
+            | {
+                "forgotten": settings.forget,
+                "failed": _failed(run),
+                "salt": run.finding_salt,
+                "waiver_list": run.waiver_list,
+            },
             previous,
             template,
         )
@@ -63,7 +69,12 @@ def transform(run: Run, lake: Lake, compilation: Compilation) -> list[NodeResult
     with run.clock.step("models"):
         is_small = sum(part.elements for part in lake.parts) <= _FEW_ELEMENTS
         threads = min(2, run.settings.jobs) if is_small else 1
-        results = models.build(run.generation.database, compilation.plan(), threads)
+        results = models.build(
+            run.generation.database,
+            compilation.plan(),
+            threads,
+            lambda done, of: run.clock.count("models", done, "dbt nodes", of),
+        )
     run.say(f"models: {len(results)} dbt nodes in {run.clock.seconds['models']:.1f} s")
     return results
 
@@ -86,8 +97,9 @@ def publish(run: Run, lake: Lake) -> dict[str, Any]:
     from dicomhouse.warehouse import database
 
     told = record(run, lake)
-    database.finish(run.generation.database, told)
-    generations.publish(run.settings.warehouse, run.generation, told)
+    with run.clock.step("publish"):
+        database.finish(run.generation.database, told)
+        generations.publish(run.settings.warehouse, run.generation, told)
     failures.clear(run.settings.warehouse)
     generations.prune(run.settings.warehouse, run.settings.keep_generations)
     return told

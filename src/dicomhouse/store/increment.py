@@ -186,6 +186,8 @@ class Lists:
         self.file_id_key = file_id_key
         self.read: dict[str, dict[str, int]] = {}
         """By source, the parts of files that are read, and how many files each has."""
+        self.source_of: dict[str, str] = {}
+        """Of each list, by the name of the part that it asks for."""
         self._run_id = run_id
         self._settings = settings
         self.sources = {source.name: source.address for source in sources}
@@ -205,7 +207,7 @@ class Lists:
         """
         size, jobs = self._settings.batch_files, self._settings.jobs
         for source, files in batches(wanted, size, jobs):
-            name = self._name()
+            name = self._name(source)
             batch = Batch.of(
                 name,
                 source,
@@ -220,10 +222,12 @@ class Lists:
 
     def to_rewrite(self, source: str, inputs: Sequence[Input]) -> Path:
         """A list of parts that become one."""
-        return Rewrite(self._name(), source, inputs).save(self.target.work / "rewrite")
+        return Rewrite(self._name(source), source, inputs).save(self.target.work / "rewrite")
 
-    def _name(self) -> str:
-        return f"part-{self._run_id}-{next(self._number):05d}"
+    def _name(self, source: str) -> str:
+        name = f"part-{self._run_id}-{next(self._number):05d}"
+        self.source_of[name] = source
+        return name
 
 
 def lay_out(

@@ -1,0 +1,6 @@
+-- What tells one finding from another, in this generation and the next.
+select
+    source,
+    rule,
+    subject
+from findings
