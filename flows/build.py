@@ -197,7 +197,7 @@ def build(
     waivers: str | None = None,
     include: list[str] | None = None,
     exclude: list[str] | None = None,
-    settle: int = 0,
+    settle: Annotated[int, Field(ge=0)] = 0,
     forget: list[str] | None = None,
     full_refresh: bool = False,
     retry: bool = False,

@@ -61,6 +61,7 @@ SLOW = {
     "test_report": EVERYTHING,
     "test_sequences": EVERYTHING,
     "test_standard": ("test_writing_twice",),
+    "test_sources": EVERYTHING,
     "test_tag": ("folder",),
     "test_tags": ("folder", "test_bench_of_models"),
     "test_volume": EVERYTHING,

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from hashlib import blake2b
 from importlib.metadata import version
+from pathlib import PurePosixPath
 from re import fullmatch
 from typing import Any
 from uuid import uuid4
@@ -66,7 +67,7 @@ class Run:
             source.name: source.name
             if fullmatch(r"[A-Za-z][A-Za-z0-9_-]{0,31}", source.name)
             and (
-                source.name != source.address.rpartition("/")[2]
+                (source.list_file is None and source.name != PurePosixPath(source.address).name)
                 or any(text.startswith(f"{source.name}=") for text in texts)
             )
             else f"source {number}"

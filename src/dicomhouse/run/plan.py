@@ -69,10 +69,10 @@ class Work:
     """Lists, and files to read, as far as they are known."""
     are_all_found: bool = False
     """Whether the scan is over."""
-    source_of: Mapping[str, str] = field(default_factory=dict)
-    """Of each list, by the name of the part that it asks for."""
     waiting: Counter[str] = field(default_factory=Counter)
     """As `Plan` has them."""
+    source_of: Mapping[str, str] = field(default_factory=dict)
+    """Of each list, by the name of the part that it asks for."""
     plan: Plan | None = None
     """Once all is known."""
 
