@@ -97,6 +97,7 @@ def build(
     keep_generations: int = 2,
     tolerances: dict[str, float] | None = None,
     waivers: str | None = None,
+    expect: str | None = None,
     forget: list[str] | None = None,
     full_refresh: bool = False,
     retry: bool = False,
@@ -114,6 +115,7 @@ def build(
         keep_generations: how many published generations stay.
         tolerances: by rule, what this run allows instead of the default.
         waivers: the file of findings that someone has accepted; else the warehouse's own.
+        expect: a list of what should be there: CSV, Parquet, or a C-FIND's DICOM JSON.
         forget: names of sources whose files leave the warehouse.
         full_refresh: read every file of the sources again.
         retry: read again what could not be read in full.
@@ -133,6 +135,7 @@ def build(
                 "sources": tuple(sources),
                 "warehouse": Path(warehouse),
                 "waivers": waivers and Path(waivers),
+                "expect": expect and Path(expect),
                 "forget": tuple(forget or ()),
             }
         )

@@ -111,6 +111,9 @@ class Settings:
         "the findings that someone has accepted (default: waivers.csv in the warehouse's folder)",
         None,
     )
+    expect: Path | None = _told(  # noqa: RUF009
+        "a list of what should be there: CSV, Parquet, or a C-FIND's DICOM JSON", None
+    )
     forget: tuple[str, ...] = _told("take the files of a source out of the warehouse", ())
     full_refresh: bool = _told(
         "read every file of the sources again, whatever the published warehouse says", False
@@ -147,6 +150,7 @@ class Settings:
         del plain["forget"], plain["file_id_key"]
         plain |= {"warehouse": str(self.warehouse), "tolerances": dict(self.tolerances)}
         plain |= {"waivers": self.waivers and str(self.waivers)}
+        plain |= {"expect": self.expect and str(self.expect)}
         return {**plain, "sources": list(self.sources)}
 
     def served(self) -> str:
@@ -160,4 +164,5 @@ class Settings:
         told = {**json.loads(text), **chosen}
         return cls(**{**told, "sources": tuple(told["sources"]), "forget": tuple(told["forget"]),
                       "warehouse": Path(told["warehouse"]),
-                      "waivers": told["waivers"] and Path(told["waivers"])})  # fmt: skip
+                      "waivers": told["waivers"] and Path(told["waivers"]),
+                      "expect": told["expect"] and Path(told["expect"])})  # fmt: skip

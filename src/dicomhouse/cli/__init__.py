@@ -20,6 +20,7 @@ from dicomhouse.cli import (
     check,
     demo,
     diff,
+    expect,
     pixels,
     report,
     sql,
@@ -50,6 +51,7 @@ COMMANDS = {
     "pixels": pixels,
     "status": status,
     "waive": waive,
+    "expect": expect,
     "report": report,
 }
 _FIRST_STEPS = """\

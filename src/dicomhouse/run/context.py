@@ -24,6 +24,7 @@ from dicomhouse.settings import Settings
 from dicomhouse.sources.scan import Source
 from dicomhouse.store import failures, generations, increment, waivers
 from dicomhouse.store.generations import Generation
+from dicomhouse.warehouse.expected import digest as listed_digest
 
 Say = Callable[[str], None]
 _CANNOT_WRITE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES,
@@ -101,6 +102,7 @@ class Run:
             "dictionary": versions.dictionary(),
             "models": versions.models(),
             "waivers": waivers.digest(self.waiver_list, self.started_at.date()),
+            "expected": listed_digest(self.settings.expect),
             "sources": rest | {source.name: str(source.folder) for source in self.sources},
         }
 

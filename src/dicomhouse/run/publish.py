@@ -46,6 +46,7 @@ def register(run: Run, lake: Lake, compilation: Compilation) -> None:
             },
             previous,
             template,
+            settings.expect,
         )
     with run.clock.step("pixels"):
         folders = {name: Path(folder) for name, folder in run.depends_on["sources"].items()}
