@@ -108,14 +108,13 @@ parents as (
         level,
         uid
     from wanted
-    where problem is null and level <> 'instance'
+    where level <> 'instance'
 ),
 
 unasked as (
     select found.*
     from found
-    anti join wanted
-        on wanted.problem is null and found.level = wanted.level and found.uid = wanted.uid
+    anti join wanted on found.level = wanted.level and found.uid = wanted.uid
     anti join parents on parents.level = 'patient' and found.PatientID = parents.uid
     anti join parents as studies on studies.level = 'study' and found.StudyInstanceUID = studies.uid
     anti join parents as series on series.level = 'series' and found.SeriesInstanceUID = series.uid

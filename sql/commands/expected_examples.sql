@@ -20,8 +20,8 @@ select
     coalesce(SOPInstanceUID, SeriesInstanceUID, StudyInstanceUID, PatientID) as entity,
     case
         when problem is not null then problem
-        when expected_instances is null then found_instances || ' found'
-        else found_instances || ' of ' || expected_instances
+        when expected_instances is null then format('{:,} found', found_instances)
+        else format('{:,} of {:,}', found_instances, expected_instances)
     end as instances,
     greatest(entities - getvariable('most'), 0) as more
 from ranked

@@ -16,6 +16,7 @@ from dicomhouse.errors import UsageError
 from dicomhouse.resources import resource
 
 if TYPE_CHECKING:
+    import duckdb
     import pyarrow as pa
 
 _TAGS = {
@@ -77,17 +78,22 @@ def digest(path: Path | None) -> str | None:
         ) from error
 
 
-def comparison(listed: str, images: str) -> str:
-    """The SQL that compares a list with images, both by the names of their relations."""
+def compare(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+    """Let `expected` be what a list says, on a connection to a published generation.
+
+    The SQL is that of the model: dbt's macro, with other relations.
+
+    Raises:
+        UsageError: the list cannot be read.
+    """
     from jinja2 import Environment
 
     macro = resource("dbt", "macros", "expected_and_found.sql").read_text()
-    called = "{{ expected_and_found(listed, images) }}"
-    return (
-        Environment(autoescape=False)
-        .from_string(macro + called)
-        .render(listed=listed, images=images)
-    )
+    called = macro + "{{ expected_and_found('listed', 'main.images') }}"
+    sql = Environment().from_string(called).render()  # no HTML
+    connection.register("listed", read(path))
+    connection.execute(f"create temporary table expected as {sql}")
+    connection.unregister("listed")
 
 
 def _normal(rows: pa.Table, lines: Any, bad: list[tuple[int, str]]) -> pa.Table:
