@@ -102,10 +102,10 @@ def _normal(rows: pa.Table, lines: Any, bad: list[tuple[int, str]]) -> pa.Table:
     import pyarrow.compute as pc
 
     named: dict[str, Any] = {}
-    for name in rows.column_names:
+    for name, column in zip(rows.column_names, rows.columns, strict=True):
         known = _KNOWN.get(re.sub(r"[ _-]", "", name.lower()))
         if known and known not in named:
-            named[known] = rows.column(name)
+            named[known] = column
     if not any(name in named for name in _ENTITIES):
         raise ValueError(_NEEDED)
     n = rows.num_rows
@@ -136,10 +136,12 @@ def _csv(path: Path) -> tuple[pa.Table, Any, list[tuple[int, str]]]:
         bad.append((row.number, f"it has {row.actual_columns} columns of {row.expected_columns}"))
         return "skip"
 
-    with path.open("rb") as file:
+    with path.open(encoding="utf-8-sig", newline="") as file:
         head = file.readline(100_000)
-    delimiter = max(",;\t", key=lambda sign: head.count(sign.encode()))
-    names = [name.strip().strip('"') for name in head.decode("utf-8-sig").strip().split(delimiter)]
+        while file.read(1 << 24):  # Arrow calls back with what is not UTF-8, and cannot
+            pass
+    delimiter = max(",;\t", key=head.count)
+    names = [name.strip().strip('"') for name in head.strip().split(delimiter)]
     rows = csv.read_csv(
         path,
         csv.ReadOptions(use_threads=False, column_names=names, skip_rows=1, block_size=1 << 24),
