@@ -22,6 +22,7 @@ from dicomhouse.cli import (
     diff,
     docs,
     doctor,
+    expect,
     metrics,
     notify,
     pixels,
@@ -59,6 +60,7 @@ COMMANDS = {
     "serve": serve,
     "notify": notify,
     "waive": waive,
+    "expect": expect,
     "report": report,
     "docs": docs,
 }

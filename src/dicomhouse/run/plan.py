@@ -344,6 +344,8 @@ def _reasons(run: Run, drift: Mapping[str, int], tried_again: int, others: Other
         told.append("other tolerances")
     if before.get("waivers") != after["waivers"]:
         told.append("other waivers, or expired ones")
+    if before.get("expected") != after["expected"]:
+        told.append("another list of what is expected")
     if run.settings.pixels and not before.get("settings", {}).get("pixels"):
         told.append("pixels are to be measured")
     if before.get("sources") != after["sources"] and not run.settings.forget:
