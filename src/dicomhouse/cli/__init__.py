@@ -15,7 +15,19 @@ from io import TextIOWrapper
 from typing import Any
 
 from dicomhouse import __version__
-from dicomhouse.cli import build, check, demo, diff, pixels, report, sql, status, tag, volume
+from dicomhouse.cli import (
+    build,
+    check,
+    demo,
+    diff,
+    export,
+    pixels,
+    report,
+    sql,
+    status,
+    tag,
+    volume,
+)
 from dicomhouse.cli.shared import add_warehouse
 from dicomhouse.errors import (
     DicomhouseError,
@@ -38,6 +50,7 @@ COMMANDS = {
     "pixels": pixels,
     "status": status,
     "report": report,
+    "export": export,
 }
 _FIRST_STEPS = """\
 Folders of DICOM files in, a tested warehouse of their tags out.
