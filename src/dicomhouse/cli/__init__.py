@@ -23,6 +23,7 @@ from dicomhouse.cli import (
     docs,
     doctor,
     expect,
+    export,
     metrics,
     notify,
     pixels,
@@ -63,6 +64,7 @@ COMMANDS = {
     "expect": expect,
     "report": report,
     "docs": docs,
+    "export": export,
 }
 _FIRST_STEPS = """\
 Folders of DICOM files in, a tested warehouse of their tags out.
