@@ -57,6 +57,7 @@ SLOW = {
     "test_received": ("demo",),
     "test_report": EVERYTHING,
     "test_sequences": EVERYTHING,
+    "test_site": EVERYTHING,
     "test_standard": ("test_writing_twice",),
     "test_tag": ("folder",),
     "test_tags": ("folder", "test_bench_of_models"),
