@@ -64,6 +64,7 @@ SLOW = {
     "test_received": ("demo",),
     "test_report": EVERYTHING,
     "test_sequences": EVERYTHING,
+    "test_site": EVERYTHING,
     "test_standard": ("test_writing_twice",),
     "test_sources": EVERYTHING,
     "test_tag": ("folder",),
