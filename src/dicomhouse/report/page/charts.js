@@ -83,7 +83,7 @@ function positions(stack, isLarge) {
       slices.push(place);
     }
   }
-  const x = (mm) => (place ? 100 * mm / place : 50).toFixed(3);
+  const x = (mm) => (place ? 0.8 + 98.4 * mm / place : 50).toFixed(3);
   const gapLabel = gaps.length ? `, ${counted(stack.missing_slices, 'slice')} missing in ${counted(gaps.length, 'gap')}` : ', no gap';
   const label = `${counted(slices.length, 'position')} over ${measured(place)} mm${gapLabel}`;
   const picture = svg('svg', { class: 'positions', viewBox: '0 0 100 20', preserveAspectRatio: 'none', role: 'img', 'aria-label': label },

@@ -6,7 +6,8 @@ function seriesRow(number) {
 
 function seriesName(number) {
   const row = seriesRow(number);
-  return row?.description || row?.folder || `series ${number + 1}`;
+  const folder = row?.folder?.split('/').pop();
+  return row?.description || (folder?.length <= 40 && folder) || `series ${number + 1}`;
 }
 
 function isVolume(row) {
@@ -29,7 +30,7 @@ function seriesColumns(isShort) {
   return [
     { title: 'series', kind: 'is-text is-name', value: (row) => `${seriesName(row.series_number)} ${row.uid ?? ''} ${row.folder ?? ''}`,
       show: (row) => [h('a', { href: `#series/${row.series_number}` }, seriesName(row.series_number)),
-        run.with_values && row.description && h('div', { class: 'quiet address' }, row.folder)] },
+        row.folder && row.folder !== seriesName(row.series_number) && h('div', { class: 'quiet address' }, row.folder)] },
     ...(isShort ? [] : [{ title: 'patient', kind: 'is-text', from: 'wide', value: (row) => (row.patient_number === null ? '' : patientName(row.patient_number)),
       show: (row) => row.patient_number !== null && h('a', { href: `#patients/${row.patient_number}` }, patientName(row.patient_number)) }]),
     { title: 'modality', from: 'small', value: (row) => row.modality },
@@ -61,7 +62,8 @@ function viewSeries(number) {
     h('div', { class: 'filters' },
       picker('Modality', [['', 'all'], ...modalities.filter(Boolean).map((one) => [one, one])], set('modality')),
       picker('Volume', [['', 'all'], ['yes', 'yes'], ['no', 'no']], set('volume')),
-      picker('Worst finding', [['', 'all'], ...Object.entries(severities)], set('worst'))),
+      picker('Worst finding', [['', 'all'], ...Object.entries(severities)], set('worst')),
+      filterOf(api)),
     place,
   ];
 }

@@ -130,7 +130,7 @@ function viewFindings(chosen) {
       h('div', { class: 'filters' },
         picker('Severity', [['', 'all'], ['errors', 'errors'], ['warnings', 'warnings'], ['informations', 'informations']], set('severity')),
         picker('Theme', [['', 'all'], ...themes.map((theme) => [theme, theme])], set('theme')),
-        h('label', { class: 'picker' }, 'Filter: ', h('input', { type: 'search', oninput: (event) => set('text')(event.target.value) }))),
+        textField('Filter', set('text'))),
       told,
       h('div', { class: 'cards' }, cards.map(([, card]) => card)),
     ] : h('p', {}, 'No rule found anything.'),
@@ -207,8 +207,8 @@ function distributions(series) {
       panel('Matrix', commonest(series.map((row) => row.rows_max && `${row.rows_max} × ${row.columns_max}`))),
       panel('One volume', commonest(series.map((row) => (row.is_volume ? 'yes' : `no: ${row.why_not ?? 'not known'}`)), 8)),
       panel('Series of a patient', spread([...perPatient.values()], 'patient')),
-      run.with_values && panel('Scanners', commonest(series.map((row) => row.scanner))),
-      months && h('section', { class: 'panel is-wide' }, h('h2', {}, 'Scanners by month'), months)),
+      run.with_values && panel('Scanners', commonest(series.map((row) => row.scanner)))),
+    months && panel('Scanners by month', months),
   ];
 }
 
