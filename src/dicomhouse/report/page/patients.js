@@ -19,7 +19,7 @@ function viewPatients(number) {
     ...(hasSources ? [{ title: 'source', from: 'wide', value: (row) => sourceName(row.source_number) }] : []),
     { title: 'modality', from: 'small', value: (row) => row.modality },
     { title: 'studies', isNumber: true, from: 'medium', value: (row) => row.studies, show: (row) => count(row.studies) },
-    { title: 'series', isNumber: true, value: (row) => row.series, show: (row) => count(row.series) },
+    { title: 'series', isNumber: true, from: 'small', value: (row) => row.series, show: (row) => count(row.series) },
     { title: 'images', isNumber: true, value: (row) => row.images, show: (row) => count(row.images) },
     { title: 'size', isNumber: true, from: 'medium', value: (row) => row.size_bytes, show: (row) => bytes(row.size_bytes) },
     ...(run.with_values ? [{ title: 'studies from', from: 'wide', value: (row) => row.study_date_min ?? '' }] : []),

@@ -79,7 +79,7 @@ function viewOverview() {
       ['files', (row) => count(row.files), true]], files)),
     section('Runs', smallTable([
       ['generation', (row) => row.is_failed ? 'failed' : row.generation],
-      ['begun', (row) => String(row.started_at).slice(0, 16)],
+      ['begun', (row) => String(row.begun_at).slice(0, 16)],
       ['seconds', (row) => measured(row.seconds), true], ['files', (row) => count(row.files), true],
       ['new', (row) => count(row.files_new), true], ['changed', (row) => count(row.files_changed), true],
       ['gone', (row) => count(row.files_gone), true], ['why', (row) => row.failure ?? row.reasons ?? '']], rows('runs'))),
