@@ -108,17 +108,19 @@ function findingsSection(found, total) {
   const shown = [...found].sort((a, b) => severityOrder[a.severity] - severityOrder[b.severity]);
   return section('Findings', h('ul', { class: 'found' }, shown.map((finding) => h('li', {}, severity(finding.severity), ' ',
     h('a', { href: `#findings/${finding.rule}` }, finding.rule), ' ', finding.message,
-    fold(counted(finding.offenders?.length ?? 0, 'file'), finding.offenders ?? [])))),
+    offendersOf(finding)))),
   found.length < total && h('p', { class: 'quiet' }, `${found.length} of ${count(total)}; the table findings has all.`));
 }
 
 function varyingSection(number) {
   const [varying] = rowsBy('varying', 'series_number', number);
   if (!varying) return null;
+  // Of several numbers in an element the table has the first alone, whose range says little.
+  const bound = (path, value) => (value === null || tag(Number(path))?.vm !== '1' ? '' : Number.isFinite(Number(value)) ? measured(Number(value)) : value);
   return section('What varies by image', smallTable([
     ['tag', ([path]) => tagLink(Number(path))],
     ['values', ([, values]) => count(Number(values)), true],
-    ['from', ([, , least]) => least ?? '', true], ['to', ([, , , most]) => most ?? '', true],
+    ['from', ([path, , least]) => bound(path, least), true], ['to', ([path, , , most]) => bound(path, most), true],
     ['step', ([, , , , step]) => (step === null ? '' : measured(Number(step))), true]], varying.tags));
 }
 

@@ -67,7 +67,9 @@ function viewTags(...chosen) {
   const told = h('p', { class: 'quiet', role: 'status' });
   const entries = [];
   const links = new Map(rows('modules').map((row) => [row.module, row.link_standard]));
+  const absent = rowsBy('absent', 'source_number', source);
   const content = ordered.map((group) => {
+    const lacking = absent.filter((row) => row.module === group.module);
     const list = h('div', { class: 'tags' }, group.members.map((row) => {
       const entry = tagEntry(row, row.path === path);
       entries.push([row, entry]);
@@ -75,7 +77,9 @@ function viewTags(...chosen) {
     }));
     group.section = h('section', { class: 'module', id: group.id },
       h('h2', {}, moduleName(group.module), 
-        links.get(group.module) && outside(links.get(group.module), 'standard')), list);
+        links.get(group.module) && outside(links.get(group.module), 'standard')), list,
+      lacking.length > 0 && h('p', { class: 'lacking' }, 'Required and in no image: ', lacking.map((row, i) =>
+        [i > 0 && ', ', h('code', {}, row.path), ` (type ${row.attribute_type})`])));
     return group.section;
   });
   const contents = h('details', { class: 'contents', open: true }, h('summary', {}, 'Contents'),

@@ -43,7 +43,7 @@ function viewOverview() {
   const range = rangeOf([...rows('patients').map((row) => row.study_date_min), ...rows('patients').map((row) => row.study_date_max)]);
   return [
     h('h1', {}, 'Overview'),
-    h('p', { class: 'lead' }, `Generation ${run.generation}, begun ${String(run.started_at).replace('T', ' ')}. `,
+    h('p', { class: 'lead' }, `Generation ${run.generation}, begun ${String(run.started_at).slice(0, 16).replace('T', ' ')} UTC. `,
       run.with_values
         ? 'This page holds values from the files, names of patients among them: keep it as you keep the files.'
         : 'What may identify is left out: names, paths, dates and texts.'),
@@ -171,7 +171,12 @@ function findingLine(finding) {
       finding.series_number !== null ? h('a', { href: `#series/${finding.series_number}` }, seriesName(finding.series_number)) : h('code', {}, finding.subject),
       finding.patient_number !== null && [' · ', h('a', { href: `#patients/${finding.patient_number}` }, patientName(finding.patient_number))],
       hasSources && ` · ${sourceName(finding.source_number)}`),
-    fold(finding.n_offenders > finding.offenders?.length ? `${finding.offenders.length} of ${counted(finding.n_offenders, 'file')}` : counted(finding.offenders?.length ?? 0, 'file'), finding.offenders ?? []));
+    offendersOf(finding));
+}
+
+function offendersOf(finding) {
+  const paths = finding.offenders ?? [];
+  return fold(`${finding.n_offenders > paths.length ? `${paths.length} of ` : ''}${counted(Math.max(finding.n_offenders, paths.length), 'file')}`, paths);
 }
 
 function viewDistributions() {
