@@ -4,7 +4,7 @@
 /**
  * A table of rows that the reader sorts and searches.
  * Columns: title, value(row) to sort and search by, show(row) if it is shown otherwise, isNumber,
- * from ('medium', 'wide': the width of the screen from which it is shown).
+ * from ('small', 'medium', 'wide', 'widest': the width of the screen from which it is shown).
  */
 function dataTable(caption, columns, held) {
   const table = h('table', { class: 'data' });

@@ -163,7 +163,7 @@ function tagBody(row) {
   const held = valuesOf(row);
   const [spreadOut] = rowsBy('histograms', 'path_number', row.path_number);
   const links = new Map(rows('modules').map((one) => [one.module, one.link_standard]));
-  const level = row.level && (row.standard_level && row.level !== row.standard_level
+  const level = row.level === 'unknown' ? 'not known: no entity has two images' : row.level && (row.standard_level && row.level !== row.standard_level
     ? [`in fact ${row.level}`, h('span', { class: 'quiet' }, `, by the standard ${row.standard_level}`),
       row.contradicting_entities > 0 && h('div', { class: 'contradiction' }, `varies within ${count(row.contradicting_entities)} of the level ${row.standard_level}`)]
     : [row.level, row.standard_level && h('span', { class: 'quiet' }, ', as the standard has it')]);
