@@ -16,7 +16,7 @@ CHANGED_SQL = $(shell { git diff --name-only --diff-filter=d \
 
 .DEFAULT_GOAL := help
 .PHONY: help demo check test lint lint-python docs serve schedule-test diary crash-test soak-test fuzz fuzz-build
-.PHONY: bench-build bench-reader bench-memory bench-models bench-incremental bench-pixels lock sbom audit clean
+.PHONY: bench-build bench-reader bench-memory bench-models bench-incremental bench-pixels vendor lock sbom audit clean
 
 help:
 	@echo "make demo           build a warehouse from the studies that ship inside pydicom"
@@ -36,6 +36,7 @@ help:
 	@echo "make bench-models   seconds and memory of the models: OPTIONS='--images 1000000'"
 	@echo "make bench-pixels   how fast pixels are measured, beside the bare decoders and SimpleITK"
 	@echo "make bench-incremental  what a run costs after which nothing or little changed"
+	@echo "make vendor         take from npm the scripts that the report and its tests hold"
 	@echo "make lock           pin anew what pyproject.toml asks for, by version and hash"
 	@echo "make sbom           dist/sbom.cdx.json: what a run is made of (CycloneDX)"
 	@echo "make audit          known vulnerabilities of what a run is made of; asks PyPI"
@@ -131,6 +132,9 @@ COMPILE = $(SUPPLY)/bin/uv pip compile --quiet --universal --python-version 3.11
 	--no-annotate --no-header $(OPTIONS) --output-file
 
 # OPTIONS='--upgrade' takes newer releases; without it only what pyproject.toml asks for changes.
+vendor: $(RUNTIME)
+	$(BIN)/python tests/lib/vendoring.py src/dicomhouse/report/vendor tests/vendor
+
 lock: $(SUPPLY)/.installed
 	$(COMPILE) requirements/development.txt --extra dev pyproject.toml
 	$(COMPILE) requirements/runtime.txt --constraint requirements/development.txt pyproject.toml

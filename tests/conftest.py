@@ -12,7 +12,7 @@ import pytest
 from commands import run_cli
 from hypothesis import HealthCheck, settings
 from places import shared_folder
-from reports import write_reported
+from reports import write_later, write_reported
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
@@ -154,12 +154,14 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def reported(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A warehouse of what reports must show and hide, for tests that only read."""
+    """A warehouse of what reports must show and hide, of two runs, for tests that only read."""
 
     def make(folder: Path) -> None:
         write_reported(folder / "in")
         sources = tuple(str(folder / "in" / name) for name in ("cohort", "planted"))
-        build_direct(Settings(sources, folder / "warehouse"), lambda line: None)
+        for add in (write_reported, write_later):
+            add(folder / "in")
+            build_direct(Settings(sources, folder / "warehouse"), lambda line: None)
 
     return make_once(tmp_path_factory, "reported", make) / "warehouse"
 

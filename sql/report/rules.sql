@@ -10,7 +10,6 @@ select
     count(*) filter (where f.severity = 'E') as errors,
     count(*) filter (where f.severity = 'W') as warnings,
     count(*) filter (where f.severity = 'I') as informations,
-    count(distinct (f.source, f.series_key)) filter (where f.series_key is not null) as series,
     sum(f.n_offenders)::bigint as files
 from findings as f
 inner join seeds.check_rules as r on f.rule = r.rule

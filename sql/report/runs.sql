@@ -1,7 +1,7 @@
 -- The last thirty runs, newest first.
 select
     generation,
-    started_at::varchar as started_at,
+    started_at::varchar as begun_at,
     round(date_diff('millisecond', started_at, finished_at) / 1000.0, 1) as seconds,
     files,
     files_new,
@@ -12,5 +12,5 @@ select
     if(getvariable('with_values'), array_to_string(reasons, '; '), null) as reasons,
     if(getvariable('with_values'), failure, null) as failure
 from runs
-order by runs.started_at desc, run_id desc
+order by started_at desc, run_id desc
 limit 30

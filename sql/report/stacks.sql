@@ -2,36 +2,32 @@
 -- [mm to a hundredth, how many, slices missing in each].
 with
 
-changes as (
+steps as (
     select
         source,
         series_key,
         stack,
         slot,
         round(step, 2) as step,
-        coalesce(missing_slices, 0) as missing,
-        (step_before is distinct from round(step, 2) or missing_before <> missing)::integer as is_new
-    from (
-        select
-            source,
-            series_key,
-            stack,
-            slot,
-            step,
-            missing_slices,
-            coalesce(missing_slices, 0) as missing,
-            lag(round(step, 2)) over steps as step_before,
-            coalesce(lag(missing_slices) over steps, 0) as missing_before
-        from intermediate.int_stack_positions
-        where step is not null
-        window steps as (partition by source, series_key, stack order by slot)
-    )
+        coalesce(missing_slices, 0) as missing
+    from intermediate.int_stack_positions
+    where step is not null
+),
+
+changes as (
+    select
+        *,
+        coalesce(
+            step <> lag(step) over stacks or missing <> lag(missing) over stacks, true
+        ) as is_new
+    from steps
+    window stacks as (partition by source, series_key, stack order by slot)
 ),
 
 numbered as (
     select
         *,
-        sum(is_new) over (partition by source, series_key, stack order by slot) as run
+        count_if(is_new) over (partition by source, series_key, stack order by slot) as run
     from changes
 ),
 
@@ -48,12 +44,12 @@ runs as (
     group by source, series_key, stack, run
 ),
 
-steps as (
+stack_runs as (
     select
         source,
         series_key,
         stack,
-        list([step, steps, missing] order by run)[:400] as steps
+        list([step, steps, missing] order by run)[:1000] as steps
     from runs
     group by source, series_key, stack
 )
@@ -80,7 +76,7 @@ select
     s.steps
 from series_geometry as g
 inner join report_series as n on g.source = n.source and g.series_key = n.series_key
-left join steps as s
+left join stack_runs as s
     on g.source = s.source and g.series_key = s.series_key and g.stack = s.stack
 where n.series_number < 10000
 order by n.series_number, g.stack

@@ -15,17 +15,14 @@ PLANTED = (
 
 
 def write_reported(folder: Path) -> None:
-    """A source of a cohort with a gap, and one of identifying and hostile values."""
+    """A source of a cohort with a gap, and one of identifying and hostile values.
+
+    `write_later` adds to it what a second run finds.
+    """
     build_cohort(folder / "cohort", patients=3, slices=60, defects=[("missing_slice", 1)])
     planted = folder / "planted"
     for number in range(1, 4):
-        write_image(
-            planted / "plantedfolder" / f"{number}.dcm", PatientName="Plantedname^Anna",
-            PatientID="PLANTED-ID-7", PatientBirthDate="19631122", InstanceNumber=number,
-            InstitutionName="Planted Clinic", SeriesDescription="planted description",
-            ImageComments="planted comment", BodyPartExamined="PLANTEDNAME",
-            StationName="planted station",
-        )  # fmt: skip
+        _write_planted(planted, number)
     for number in range(1, 3):
         write_image(
             planted / "hostile" / f"{number}.dcm", PatientName=HOSTILE[:60], PatientID="H",
@@ -33,3 +30,18 @@ def write_reported(folder: Path) -> None:
             StudyDescription="\u202egpj\u200b\N{IDEOGRAPHIC SPACE}\N{CJK UNIFIED IDEOGRAPH-5C71}",
         )  # fmt: skip
     (planted / "plantedtext.txt").write_text("no image")
+
+
+def write_later(folder: Path) -> None:
+    """One more image of the patient with planted values."""
+    _write_planted(folder / "planted", 4)
+
+
+def _write_planted(folder: Path, number: int) -> None:
+    write_image(
+        folder / "plantedfolder" / f"{number}.dcm", PatientName="Plantedname^Anna",
+        PatientID="PLANTED-ID-7", PatientBirthDate="19631122", InstanceNumber=number,
+        InstitutionName="Planted Clinic", SeriesDescription="planted description",
+        ImageComments="planted comment", BodyPartExamined="PLANTEDNAME",
+        StationName="planted station",
+    )  # fmt: skip

@@ -49,6 +49,14 @@ def test_report_holds_findings_series_and_tags(page: str) -> None:
     assert [row["status"] for row in shown["files"]] == ["not_dicom"]
 
 
+def test_changes_of_the_run_are_told(page: str) -> None:
+    shown = _sections(page)
+    changes = {(row["entity"], row["change"]): row for row in shown["changes"]}
+    assert changes["file", "added"]["examples"] == [["plantedfolder/4.dcm", None, "ok"]]
+    assert changes["series", "changed"]["changed"] == 1
+    assert [row["generation"] for row in shown["runs"]] == [2, 1]
+
+
 def test_every_bar_and_bin_counts_the_images(page: str) -> None:
     shown = _sections(page)
     tags = {row["path_number"]: row for row in shown["tags"]}

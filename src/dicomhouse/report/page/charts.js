@@ -83,9 +83,10 @@ function positions(stack, isLarge) {
       slices.push(place);
     }
   }
-  const x = (mm) => (place ? 100 * mm / place : 50).toFixed(3);
+  const x = (mm) => (place ? 0.8 + 98.4 * mm / place : 50).toFixed(3);
   const gapLabel = gaps.length ? `, ${counted(stack.missing_slices, 'slice')} missing in ${counted(gaps.length, 'gap')}` : ', no gap';
-  const label = `${counted(slices.length, 'position')} over ${measured(place)} mm${gapLabel}`;
+  const cut = slices.length < stack.positions ? `, the first ${count(slices.length)} drawn` : '';
+  const label = `${counted(stack.positions, 'position')} over ${measured(place)} mm${gapLabel}${cut}`;
   const picture = svg('svg', { class: 'positions', viewBox: '0 0 100 20', preserveAspectRatio: 'none', role: 'img', 'aria-label': label },
     svg('title', {}, label),
     gaps.map(([from, to]) => svg('rect', { class: 'gap', x: x(from), width: Math.max(x(to) - x(from), 0.4), y: 0, height: 20 })),

@@ -98,7 +98,7 @@ function severity(code) {
 
 /** Terms and what they are; those of no value stay out. */
 function facts(pairs) {
-  const held = pairs.filter(([, value]) => value !== null && value !== undefined && value !== '');
+  const held = pairs.filter(([, value]) => value !== null && value !== undefined && value !== '' && value !== false);
   return h('dl', { class: 'facts' }, held.map(([term, value]) => h('div', {}, h('dt', {}, term), h('dd', {}, value))));
 }
 

@@ -13,13 +13,13 @@ function viewPatients(number) {
   if (number !== undefined) return viewOnePatient(Number(number));
   const all = rows('patients');
   const total = sum(rows('sources'), 'patients');
-  const { place } = dataTable('Patients of all sources', [
+  const { place, api } = dataTable('Patients of all sources', [
     { title: 'patient', kind: 'is-text', value: (row) => `${patientName(row.patient_number)} ${row.name ?? ''}`,
       show: (row) => [h('a', { href: `#patients/${row.patient_number}` }, patientName(row.patient_number)), row.name && h('div', { class: 'quiet' }, row.name)] },
     ...(hasSources ? [{ title: 'source', from: 'wide', value: (row) => sourceName(row.source_number) }] : []),
     { title: 'modality', from: 'small', value: (row) => row.modality },
     { title: 'studies', isNumber: true, from: 'medium', value: (row) => row.studies, show: (row) => count(row.studies) },
-    { title: 'series', isNumber: true, value: (row) => row.series, show: (row) => count(row.series) },
+    { title: 'series', isNumber: true, from: 'small', value: (row) => row.series, show: (row) => count(row.series) },
     { title: 'images', isNumber: true, value: (row) => row.images, show: (row) => count(row.images) },
     { title: 'size', isNumber: true, from: 'medium', value: (row) => row.size_bytes, show: (row) => bytes(row.size_bytes) },
     ...(run.with_values ? [{ title: 'studies from', from: 'wide', value: (row) => row.study_date_min ?? '' }] : []),
@@ -29,6 +29,7 @@ function viewPatients(number) {
   return [
     h('h1', {}, 'Patients'),
     total > all.length && h('p', { class: 'quiet' }, `The first ${count(all.length)} of ${count(total)}; the table patients has all.`),
+    h('div', { class: 'filters' }, filterOf(api)),
     place,
   ];
 }

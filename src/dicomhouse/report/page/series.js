@@ -6,7 +6,8 @@ function seriesRow(number) {
 
 function seriesName(number) {
   const row = seriesRow(number);
-  return row?.description || row?.folder || `series ${number + 1}`;
+  const folder = row?.folder?.split('/').pop();
+  return row?.description || (folder?.length <= 40 && folder) || `series ${number + 1}`;
 }
 
 function isVolume(row) {
@@ -29,17 +30,17 @@ function seriesColumns(isShort) {
   return [
     { title: 'series', kind: 'is-text is-name', value: (row) => `${seriesName(row.series_number)} ${row.uid ?? ''} ${row.folder ?? ''}`,
       show: (row) => [h('a', { href: `#series/${row.series_number}` }, seriesName(row.series_number)),
-        run.with_values && row.description && h('div', { class: 'quiet address' }, row.folder)] },
-    ...(isShort ? [] : [{ title: 'patient', kind: 'is-text', from: 'wide', value: (row) => (row.patient_number === null ? '' : patientName(row.patient_number)),
+        row.folder && row.folder !== seriesName(row.series_number) && h('div', { class: 'quiet address' }, row.folder)] },
+    ...(isShort ? [] : [{ title: 'patient', kind: 'is-text', from: 'widest', value: (row) => (row.patient_number === null ? '' : patientName(row.patient_number)),
       show: (row) => row.patient_number !== null && h('a', { href: `#patients/${row.patient_number}` }, patientName(row.patient_number)) }]),
     { title: 'modality', from: 'small', value: (row) => row.modality },
     { title: 'images', isNumber: true, value: (row) => row.images, show: (row) => count(row.images) },
     { title: 'positions', isNumber: true, from: 'medium', value: (row) => row.positions, show: (row) => count(row.positions) },
     { title: 'spacing, mm', isNumber: true, from: 'medium', value: (row) => row.spacing_mm, show: (row) => measured(row.spacing_mm) },
-    { title: 'thickness, mm', isNumber: true, from: 'wide', value: (row) => row.slice_thickness_mm_min, show: thickness },
+    { title: 'thickness, mm', isNumber: true, from: 'widest', value: (row) => row.slice_thickness_mm_min, show: thickness },
     { title: 'missing', isNumber: true, from: 'medium', value: (row) => row.missing_slices, show: (row) => count(row.missing_slices) },
     { title: 'along the normal', from: 'wide', kind: 'is-plot', value: (row) => row.positions, isNumber: true, show: positionsOf },
-    { title: 'volume', value: (row) => (row.is_volume ? 'yes' : `no ${row.why_not ?? ''}`), show: (row) => [isVolume(row), row.why_not && h('div', { class: 'quiet why from-medium' }, row.why_not)] },
+    { title: 'volume', kind: 'is-verdict', value: (row) => (row.is_volume ? 'yes' : `no ${row.why_not ?? ''}`), show: (row) => [isVolume(row), row.why_not && h('div', { class: 'quiet why from-medium' }, row.why_not)] },
     { title: 'worst', from: 'small', value: (row) => `${severityOrder[row.worst_finding] ?? 3}${severities[row.worst_finding] ?? ''}`, show: (row) => severity(row.worst_finding) },
   ];
 }
@@ -61,7 +62,8 @@ function viewSeries(number) {
     h('div', { class: 'filters' },
       picker('Modality', [['', 'all'], ...modalities.filter(Boolean).map((one) => [one, one])], set('modality')),
       picker('Volume', [['', 'all'], ['yes', 'yes'], ['no', 'no']], set('volume')),
-      picker('Worst finding', [['', 'all'], ...Object.entries(severities)], set('worst'))),
+      picker('Worst finding', [['', 'all'], ...Object.entries(severities)], set('worst')),
+      filterOf(api)),
     place,
   ];
 }
@@ -106,17 +108,19 @@ function findingsSection(found, total) {
   const shown = [...found].sort((a, b) => severityOrder[a.severity] - severityOrder[b.severity]);
   return section('Findings', h('ul', { class: 'found' }, shown.map((finding) => h('li', {}, severity(finding.severity), ' ',
     h('a', { href: `#findings/${finding.rule}` }, finding.rule), ' ', finding.message,
-    fold(counted(finding.offenders?.length ?? 0, 'file'), finding.offenders ?? [])))),
+    offendersOf(finding)))),
   found.length < total && h('p', { class: 'quiet' }, `${found.length} of ${count(total)}; the table findings has all.`));
 }
 
 function varyingSection(number) {
   const [varying] = rowsBy('varying', 'series_number', number);
   if (!varying) return null;
+  // Of several numbers in an element the table has the first alone, whose range says little.
+  const bound = (path, value) => (value === null || tag(Number(path))?.vm !== '1' ? '' : Number.isFinite(Number(value)) ? measured(Number(value)) : value);
   return section('What varies by image', smallTable([
     ['tag', ([path]) => tagLink(Number(path))],
     ['values', ([, values]) => count(Number(values)), true],
-    ['from', ([, , least]) => least ?? '', true], ['to', ([, , , most]) => most ?? '', true],
+    ['from', ([path, , least]) => bound(path, least), true], ['to', ([path, , , most]) => bound(path, most), true],
     ['step', ([, , , , step]) => (step === null ? '' : measured(Number(step))), true]], varying.tags));
 }
 

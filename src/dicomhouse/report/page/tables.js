@@ -4,9 +4,9 @@
 /**
  * A table of rows that the reader sorts and searches.
  * Columns: title, value(row) to sort and search by, show(row) if it is shown otherwise, isNumber,
- * from ('medium', 'wide': the width of the screen from which it is shown).
+ * from ('small', 'medium', 'wide', 'widest': the width of the screen from which it is shown).
  */
-function dataTable(caption, columns, held, options = {}) {
+function dataTable(caption, columns, held) {
   const table = h('table', { class: 'data' });
   const place = h('div', { class: 'table' }, table);
   const settings = {
@@ -22,15 +22,15 @@ function dataTable(caption, columns, held, options = {}) {
         return String(value ?? '');
       },
     })),
-    order: options.order ?? [],
+    order: [],
     pageLength: 50,
     lengthMenu: [25, 50, 100, 500, { label: 'all', value: -1 }],
     autoWidth: false,
     caption,
     layout: held.length > 10
-      ? { topStart: options.filters ?? null, topEnd: 'search', bottomStart: ['info', 'pageLength'], bottomEnd: 'paging' }
+      ? { topStart: null, topEnd: null, bottomStart: ['info', 'pageLength'], bottomEnd: 'paging' }
       : { topStart: null, topEnd: null, bottomStart: null, bottomEnd: null },
-    language: { search: 'Filter:', info: '_START_ to _END_ of _TOTAL_', infoFiltered: '(of _MAX_)', infoEmpty: 'None', lengthMenu: '_MENU_ a page', zeroRecords: 'None is left by the filter.', emptyTable: 'None.' },
+    language: { info: '_START_ to _END_ of _TOTAL_', infoFiltered: '(of _MAX_)', infoEmpty: 'None', lengthMenu: '_MENU_ a page', zeroRecords: 'None is left by the filter.', emptyTable: 'None.' },
   };
   const api = new DataTable(table, settings);
   if (held.length > 10) {
@@ -39,6 +39,15 @@ function dataTable(caption, columns, held, options = {}) {
     place.addEventListener('printed', () => { api.page.len(length ?? 50).draw(); length = null; });
   }
   return { place, api };
+}
+
+/** The field that a table is filtered by. */
+function filterOf(api) {
+  return textField('Filter', (text) => api.search(text).draw());
+}
+
+function textField(label, oninput, placeholder) {
+  return h('label', { class: 'picker' }, `${label} `, h('input', { type: 'search', placeholder, oninput: (event) => oninput(event.target.value) }));
 }
 
 /** Choices of one value each, as a list to pick from: what it is called, values, what to do. */

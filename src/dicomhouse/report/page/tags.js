@@ -67,19 +67,23 @@ function viewTags(...chosen) {
   const told = h('p', { class: 'quiet', role: 'status' });
   const entries = [];
   const links = new Map(rows('modules').map((row) => [row.module, row.link_standard]));
+  const absent = rowsBy('absent', 'source_number', source);
   const content = ordered.map((group) => {
+    const lacking = absent.filter((row) => row.module === group.module);
     const list = h('div', { class: 'tags' }, group.members.map((row) => {
       const entry = tagEntry(row, row.path === path);
       entries.push([row, entry]);
       return entry;
     }));
     group.section = h('section', { class: 'module', id: group.id },
-      h('h2', {}, moduleName(group.module), ' ', h('span', { class: 'quiet' }, group.entity),
-        links.get(group.module) && outside(links.get(group.module), 'standard')), list);
+      h('h2', {}, moduleName(group.module), 
+        links.get(group.module) && outside(links.get(group.module), 'standard')), list,
+      lacking.length > 0 && h('p', { class: 'lacking' }, 'Required and in no image: ', lacking.map((row, i) =>
+        [i > 0 && ', ', h('code', {}, row.path), ` (type ${row.attribute_type})`])));
     return group.section;
   });
   const contents = h('details', { class: 'contents', open: true }, h('summary', {}, 'Contents'),
-    [...new Set(ordered.map((group) => group.entity))].map((entity) => [h('h3', {}, entity),
+    [...new Set(ordered.map((group) => group.entity))].map((entity) => [h('p', { class: 'entity' }, entity),
       h('ul', {}, ordered.filter((group) => group.entity === entity).map((group) => h('li', {},
         h('button', { type: 'button', onclick: () => { group.section.scrollIntoView(); group.section.querySelector('summary')?.focus({ preventScroll: true }); } },
           moduleName(group.module)), h('span', { class: 'quiet' }, ` ${group.members.length}`))))]));
@@ -99,7 +103,7 @@ function viewTags(...chosen) {
     h('div', { class: 'filters' },
       hasSources && picker('Source', rows('sources').map((row, i) => [String(i), row.source]), (value) => { location.hash = `#tags/${value}`; }, String(source)),
       picker('Verdict', [['', 'all'], ...verdicts.map((verdict) => [verdict, verdict])], (value) => { filter.verdict = value; update(); }),
-      h('label', { class: 'picker' }, 'Filter: ', h('input', { type: 'search', placeholder: 'keyword, tag, name, value', oninput: (event) => { filter.text = event.target.value.toLowerCase(); update(); } })),
+      textField('Filter', (text) => { filter.text = text.toLowerCase(); update(); }, 'tag, name or value'),
       h('button', { type: 'button', onclick: () => entries.filter(([, entry]) => !entry.hidden).slice(0, 300).forEach(([, entry]) => { entry.open = true; }) }, 'Open what is shown')),
     told,
     h('div', { class: 'catalogue' }, contents, h('div', {}, content)),
@@ -115,9 +119,17 @@ function outside(href, text) {
   return h('a', { class: 'outside', href, rel: 'noreferrer noopener', target: '_blank' }, text);
 }
 
-function shapeOf(row) {
+/** Values and how many images hold each: numbers in their order, others the commonest first. */
+function valuesOf(row) {
   const [held] = rowsBy('values', 'path_number', row.path_number);
-  if (held) return held.images;
+  if (!held) return null;
+  const pairs = held.labels.map((label, i) => [label, held.images[i]]);
+  return pairs.every(([label]) => label.trim() !== '' && Number.isFinite(Number(label))) ? pairs.sort(([a], [b]) => a - b) : pairs;
+}
+
+function shapeOf(row) {
+  const held = valuesOf(row);
+  if (held) return held.map(([, images]) => images);
   const [spreadOut] = rowsBy('histograms', 'path_number', row.path_number);
   return spreadOut ? binsOf(spreadOut) : null;
 }
@@ -138,6 +150,7 @@ function tagEntry(row, isOpen) {
   const entry = h('details', { class: 'tag', id: `tag-${row.path_number}`, ontoggle: () => entry.open && draw() },
     h('summary', {},
       h('span', { class: 'name' }, row.path.replaceAll('.', '.\u200a')),
+      h('code', { class: 'number4' }, row.tag && !row.path.startsWith('(') ? number4(row.tag) : ''),
       h('span', { class: 'verdict' }, row.verdict),
       h('span', { class: 'shape' }, shape ? sparkline(shape) : h('span', { class: 'quiet' }, row.distinct_values === 1 && row.examples?.[0] ? row.examples[0] : '')),
       gap),
@@ -147,10 +160,10 @@ function tagEntry(row, isOpen) {
 }
 
 function tagBody(row) {
-  const [held] = rowsBy('values', 'path_number', row.path_number);
+  const held = valuesOf(row);
   const [spreadOut] = rowsBy('histograms', 'path_number', row.path_number);
   const links = new Map(rows('modules').map((one) => [one.module, one.link_standard]));
-  const level = row.level && (row.standard_level && row.level !== row.standard_level
+  const level = row.level === 'unknown' ? 'not known: no entity has two images' : row.level && (row.standard_level && row.level !== row.standard_level
     ? [`in fact ${row.level}`, h('span', { class: 'quiet' }, `, by the standard ${row.standard_level}`),
       row.contradicting_entities > 0 && h('div', { class: 'contradiction' }, `varies within ${count(row.contradicting_entities)} of the level ${row.standard_level}`)]
     : [row.level, row.standard_level && h('span', { class: 'quiet' }, ', as the standard has it')]);
@@ -167,7 +180,7 @@ function tagBody(row) {
     ]),
     filled(row) ? [
       row.examples.length > 0 && !held && h('p', { class: 'examples' }, h('span', { class: 'quiet' }, row.distinct_values === 1 ? 'Value ' : 'Examples '), row.examples.map((example) => h('code', { class: 'example' }, example))),
-      held && bars(held.labels.map((label, i) => [label, held.images[i]])),
+      held && bars(held),
       spreadOut && histogram(binsOf(spreadOut), spreadOut.least, spreadOut.most, 'image'),
     ] : h('p', { class: 'quiet' }, 'Its values may identify and are left out.'),
   ];

@@ -43,7 +43,7 @@ function viewOverview() {
   const range = rangeOf([...rows('patients').map((row) => row.study_date_min), ...rows('patients').map((row) => row.study_date_max)]);
   return [
     h('h1', {}, 'Overview'),
-    h('p', { class: 'lead' }, `Generation ${run.generation}, begun ${String(run.started_at).replace('T', ' ')}. `,
+    h('p', { class: 'lead' }, `Generation ${run.generation}, begun ${String(run.started_at).slice(0, 16).replace('T', ' ')} UTC. `,
       run.with_values
         ? 'This page holds values from the files, names of patients among them: keep it as you keep the files.'
         : 'What may identify is left out: names, paths, dates and texts.'),
@@ -79,7 +79,7 @@ function viewOverview() {
       ['files', (row) => count(row.files), true]], files)),
     section('Runs', smallTable([
       ['generation', (row) => row.is_failed ? 'failed' : row.generation],
-      ['begun', (row) => String(row.started_at).slice(0, 16)],
+      ['begun', (row) => String(row.begun_at).slice(0, 16)],
       ['seconds', (row) => measured(row.seconds), true], ['files', (row) => count(row.files), true],
       ['new', (row) => count(row.files_new), true], ['changed', (row) => count(row.files_changed), true],
       ['gone', (row) => count(row.files_gone), true], ['why', (row) => row.failure ?? row.reasons ?? '']], rows('runs'))),
@@ -130,7 +130,7 @@ function viewFindings(chosen) {
       h('div', { class: 'filters' },
         picker('Severity', [['', 'all'], ['errors', 'errors'], ['warnings', 'warnings'], ['informations', 'informations']], set('severity')),
         picker('Theme', [['', 'all'], ...themes.map((theme) => [theme, theme])], set('theme')),
-        h('label', { class: 'picker' }, 'Filter: ', h('input', { type: 'search', oninput: (event) => set('text')(event.target.value) }))),
+        textField('Filter', set('text'))),
       told,
       h('div', { class: 'cards' }, cards.map(([, card]) => card)),
     ] : h('p', {}, 'No rule found anything.'),
@@ -171,7 +171,12 @@ function findingLine(finding) {
       finding.series_number !== null ? h('a', { href: `#series/${finding.series_number}` }, seriesName(finding.series_number)) : h('code', {}, finding.subject),
       finding.patient_number !== null && [' · ', h('a', { href: `#patients/${finding.patient_number}` }, patientName(finding.patient_number))],
       hasSources && ` · ${sourceName(finding.source_number)}`),
-    fold(finding.n_offenders > finding.offenders?.length ? `${finding.offenders.length} of ${counted(finding.n_offenders, 'file')}` : counted(finding.offenders?.length ?? 0, 'file'), finding.offenders ?? []));
+    offendersOf(finding));
+}
+
+function offendersOf(finding) {
+  const paths = finding.offenders ?? [];
+  return fold(`${finding.n_offenders > paths.length ? `${paths.length} of ` : ''}${counted(Math.max(finding.n_offenders, paths.length), 'file')}`, paths);
 }
 
 function viewDistributions() {
@@ -207,8 +212,8 @@ function distributions(series) {
       panel('Matrix', commonest(series.map((row) => row.rows_max && `${row.rows_max} × ${row.columns_max}`))),
       panel('One volume', commonest(series.map((row) => (row.is_volume ? 'yes' : `no: ${row.why_not ?? 'not known'}`)), 8)),
       panel('Series of a patient', spread([...perPatient.values()], 'patient')),
-      run.with_values && panel('Scanners', commonest(series.map((row) => row.scanner))),
-      months && h('section', { class: 'panel is-wide' }, h('h2', {}, 'Scanners by month'), months)),
+      run.with_values && panel('Scanners', commonest(series.map((row) => row.scanner)))),
+    months && panel('Scanners by month', months),
   ];
 }
 
