@@ -197,7 +197,8 @@ def build(
     waivers: str | None = None,
     include: list[str] | None = None,
     exclude: list[str] | None = None,
-    settle: int = 0,
+    settle: Annotated[int, Field(ge=0)] = 0,
+    expect: str | None = None,
     forget: list[str] | None = None,
     full_refresh: bool = False,
     retry: bool = False,
@@ -220,6 +221,7 @@ def build(
         include: globs; only what one of them matches is read.
         exclude: globs; what one of them matches is passed over.
         settle: seconds; a folder with a file that changed less than so long ago waits.
+        expect: a list of what should be there: CSV, Parquet, or a C-FIND's DICOM JSON.
         forget: names of sources whose files leave the warehouse.
         full_refresh: read every file of the sources again.
         retry: read again what could not be read in full.
@@ -232,9 +234,7 @@ def build(
         The record of the generation that stands (`run.json`).
     """
     given = {name: value for name, value in locals().items() if value is not None}
-    lists = {name: tuple(value) for name, value in given.items() if isinstance(value, list)}
-    paths = {name: Path(given[name]) for name in ("warehouse", "waivers") if name in given}
-    return _carried_out(lambda: Settings(**{**given, **lists, **paths}))
+    return _carried_out(lambda: Settings.of_plain(given))
 
 
 @flow(

@@ -41,7 +41,7 @@ def ignored_paths(names: Sequence[str]) -> list[str]:
     return parts
 
 
-def file_elements(path: Path) -> pa.Table:
+def file_elements(path: str | Path) -> pa.Table:
     """The elements of one file on disk, its pixel data with a digest.
 
     Raises:

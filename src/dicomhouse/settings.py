@@ -117,6 +117,9 @@ class Settings:
         "the findings that someone has accepted (default: waivers.csv in the warehouse's folder)",
         None,
     )
+    expect: Path | None = _told(  # noqa: RUF009
+        "a list of what should be there: CSV, Parquet, or a C-FIND's DICOM JSON", None
+    )
     include: tuple[str, ...] = _told(
         "read only what a glob matches, such as `*.dcm` or `ward/**`; in files and folders at any "
         "depth, or with a slash in the path below the source; may be given again",
@@ -170,9 +173,8 @@ class Settings:
         """All of them but the names of what is forgotten."""
         plain = asdict(self)
         del plain["forget"], plain["file_id_key"]
-        plain |= {"warehouse": str(self.warehouse), "tolerances": dict(self.tolerances)}
-        plain |= {"waivers": self.waivers and str(self.waivers)}
-        return {**plain, "sources": list(self.sources)}
+        plain |= {name: str(value) for name, value in plain.items() if isinstance(value, Path)}
+        return {**plain, "sources": list(self.sources), "tolerances": dict(self.tolerances)}
 
     def served(self) -> str:
         """What a process tells its flow runs; limits and key stand in its environment."""
@@ -182,7 +184,15 @@ class Settings:
     @classmethod
     def of_served(cls, text: str, **chosen: bool) -> Self:
         """The settings that `served` told, but for what a flow run has chosen."""
-        values = {**json.loads(text), **chosen}
+        return cls.of_plain({**json.loads(text), **chosen})
+
+    @classmethod
+    def of_plain(cls, values: Mapping[str, Any]) -> Self:
+        """The settings that JSON or a flow's parameters hold, as texts and lists."""
         lists = {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
-        paths = {name: Path(values[name]) for name in ("warehouse", "waivers") if values[name]}
+        paths = {
+            setting.name: Path(values[setting.name])
+            for setting in fields(cls)
+            if str(setting.type).startswith("Path") and values.get(setting.name)
+        }
         return cls(**{**values, **lists, **paths})

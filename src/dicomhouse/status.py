@@ -6,6 +6,7 @@ times, and nothing that was read from a file.
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,7 @@ def status_of(folder: Path, generation: int | None = None, since: str = "last") 
         `unwaived`), `severity`, `rule` and `findings`.
         `not_read`: rows of `source`, `status`, `reason` and `files`.
         `waivers`: lines to look at: `line`, `rule`, `state`, `problem`.
+        `expected`: how many entities of the list are in which state; empty where there is no list.
         `report`: the page of the generation.
 
     Raises:
@@ -85,6 +87,7 @@ def status_of(folder: Path, generation: int | None = None, since: str = "last") 
             "finding_changes": rows("finding_changes", generation=start),
             "not_read": rows("quarantined"),
             "waivers": rows("waivers_to_look_at"),
+            "expected": _by_state(rows("expected_counts")),
             "report": str(warehouse.generation.report / "index.html"),
         }
 
@@ -92,6 +95,13 @@ def status_of(folder: Path, generation: int | None = None, since: str = "last") 
 def is_news(folder: Path, generation: int) -> bool:
     """Whether no later run found nothing changed, or failed: what it found new is new still."""
     return not failures.noted(folder) and unchanged.noted(folder, generation) is None
+
+
+def _by_state(rows: list[dict[str, Any]]) -> dict[str, int]:
+    counts: Counter[str] = Counter()
+    for row in rows:
+        counts[row["state"]] += row["entities"]
+    return dict(counts)
 
 
 def _last_run(

@@ -22,6 +22,8 @@ from dicomhouse.cli import (
     diff,
     docs,
     doctor,
+    expect,
+    export,
     metrics,
     notify,
     pixels,
@@ -59,8 +61,10 @@ COMMANDS = {
     "serve": serve,
     "notify": notify,
     "waive": waive,
+    "expect": expect,
     "report": report,
     "docs": docs,
+    "export": export,
 }
 _FIRST_STEPS = """\
 Folders of DICOM files in, a tested warehouse of their tags out.

@@ -81,8 +81,8 @@ def run_build(chosen: argparse.Namespace, sources: Sequence[str]) -> int:
     given["tolerances"] = _tolerances(given.get("tolerances", ()))
     folder = leave_working_folder(resource("flows"))  # which has nothing but our own
     given["warehouse"] = folder / chosen.warehouse
-    if "waivers" in given:
-        given["waivers"] = folder / given["waivers"]
+    for name in given.keys() & {"waivers", "expect"}:
+        given[name] = folder / given[name]
     settings = Settings(tuple(absolute_source(source, folder) for source in sources), **given)
     ignored = orchestrator.settle_environment(folder)
     if chosen.flow or (not chosen.direct and orchestrator.is_configured()):

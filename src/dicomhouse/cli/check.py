@@ -30,13 +30,8 @@ _FINDING_COLUMNS = ("severity", "level", "rule", "source", "message", "n_offende
 _COUNT_COLUMNS = ("severity", "theme", "rule", "findings")
 _FINDINGS_SHOWN = 20
 _IDLE = {"expired": "it has expired", "unmatched": "no finding matches it"}
-_FAILS = {
-    "new-errors": lambda row: row["severity"] == "E" and row["is_new"],
-    "errors": lambda row: row["severity"] == "E",
-    "warnings": lambda row: row["severity"] in ("E", "W"),
-    "never": lambda row: False,
-}
-"""By the word of `--fail-on`, which of the findings shown end the command with exit code 1."""
+_FAILS = {"new-errors": "E", "errors": "E", "warnings": "EW", "never": ""}
+"""By the word of `--fail-on`, the severities that make the exit code 1."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -79,7 +74,6 @@ def run(chosen: argparse.Namespace) -> int:
 
     with opened(chosen) as warehouse:
         record = warehouse.generation.run()
-        has_news = chosen.generation or is_news(chosen.warehouse, record["generation"])
         known = query(warehouse.connection, statement("known_rules"))
         check_names("rule", chosen.rule or [], known.column("rule").to_pylist())
         check_names("level", chosen.level or [], known.column("level").to_pylist())
@@ -90,25 +84,23 @@ def run(chosen: argparse.Namespace) -> int:
             "waivers": _waivers(chosen, record),
         }
         found = query(warehouse.connection, statement("findings"), chosen_only)
-        told = query(warehouse.connection, statement("waivers_to_look_at"), chosen_only)
-    if chosen.new:
-        found = found.filter(pc.field("state") == "new") if has_news else found.slice(0, 0)
-    rows = found.filter(pc.field("is_waived") == chosen.waived)
+        idle = query(warehouse.connection, statement("waivers_to_look_at"), chosen_only)
+    is_news_still = chosen.generation or is_news(chosen.warehouse, record["generation"])
+    new = found.filter(pc.field("state") == "new") if is_news_still else found.slice(0, 0)
+    asked = new if chosen.new else found
+    rows = asked.filter(pc.field("is_waived") == chosen.waived)
     if chosen.format != "table":
         write(rows.drop_columns(["first_file", "place"]), chosen.format)
     elif rows.num_rows:
         _write_findings(rows, shorten=not chosen.rule)
     else:
         print(f"no {'new ' if chosen.new else ''}findings")
-    if (n := found.num_rows - rows.num_rows) and not chosen.waived:
+    if (n := asked.num_rows - rows.num_rows) and not chosen.waived:
         say(f"{n:,} waived: --waived shows them")
-    for waiver in told.to_pylist():
+    for waiver in idle.to_pylist():
         say(f"waivers, line {waiver['line']}: {waiver['problem'] or _IDLE[waiver['state']]}")
-    is_failure = _FAILS[chosen.fail_on]
-    counted = found.filter(~pc.field("is_waived")).select(["severity", "state"]).to_pylist()
-    return int(
-        any(is_failure({**row, "is_new": row["state"] == "new" and has_news}) for row in counted)
-    )
+    counted = (new if chosen.fail_on == "new-errors" else asked).filter(~pc.field("is_waived"))
+    return int(not {*_FAILS[chosen.fail_on]}.isdisjoint(counted.column("severity").to_pylist()))
 
 
 def _waivers(chosen: argparse.Namespace, record: dict[str, Any]) -> str | None:

@@ -27,6 +27,7 @@ _STEPS = 3
 _CHANGES = {"new": "New", "fixed": "Fixed", "worse": "Worse", "unwaived": "Waived no more"}
 
 
+_LACKING = ("missing", "incomplete", "unasked", "invalid")
 _WORDS = {"level": "constant at another level"}
 
 
@@ -95,7 +96,7 @@ def _lines(values: Mapping[str, Any]) -> Iterator[str]:
     elif last["outcome"] == "unchanged":
         yield f"Run: {_moment(last['started_at'])} UTC, nothing changed; {stands} stands"
     else:
-        yield f"Run: {stands}, {'; '.join(of_run['reasons'])}"
+        yield f"Run: {stands}, {_took(of_run['seconds'])}: {'; '.join(of_run['reasons'])}"
     came = [
         f"{entity} " + ", ".join(f"{n:,} {_WORDS.get(word, word)}" for word, n in told.items())
         for entity, told in values["changes"].items()
@@ -111,16 +112,20 @@ def _lines(values: Mapping[str, Any]) -> Iterator[str]:
         for row in values["not_read"]:
             files[row["status"]] += row["files"]
         yield f"Not read in full: {_few([f'{n:,} {status}' for status, n in files.items()])}"
+    if lacking := [f"{values['expected'][s]:,} {s}" for s in _LACKING if s in values["expected"]]:
+        yield f"Expected: {', '.join(lacking)}"
     waived = sum(values["waived"].values())
     yield (
         f"Findings in all: {_severities(values['findings']) or 'none'}"
         + (f"; {waived:,} waived" if waived else "")
         + _waivers(values["waivers"])
     )
-    if last["outcome"] == "published":
-        steps = sorted(of_run["seconds"].items(), key=lambda step: -step[1])
-        longest = ", ".join(f"{name} {_duration(seconds)}" for name, seconds in steps[:_STEPS])
-        yield f"Took {_duration(sum(of_run['seconds'].values()))}: {longest}"
+
+
+def _took(seconds: Mapping[str, float]) -> str:
+    steps = sorted(seconds.items(), key=lambda step: -step[1])[:_STEPS]
+    longest = ", ".join(f"{name} {_duration(took)}" for name, took in steps)
+    return f"{_duration(sum(seconds.values()))} ({longest})"
 
 
 def _waivers(rows: Sequence[Mapping[str, Any]]) -> str:

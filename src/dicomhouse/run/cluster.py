@@ -95,7 +95,7 @@ class Signs:
     release: tuple[str, str]
     warehouse: str = field(repr=False)  # a worker logs what it was given where a job fails
     sources: tuple[tuple[str, str, str | None], ...] = field(repr=False)
-    """Name, folder, and the name of something that lies in it."""
+    """Name, address in a file system, and the name of something that lies in it."""
 
     @classmethod
     def of(cls, warehouse: Path, sources: Sequence[Source]) -> Signs:
@@ -147,7 +147,7 @@ def look(signs: Signs) -> None:
             warehouse=signs.warehouse,
         )
     for source, folder, name in signs.sources:
-        if not os.path.lexists(os.path.join(folder, name or "")):  # noqa: PTH118 -- as it is
+        if not os.path.lexists(f"{folder}/{name}" if name else folder):
             raise ExtractionFailed(
                 f"{where} does not see the files of source {{source}} in {{folder}}. Mount them "
                 "there under the same path.",

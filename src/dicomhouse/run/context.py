@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from hashlib import blake2b
 from importlib.metadata import version
+from pathlib import PurePosixPath
 from re import fullmatch
 from typing import Any
 from uuid import uuid4
@@ -26,6 +27,7 @@ from dicomhouse.settings import Settings
 from dicomhouse.sources.source import Source
 from dicomhouse.store import failures, generations, increment, waivers
 from dicomhouse.store.generations import Generation
+from dicomhouse.warehouse.expected import digest as listed_digest
 
 _CANNOT_WRITE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES,
                              errno.EPERM, errno.EIO})  # fmt: skip
@@ -66,7 +68,7 @@ class Run:
             source.name: source.name
             if fullmatch(r"[A-Za-z][A-Za-z0-9_-]{0,31}", source.name)
             and (
-                source.name != source.address.rpartition("/")[2]
+                (source.list_file is None and source.name != PurePosixPath(source.address).name)
                 or any(text.startswith(f"{source.name}=") for text in texts)
             )
             else f"source {number}"
@@ -99,6 +101,7 @@ class Run:
             "dictionary": versions.dictionary(),
             "models": versions.models(),
             "waivers": waivers.digest(self.waiver_list, self.started_at.date()),
+            "expected": listed_digest(self.settings.expect),
             "sources": rest | {source.name: source.address for source in self.sources},
             "lists": {k: v for k, v in self.before.get("lists", {}).items() if k in rest}
             | {s.name: s.list_file for s in self.sources if s.list_file is not None},

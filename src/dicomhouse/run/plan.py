@@ -69,10 +69,10 @@ class Work:
     """Lists, and files to read, as far as they are known."""
     are_all_found: bool = False
     """Whether the scan is over."""
-    source_of: Mapping[str, str] = field(default_factory=dict)
-    """Of each list, by the name of the part that it asks for."""
     waiting: Counter[str] = field(default_factory=Counter)
     """As `Plan` has them."""
+    source_of: Mapping[str, str] = field(default_factory=dict)
+    """Of each list, by the name of the part that it asks for."""
     plan: Plan | None = None
     """Once all is known."""
 
@@ -344,6 +344,8 @@ def _reasons(run: Run, drift: Mapping[str, int], tried_again: int, others: Other
         told.append("other tolerances")
     if before.get("waivers") != after["waivers"]:
         told.append("other waivers, or expired ones")
+    if before.get("expected") != after["expected"]:
+        told.append("another list of what is expected")
     if run.settings.pixels and not before.get("settings", {}).get("pixels"):
         told.append("pixels are to be measured")
     if before.get("sources") != after["sources"] and not run.settings.forget:

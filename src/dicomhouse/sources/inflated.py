@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import errno
-import io
-import os
 import zlib
 from io import RawIOBase
 from typing import Any
+
+from dicomhouse.sources.opening import Bytes
 
 RAW, GZIP = -15, 31
 """What zlib calls the forms of deflated bytes: those in a zip, and those in a `.gz`."""
@@ -21,35 +21,20 @@ State = tuple[int, int, Any]
 """How much was read and how much unpacked, and the decompressor as it was then."""
 
 
-class Window(RawIOBase):
+class Window(Bytes):
     """A stretch of another stream, as a stream; it closes the other one."""
 
     def __init__(self, whole: RawIOBase, start: int, size: int) -> None:
-        self._whole, self._start, self._size, self._at = whole, start, size, 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._size}[whence]
-        if base + offset < 0:
-            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
-        self._at = base + offset
-        return self._at
+        self._whole, self._start = whole, start
+        self.size = self._end = size
 
     def readinto(self, buffer: Any) -> int:
-        view = memoryview(buffer).cast("B")[: max(0, self._size - self._at)]
+        view = memoryview(buffer).cast("B")[: max(0, self._end - self.position)]
         if not view:
             return 0
-        self._whole.seek(self._start + self._at)
+        self._whole.seek(self._start + self.position)
         n = self._whole.readinto(view) or 0
-        self._at += n
+        self.position += n
         return n
 
     def close(self) -> None:
@@ -58,7 +43,7 @@ class Window(RawIOBase):
         super().close()
 
 
-class Inflated(RawIOBase):
+class Inflated(Bytes):
     """What some deflated bytes hold.
 
     Along the way the states of the decompressor are kept, at most some hundred, so that to go
@@ -78,37 +63,21 @@ class Inflated(RawIOBase):
         self.states = [] if states is None else states
         if not self.states:
             self.states.append((0, 0, zlib.decompressobj(form)))
-        self._at = 0
         self._unpacked = 1  # so that it begins
         self._begin_at(0)
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        if whence == os.SEEK_END:
-            raise io.UnsupportedOperation("the end is not known")
-        self._at = offset + (self._at if whence == os.SEEK_CUR else 0)
-        return self._at
 
     def readinto(self, buffer: Any) -> int:
         """Fill a buffer, unless there is too little left."""
         view = memoryview(buffer).cast("B")
-        is_far = self._at >= self._unpacked + _FIRST_STRIDE
-        if is_far or self._at < self._unpacked - len(self._piece):
-            self._begin_at(self._at)
+        is_far = self.position >= self._unpacked + _FIRST_STRIDE
+        if is_far or self.position < self._unpacked - len(self._piece):
+            self._begin_at(self.position)
         n = 0
-        while n < len(view) and (self._at < self._unpacked or self._unpack()):
-            begin = self._at - (self._unpacked - len(self._piece))
+        while n < len(view) and (self.position < self._unpacked or self._unpack()):
+            begin = self.position - (self._unpacked - len(self._piece))
             piece = self._piece[begin : begin + len(view) - n]
             view[n : n + len(piece)] = piece
-            self._at += len(piece)
+            self.position += len(piece)
             n += len(piece)
         return n
 

@@ -12,13 +12,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from functools import lru_cache
-from io import RawIOBase
 from typing import Any
 from zlib import crc32
 
 from dicomhouse.errors import UsageError
 from dicomhouse.filesystem import Files, microseconds, printable
-from dicomhouse.sources.opening import Facts
+from dicomhouse.sources.opening import Bytes, Facts
 
 try:
     import obstore
@@ -173,38 +172,24 @@ class Object:
         return self.facts
 
 
-class _Ranges(RawIOBase):
+class _Ranges(Bytes):
     """The bytes of an object; more of them at a time, the more are asked for in a row."""
 
     def __init__(self, head: bytes, size: int, fetch: Fetch | None) -> None:
-        self._data, self._start, self._size, self._fetch = head, 0, size, fetch
-        self._at = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._size}[whence]
-        self._at = base + offset
-        return self._at
+        self._data, self._start, self._end, self._fetch = head, 0, size, fetch
+        self.size = size
 
     def readinto(self, buffer: Any) -> int:
-        view = memoryview(buffer).cast("B")[: max(0, self._size - self._at)]
+        view = memoryview(buffer).cast("B")[: max(0, self._end - self.position)]
         n = 0
         while n < len(view):
-            begin = self._at - self._start
+            begin = self.position - self._start
             if not 0 <= begin < len(self._data):
                 self._read_on(len(view) - n)
                 begin = 0
             piece = self._data[begin : begin + len(view) - n]
             view[n : n + len(piece)] = piece
-            self._at += len(piece)
+            self.position += len(piece)
             n += len(piece)
         return n
 
@@ -212,8 +197,8 @@ class _Ranges(RawIOBase):
         assert self._fetch is not None  # since there is something left
         wanted = max(n, _LEAST_BYTES, min(2 * len(self._data), _MOST_BYTES))
         with _told_as_the_system_would():
-            self._data = self._fetch(self._at, min(self._at + wanted, self._size))
-        self._start = self._at
+            self._data = self._fetch(self.position, min(self.position + wanted, self._end))
+        self._start = self.position
         if not self._data:
             raise OSError(errno.EIO, "the store gave nothing")
 

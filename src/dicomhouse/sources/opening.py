@@ -7,11 +7,12 @@ file, and what is found there is a `Stream`.
 
 from __future__ import annotations
 
+import errno
 import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from io import FileIO
+from io import FileIO, RawIOBase
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple, Protocol
 
@@ -45,6 +46,32 @@ class Stream(Protocol):
         """What it is like by now: that which was opened, not what took its place."""
 
 
+class Bytes(RawIOBase):
+    """A stream without a file of its own; what derives from it reads from its position on."""
+
+    name = ""
+    """Asked for by pydicom."""
+    position = 0
+    size: int | None = None
+    """None where the end is not known."""
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self.position
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        bases = {os.SEEK_SET: 0, os.SEEK_CUR: self.position, os.SEEK_END: self.size}
+        if (base := bases[whence]) is None or base + offset < 0:
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        self.position = base + offset
+        return self.position
+
+
 class File:
     """A file of a file system."""
 
@@ -71,6 +98,15 @@ def place(address: str, path: str) -> str:
     if IS_STORE not in address and (below.is_absolute() or ".." in below.parts):
         raise UsageError("a path of `files` leads out of its source: who made this warehouse?")
     return f"{os_path(address)}/{path}"
+
+
+def is_place(place: str) -> bool:
+    """Whether a file can be opened there."""
+    try:
+        open_place(place).raw.close()
+    except OSError:
+        return False
+    return True
 
 
 def openers(places: Sequence[str]) -> Iterator[Callable[[], Stream]]:
