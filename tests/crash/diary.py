@@ -47,34 +47,17 @@ class Operator:
 
         run = wait_for(ended)
         print(f"- **{run['name']}**: {run['state_name']}. {self.hidden(run['state']['message'])}")
-        if run["state_type"] == "FAILED" or run["state_type"] == "CRASHED":
+        mail = run_cli("status", "--since", "last", "--warehouse", str(self.warehouse)).stdout
+        if run["state_type"] != "COMPLETED" or ("error" in mail and "New" in mail):
             wait_for(lambda: self._told)
         for text in self._told:
             print(f"- Told: “{' — '.join(self.hidden(text).splitlines())}”")
-        found = {
-            "flow_runs": {"id": {"any_": [run["id"]]}},
-            "artifacts": {"key": {"any_": ["summary"]}},
-        }
-        for summary in self.api("artifacts/filter", found):
-            lines = summary["data"].splitlines()
-            print(f"- Summary: {lines[1]} {lines[3].partition(' ([')[0]}.")
-            print(f"- Findings: {'; '.join(map(_row, lines[7:9]))}.")
-
-    def status(self) -> None:
-        """Print what the command says."""
-        done = run_cli("status", "--warehouse", str(self.warehouse))
-        for line in self.hidden(done.stdout).splitlines():
-            if line.startswith(("failed", "run_id", "files")):
-                print(f"      {line}")
+        print("- The night's mail:\n")
+        print("\n".join(f"      {line}" for line in self.hidden(mail).splitlines()))
 
     def hidden(self, text: str | None) -> str:
         """A text without the folders of this very run."""
         return (text or "").replace(str(self.source.parent), "/data")
-
-
-def _row(line: str) -> str:
-    severity, standing, new = (cell.strip() for cell in line.strip("|").split("|"))
-    return f"{severity}s {standing} standing, {new} new"
 
 
 @contextmanager
@@ -139,7 +122,6 @@ def week(operator: Operator, folder: Path, hook: str, is_mounted: bool) -> None:
         content = whole.read_bytes()
         whole.write_bytes(content[: len(content) // 2])
         operator.night()
-        operator.status()
 
         _day("Wednesday: the file is whole, and the NAS is not mounted")
         whole.write_bytes(content)
