@@ -7,6 +7,7 @@ What is printed is `docs/diary.md`. The full disk is a tmpfs, which takes the ri
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
