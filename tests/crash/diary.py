@@ -49,9 +49,8 @@ class Operator:
         run = wait_for(ended)
         print(f"- **{run['name']}**: {run['state_name']}. {self.hidden(run['state']['message'])}")
         mail = run_cli("status", "--since", "last", "--warehouse", str(self.warehouse)).stdout
-        if run["state_type"] != "COMPLETED" or (
-            " error" in mail and ("New: " in mail or "First run" in mail)
-        ):
+        has_new_errors = re.match(r"(New|First run): [\d,]+ error", mail)
+        if run["state_type"] != "COMPLETED" or has_new_errors:
             wait_for(lambda: self._told)
         for text in self._told:
             print(f"- Told: “{' — '.join(self.hidden(text).splitlines())}”")

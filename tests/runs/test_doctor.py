@@ -12,7 +12,7 @@ from commands import run_cli
 from incremental import build_lake
 from prometheus_client.parser import text_string_to_metric_families
 
-from dicomhouse.errors import UsageError
+from dicomhouse.errors import SourceLost, UsageError
 from dicomhouse.run import doctor
 from dicomhouse.run.doctor import diagnose
 from dicomhouse.settings import Settings
@@ -56,6 +56,14 @@ def test_lost_source_and_empty_one_stop(settings: Settings, tmp_path: Path) -> N
     assert "Is it mounted?" in stopped(known)["sources"]
     (tmp_path / "in").rmdir()
     assert "Is it mounted?" in stopped(known)["sources"]
+
+
+def test_run_whose_source_is_lost_is_noted(settings: Settings, tmp_path: Path) -> None:
+    (tmp_path / "in").rename(tmp_path / "unmounted")
+    with pytest.raises(SourceLost):
+        build_lake(settings)
+    (told,) = failures.noted(settings.warehouse)
+    assert told["run_id"].startswith("000002-") and "Is it mounted?" in told["failure"]
 
 
 def test_warehouse_that_is_built_or_somebody_elses_stops(settings: Settings) -> None:
