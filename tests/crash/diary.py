@@ -142,7 +142,7 @@ def week(operator: Operator, folder: Path, hook: str, is_mounted: bool) -> None:
             operator.night()
             doctor = run_cli("doctor", "--warehouse", str(operator.warehouse))
             (line,) = (one for one in doctor.stdout.splitlines() if one.startswith("disk"))
-            print(f"- `dicomhouse doctor`: {' '.join(line.split())}")
+            print(f"\n- `dicomhouse doctor`: {' '.join(line.split())}")
             filler.unlink()
             print("\nThere is space again:\n")
         operator.night()

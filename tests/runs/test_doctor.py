@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from importlib.metadata import version
@@ -9,11 +10,12 @@ from pathlib import Path
 
 import pytest
 from commands import run_cli
-from incremental import build_lake
+from incremental import build_lake, here
 from prometheus_client.parser import text_string_to_metric_families
 
-from dicomhouse.errors import SourceLost, UsageError
+from dicomhouse.errors import SourceLost, StorageError, UsageError
 from dicomhouse.run import doctor
+from dicomhouse.run.context import begin
 from dicomhouse.run.doctor import diagnose
 from dicomhouse.settings import Settings
 from dicomhouse.store import failures
@@ -64,6 +66,13 @@ def test_run_whose_source_is_lost_is_noted(settings: Settings, tmp_path: Path) -
         build_lake(settings)
     (told,) = failures.noted(settings.warehouse)
     assert told["run_id"].startswith("000002-") and "Is it mounted?" in told["failure"]
+
+
+def test_run_whose_disk_is_full_is_noted(settings: Settings) -> None:
+    with pytest.raises(StorageError), begin(settings, lambda line: None, here):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    (told,) = failures.noted(settings.warehouse)
+    assert "No space left on device" in told["failure"]
 
 
 def test_warehouse_that_is_built_or_somebody_elses_stops(settings: Settings) -> None:

@@ -162,10 +162,12 @@ def begin(
         except OSError as error:
             if error.errno not in _CANNOT_WRITE:
                 raise
-            raise StorageError(
+            refused = StorageError(
                 f"cannot write {settings.warehouse}: {error.strerror}. Free space or rights, "
                 "then build again; the published warehouse is unchanged, what was read is kept."
-            ) from error
+            )
+            failures.note(settings.warehouse, failure(run_id, started_at, refused))
+            raise refused from error
 
 
 def _run_id(generation: int) -> str:
