@@ -58,8 +58,10 @@ class Operator:
         print("\n".join(f"      {line}" for line in self.hidden(mail).splitlines()))
 
     def hidden(self, text: str | None) -> str:
-        """A text without the folders of this very run."""
-        return (text or "").replace(str(self.source.parent), "/data")
+        """A text without the folders of this very run, and what looks like a tag as code."""
+        return re.sub(
+            r"<[a-z]+>", r"`\g<0>`", (text or "").replace(str(self.source.parent), "/data")
+        )
 
 
 @contextmanager
