@@ -7,6 +7,7 @@ What is printed is `docs/diary.md`. The full disk is a tmpfs, which takes the ri
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -47,34 +48,20 @@ class Operator:
 
         run = wait_for(ended)
         print(f"- **{run['name']}**: {run['state_name']}. {self.hidden(run['state']['message'])}")
-        if run["state_type"] == "FAILED" or run["state_type"] == "CRASHED":
+        mail = run_cli("status", "--since", "last", "--warehouse", str(self.warehouse)).stdout
+        has_new_errors = re.match(r"(New|First run): [\d,]+ error", mail)
+        if run["state_type"] != "COMPLETED" or has_new_errors:
             wait_for(lambda: self._told)
         for text in self._told:
             print(f"- Told: “{' — '.join(self.hidden(text).splitlines())}”")
-        found = {
-            "flow_runs": {"id": {"any_": [run["id"]]}},
-            "artifacts": {"key": {"any_": ["summary"]}},
-        }
-        for summary in self.api("artifacts/filter", found):
-            lines = summary["data"].splitlines()
-            print(f"- Summary: {lines[1]} {lines[3].partition(' ([')[0]}.")
-            print(f"- Findings: {'; '.join(map(_row, lines[7:9]))}.")
-
-    def status(self) -> None:
-        """Print what the command says."""
-        done = run_cli("status", "--warehouse", str(self.warehouse))
-        for line in self.hidden(done.stdout).splitlines():
-            if line.startswith(("failed", "run_id", "files")):
-                print(f"      {line}")
+        print("- The night's mail:\n")
+        print("\n".join(f"      {line}" for line in self.hidden(mail).splitlines()))
 
     def hidden(self, text: str | None) -> str:
-        """A text without the folders of this very run."""
-        return (text or "").replace(str(self.source.parent), "/data")
-
-
-def _row(line: str) -> str:
-    severity, standing, new = (cell.strip() for cell in line.strip("|").split("|"))
-    return f"{severity}s {standing} standing, {new} new"
+        """A text without the folders of this very run, and what looks like a tag as code."""
+        return re.sub(
+            r"<[a-z]+>", r"`\g<0>`", (text or "").replace(str(self.source.parent), "/data")
+        )
 
 
 @contextmanager
@@ -139,7 +126,6 @@ def week(operator: Operator, folder: Path, hook: str, is_mounted: bool) -> None:
         content = whole.read_bytes()
         whole.write_bytes(content[: len(content) // 2])
         operator.night()
-        operator.status()
 
         _day("Wednesday: the file is whole, and the NAS is not mounted")
         whole.write_bytes(content)
@@ -158,7 +144,7 @@ def week(operator: Operator, folder: Path, hook: str, is_mounted: bool) -> None:
             operator.night()
             doctor = run_cli("doctor", "--warehouse", str(operator.warehouse))
             (line,) = (one for one in doctor.stdout.splitlines() if one.startswith("disk"))
-            print(f"- `dicomhouse doctor`: {' '.join(line.split())}")
+            print(f"\n- `dicomhouse doctor`: {' '.join(line.split())}")
             filler.unlink()
             print("\nThere is space again:\n")
         operator.night()

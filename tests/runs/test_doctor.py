@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from importlib.metadata import version
@@ -9,11 +10,12 @@ from pathlib import Path
 
 import pytest
 from commands import run_cli
-from incremental import build_lake
+from incremental import build_lake, here
 from prometheus_client.parser import text_string_to_metric_families
 
-from dicomhouse.errors import UsageError
+from dicomhouse.errors import SourceLost, StorageError, UsageError
 from dicomhouse.run import doctor
+from dicomhouse.run.context import begin
 from dicomhouse.run.doctor import diagnose
 from dicomhouse.settings import Settings
 from dicomhouse.store import failures
@@ -56,6 +58,21 @@ def test_lost_source_and_empty_one_stop(settings: Settings, tmp_path: Path) -> N
     assert "Is it mounted?" in stopped(known)["sources"]
     (tmp_path / "in").rmdir()
     assert "Is it mounted?" in stopped(known)["sources"]
+
+
+def test_run_whose_source_is_lost_is_noted(settings: Settings, tmp_path: Path) -> None:
+    (tmp_path / "in").rename(tmp_path / "unmounted")
+    with pytest.raises(SourceLost):
+        build_lake(settings)
+    (told,) = failures.noted(settings.warehouse)
+    assert told["run_id"].startswith("000002-") and "Is it mounted?" in told["failure"]
+
+
+def test_run_whose_disk_is_full_is_noted(settings: Settings) -> None:
+    with pytest.raises(StorageError), begin(settings, lambda line: None, here):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    (told,) = failures.noted(settings.warehouse)
+    assert "No space left on device" in told["failure"]
 
 
 def test_warehouse_that_is_built_or_somebody_elses_stops(settings: Settings) -> None:

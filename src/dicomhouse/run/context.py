@@ -17,7 +17,7 @@ from typing import Any
 from uuid import uuid4
 
 from dicomhouse import versions
-from dicomhouse.errors import DicomhouseError, StorageError
+from dicomhouse.errors import DicomhouseError, SourceLost, StorageError
 from dicomhouse.lake import keys
 from dicomhouse.run.checks import check_settings
 from dicomhouse.run.cluster import cluster_workers
@@ -126,13 +126,20 @@ def begin(
         UsageError, WarehouseBusy, WarehouseTooNew, StorageError: before anything was read.
     """
     os.umask(0o077)  # names and identifiers: readable by their owner alone
-    check_settings(settings)
+    try:
+        check_settings(settings)
+    except SourceLost as error:  # of a warehouse that is there, whose operator looks in the morning
+        now = datetime.now(UTC)
+        published = generations.current(settings.warehouse)
+        number = 0 if published is None else published.number + 1
+        failures.note(settings.warehouse, failure(_run_id(number), now, error))
+        raise
     clock = Clock()
     if show is None:
         show = lines = Lines(say)
         say = lines.say
     with generations.building(settings.warehouse) as generation, ExitStack() as at_end:
-        run_id, started_at = f"{generation.number:06d}-{uuid4().hex[:8]}", datetime.now(UTC)
+        run_id, started_at = _run_id(generation.number), datetime.now(UTC)
         published = generations.current(settings.warehouse)
         try:
             key = settings.file_id_key or keys.key_of(settings.warehouse)
@@ -155,10 +162,16 @@ def begin(
         except OSError as error:
             if error.errno not in _CANNOT_WRITE:
                 raise
-            raise StorageError(
+            refused = StorageError(
                 f"cannot write {settings.warehouse}: {error.strerror}. Free space or rights, "
                 "then build again; the published warehouse is unchanged, what was read is kept."
-            ) from error
+            )
+            failures.note(settings.warehouse, failure(run_id, started_at, refused))
+            raise refused from error
+
+
+def _run_id(generation: int) -> str:
+    return f"{generation:06d}-{uuid4().hex[:8]}"
 
 
 def failure(run_id: str, started_at: datetime, error: DicomhouseError) -> dict[str, Any]:

@@ -67,7 +67,7 @@ All others are set aside. Some name code or a file to load (`PREFECT_LOGGING_SET
 Prefect reads their names in any case; here they count as they are written.
 """
 _HOST = "127.0.0.1"
-_START_SECONDS = 90
+_START_SECONDS = 180
 _STOP_SECONDS = 10
 _LAST_WORDS = 3
 _DATABASES = ("PREFECT_SERVER_DATABASE_CONNECTION_URL", "PREFECT_API_DATABASE_CONNECTION_URL")

@@ -1,0 +1,65 @@
+"""The flow's parameters, and what `prefect.yaml` makes of them, without a server."""
+
+from __future__ import annotations
+
+from inspect import signature
+from typing import Any
+
+import pytest
+import yaml
+from places import ROOT
+
+from dicomhouse.cli.serve import NIGHTLY
+from dicomhouse.errors import UsageError
+from dicomhouse.resources import resource
+
+
+@pytest.fixture(scope="module")
+def flow() -> Any:
+    from prefect.flows import load_flow_from_entrypoint
+
+    return load_flow_from_entrypoint(f"{resource('flows', 'build.py')}:build")
+
+
+@pytest.mark.parametrize(
+    ("given", "field"),
+    [
+        ({"jobs": 0}, "jobs"),
+        ({"jobs": "many"}, "jobs"),
+        ({"sources": [""]}, "sources"),
+        ({"tolerances": {"slice_gap": -1}}, "tolerances"),
+        ({"keep_generations": 0}, "keep_generations"),
+    ],
+)
+def test_bad_value_is_told_by_its_field(flow: Any, given: dict[str, Any], field: str) -> None:
+    from prefect.exceptions import ParameterTypeError
+
+    good = {name: p.default for name, p in signature(flow.fn).parameters.items()}
+    good |= {"sources": ["/data"], "warehouse": "w"}
+    flow.validate_parameters(good)
+    with pytest.raises(ParameterTypeError, match=field):
+        flow.validate_parameters(good | given)
+
+
+def test_every_parameter_of_the_form_is_described(flow: Any) -> None:
+    form = flow.parameters.model_dump()["properties"]
+    assert form.keys() == signature(flow.fn).parameters.keys()
+    assert all(field.get("description") for field in form.values())
+
+
+def test_prefect_yaml_deploys_what_is_served(flow: Any) -> None:
+    declared = yaml.safe_load((ROOT / "prefect.yaml").read_text())
+    (deployment,) = declared["deployments"]
+    assert deployment["entrypoint"] == "flows/build.py:build"
+    assert deployment["parameters"].keys() <= signature(flow.fn).parameters.keys()
+    assert deployment["schedules"] == [{"cron": NIGHTLY, "timezone": "UTC"}]
+    assert deployment["concurrency_limit"] == {"limit": 1, "collision_strategy": "CANCEL_NEW"}
+    assert deployment["work_pool"] == {"name": "dicomhouse"}
+
+
+def test_time_zone_that_is_none_is_told() -> None:
+    from dicomhouse import cli
+    from dicomhouse.cli import serve
+
+    with pytest.raises(UsageError, match="no time zone Europe/Berlim"):
+        serve.run(cli.parser().parse_args(["serve", "/data", "--timezone", "Europe/Berlim"]))
