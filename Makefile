@@ -21,7 +21,7 @@ help:
 	@echo "make demo           build a warehouse from the studies that ship inside pydicom"
 	@echo "make check          within a minute: lint, types, import contracts, changed SQL, tests without a build"
 	@echo "make test           lint, types, import contracts, SQL lint, all tests"
-	@echo "make serve          a local Prefect server and the nightly build of SOURCES into WAREHOUSE"
+	@echo "make serve          a local Prefect server and the nightly build of SOURCES into WAREHOUSE, or of dicomhouse.toml"
 	@echo "make schedule-test  let a short schedule fire and look at the warehouse it built"
 	@echo "make crash-test     kill builds at 60 moments and at every step; compare with clean builds"
 	@echo "make fuzz           20,000 broken headers through both readers; OPTIONS='--seed 7'"
@@ -74,8 +74,8 @@ lint-python: $(INSTALLED)
 	$(BIN)/lint-imports
 
 serve: $(RUNTIME)
-	@test -n "$(SOURCES)" || { echo "say what to build: make serve SOURCES=/data/dicom WAREHOUSE=warehouse"; exit 2; }
-	$(BIN)/python -P flows/serve.py $(SOURCES) --warehouse $(or $(WAREHOUSE),warehouse)
+	@test -n "$(SOURCES)" -o -f dicomhouse.toml || { echo "say what to build: make serve SOURCES=/data/dicom WAREHOUSE=warehouse, or dicomhouse init"; exit 2; }
+	$(BIN)/python -P flows/serve.py $(SOURCES) $(if $(WAREHOUSE),--warehouse $(WAREHOUSE))
 
 schedule-test: $(INSTALLED)
 	$(BIN)/python -m pytest tests/runs/test_flow.py -k schedule

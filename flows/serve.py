@@ -12,14 +12,16 @@ import argparse
 import atexit
 import os
 import sys
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from dicomhouse import configuration
 from dicomhouse.errors import DicomhouseError, ServerFailed
 from dicomhouse.processes import hold_lifeline, leave_working_folder, supervise
 from dicomhouse.run import orchestrator
-from dicomhouse.settings import SERVED, Settings, absolute_source
+from dicomhouse.settings import SERVED
 
 _SUPERVISED = "DICOMHOUSE_SUPERVISED"
 _NIGHTLY = "0 2 * * *"
@@ -42,11 +44,13 @@ def main() -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("source", nargs="+", help="a folder of DICOM files, or NAME=PATH")
-    parser.add_argument("--warehouse", type=Path, default=Path("warehouse"))
+    parser.add_argument("source", nargs="*", help="as of `dicomhouse build`; or dicomhouse.toml's")
+    parser.add_argument("--warehouse", type=Path)
+    parser.add_argument("--config", type=Path, help="a dicomhouse.toml (default: that here)")
     parser.add_argument("--jobs", type=int, help="worker processes (default: one a core)")
-    parser.add_argument("--cron", default=_NIGHTLY, help=f"when to run (default: {_NIGHTLY!r})")
-    parser.add_argument(
+    when = parser.add_mutually_exclusive_group()
+    when.add_argument("--cron", help=f"when to run (default: {_NIGHTLY!r})")
+    when.add_argument(
         "--every", type=float, metavar="SECONDS", help="an interval instead of a cron schedule"
     )
     parser.add_argument("--name", default="nightly", help="the deployment's name")
@@ -54,12 +58,11 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _serve(chosen: argparse.Namespace) -> None:
+    told = configuration.read(configuration.find(chosen.config))
     folder = leave_working_folder(Path(__file__).parent)
-    settings = Settings(
-        sources=tuple(absolute_source(source, folder) for source in chosen.source),
-        warehouse=folder / chosen.warehouse,
-        **({} if chosen.jobs is None else {"jobs": chosen.jobs}),
-    )
+    given = {} if chosen.jobs is None else {"jobs": chosen.jobs}
+    warehouse = chosen.warehouse or told.warehouse
+    settings = told.settings_of(chosen.source, warehouse, folder, given)
     os.environ[SERVED] = settings.served()
     if ignored := orchestrator.settle_environment(folder):
         _say(f"these settings of Prefect's are set aside: {', '.join(ignored)}")
@@ -70,8 +73,18 @@ def _serve(chosen: argparse.Namespace) -> None:
     if server is not None:
         server.wait_until_ready()
         server.watch(_give_up)
-    when = {"interval": timedelta(seconds=chosen.every)} if chosen.every else {"cron": chosen.cron}
-    build.serve(name=chosen.name, limit=1, **when)
+    build.serve(name=chosen.name, limit=1, schedule=_schedule(chosen, told.schedule))
+
+
+def _schedule(chosen: argparse.Namespace, told: Mapping[str, Any]) -> Any:
+    """When to run: as the flags say, or else the configuration."""
+    from prefect.schedules import Cron, Interval
+
+    every = chosen.every or (None if chosen.cron else told.get("every"))
+    timezone = told.get("timezone")
+    if every:
+        return Interval(timedelta(seconds=every), timezone=timezone)
+    return Cron(chosen.cron or told.get("cron", _NIGHTLY), timezone=timezone)
 
 
 def _server() -> orchestrator.Server:

@@ -15,7 +15,20 @@ from io import TextIOWrapper
 from typing import Any
 
 from dicomhouse import __version__
-from dicomhouse.cli import build, check, demo, diff, docs, pixels, report, sql, status, tag, volume
+from dicomhouse.cli import (
+    build,
+    check,
+    demo,
+    diff,
+    docs,
+    init,
+    pixels,
+    report,
+    sql,
+    status,
+    tag,
+    volume,
+)
 from dicomhouse.cli.shared import add_warehouse
 from dicomhouse.errors import (
     DicomhouseError,
@@ -28,6 +41,7 @@ from dicomhouse.output import printable
 from dicomhouse.processes import hold_lifeline, is_interruption, raise_on_sigterm, supervise
 
 COMMANDS = {
+    "init": init,
     "build": build,
     "demo": demo,
     "check": check,
@@ -66,6 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if is_supervised:
             return _supervised(command, chosen, words)
+        _configure(command, chosen)
         code = int(command.run(chosen))
         sys.stdout.flush()
         return code
@@ -147,4 +162,18 @@ def _supervised(command: Any, chosen: argparse.Namespace, words: Sequence[str]) 
         return supervise(["-m", "dicomhouse", *words])
     raise_on_sigterm()
     hold_lifeline()
+    _configure(command, chosen)
     return int(command.run(chosen))
+
+
+def _configure(command: Any, chosen: argparse.Namespace) -> None:
+    """Read what stands in for flags, unless the command stands for itself."""
+    from dicomhouse import configuration
+
+    ignores = hasattr(command, "READS_NO_CONFIGURATION")
+    chosen.configuration = configuration.read(
+        None if ignores else configuration.find(chosen.config)
+    )
+    chosen.is_default = chosen.warehouse is None
+    if chosen.is_default:
+        chosen.warehouse = chosen.configuration.warehouse
