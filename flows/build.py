@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
+from datetime import UTC, datetime
 from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any, ParamSpec, TypeVar, cast
@@ -103,7 +104,7 @@ class ByPrefect:
         self._lines = Lines(say)
         self.say = self._lines.say
         self.found: list[dict[str, Any]] = []
-        """Findings by rule, while what was published before is still there to compare with."""
+        """Findings by rule, once the models are built."""
         self._artifact: UUID | None = None
         self._shown = 0.0
 
@@ -175,9 +176,15 @@ def _show_outcome(run: Run, record: dict[str, Any], found: list[dict[str, Any]])
         emit_event(NEW_ERRORS, resource, payload={"errors": n_errors})
 
 
+def _when() -> str:
+    """The name of a run that does not know its generation yet."""
+    return f"build {datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
+
+
 @flow(
     name="build",
     task_runner=ThreadPoolTaskRunner(),  # type: ignore[arg-type]
+    flow_run_name=_when,
     timeout_seconds=_LONGEST_SECONDS,
 )
 def build(
@@ -191,6 +198,7 @@ def build(
     include: list[str] | None = None,
     exclude: list[str] | None = None,
     settle: Annotated[int, Field(ge=0)] = 0,
+    expect: str | None = None,
     forget: list[str] | None = None,
     full_refresh: bool = False,
     retry: bool = False,
@@ -213,6 +221,7 @@ def build(
         include: globs; only what one of them matches is read.
         exclude: globs; what one of them matches is passed over.
         settle: seconds; a folder with a file that changed less than so long ago waits.
+        expect: a list of what should be there: CSV, Parquet, or a C-FIND's DICOM JSON.
         forget: names of sources whose files leave the warehouse.
         full_refresh: read every file of the sources again.
         retry: read again what could not be read in full.
@@ -225,14 +234,13 @@ def build(
         The record of the generation that stands (`run.json`).
     """
     given = {name: value for name, value in locals().items() if value is not None}
-    lists = {name: tuple(value) for name, value in given.items() if isinstance(value, list)}
-    paths = {"warehouse": Path(warehouse), "waivers": waivers and Path(waivers)}
-    return _carried_out(lambda: Settings(**{**given, **lists, **paths}))
+    return _carried_out(lambda: Settings.of_plain(given))
 
 
 @flow(
     name="build",
     task_runner=ThreadPoolTaskRunner(),  # type: ignore[arg-type]
+    flow_run_name=_when,
     timeout_seconds=_LONGEST_SECONDS,
 )
 def served(

@@ -24,19 +24,20 @@
 # %%
 import os
 import sys
+from base64 import b64encode
 from pathlib import Path
 
 import altair as alt
 import numpy as np
 import polars as pl
 import pydicom
-from IPython.display import Image, display
+from IPython.display import HTML, Image
 
 import dicomhouse as dh
 from dicomhouse.pixels.pictures import VIEWS, write_animation, write_montage
 from dicomhouse.testing import build_cohort
 
-pl.Config(tbl_rows=60, fmt_str_lengths=70, tbl_hide_dataframe_shape=True)
+pl.Config(tbl_rows=60, fmt_str_lengths=90, tbl_hide_dataframe_shape=True)
 # Finds the command below.
 os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
 DATA = Path("osic")
@@ -211,7 +212,7 @@ neighbours = wh.images.filter(
     pl.col("series_key") == series_key, pl.col("InstanceNumber").is_in([10, 11])
 )
 a, b = neighbours.sort("InstanceNumber").collect()["SOPInstanceUID"]
-# !dicomhouse diff {a} {b} | cat
+# !dicomhouse diff {a} {b} --ignore SOPInstanceUID --ignore MediaStorageSOPInstanceUID | cat
 
 # %% [markdown]
 # ## All images as one frame
@@ -379,9 +380,13 @@ Image("montage.png")
 # lie further apart than pixels. `dicomhouse volume SERIES --gif FOLDER` does the same.
 
 # %%
+shown = ""
 for view in VIEWS:
-    write_animation(volume, Path(f"{view}.gif"), view, "lung", size=220, frames=40)
-    display(Image(f"{view}.gif"))
+    path = Path(f"{view}.gif")
+    write_animation(volume, path, view, "lung", size=220, frames=40)
+    content = b64encode(path.read_bytes()).decode()
+    shown += f'<img alt="{view}" src="data:image/gif;base64,{content}"> '
+HTML(shown)
 
 # %% [markdown]
 # ## The hierarchy

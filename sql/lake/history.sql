@@ -54,7 +54,9 @@ create or replace table history.run_changes as
 with known as (
     select * from previous.run_changes
     union all by name
-    select null::varchar as rule  -- earlier releases told no findings
+    select  -- earlier releases told no findings
+        null::varchar as rule,
+        null::varchar as finding_key
     where false
 )
 

@@ -1,8 +1,8 @@
--- Makes the Parquet lake visible, to dbt and to whoever opens the file later, wherever it lies then.
+-- Makes the Parquet lake visible, to dbt and to whoever opens the file later, wherever it is then.
 create schema if not exists lake;
 
--- Where the lake lies, as a glob: where the variable says; else beside this file, if a connection was
--- opened on it (DuckDB then spills beside it by default, and says where); else where it was made.
+-- Where the lake lies, as a glob: where the variable says; else beside this file, if a connection
+-- was opened on it (DuckDB spills beside it then, and says where); else where it was made.
 create or replace macro lake.place() as
 regexp_replace(
     coalesce(

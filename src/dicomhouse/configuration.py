@@ -31,11 +31,12 @@ SETTINGS = {
     if "help" in setting.metadata and setting.name not in _OF_ONE_RUN
 }
 """Keys that are settings, with their types."""
+_PATHS = {name for name, kind in SETTINGS.items() if "Path" in kind}
 SOURCE = {
     "name": "str", "address": "str",
     **{name: SETTINGS[name] for name in ("include", "exclude", "settle")},
 }  # fmt: skip
-SCHEDULE = {"cron": "str", "every": "int", "timezone": "str"}
+SCHEDULE = {"cron": "str", "every": "int", "timezone": "str", "notify": "str"}
 _LIMITS = {"bounds": Bounds, "budget": Budget}
 _TYPES = {
     "int": "a whole number from 0 on", "bool": "true or false", "str": "a text",
@@ -69,8 +70,8 @@ class Configuration:
             given: settings that it was given, which override the others.
         """
         chosen = {**self.settings, **given}
-        if chosen.get("waivers") is not None:
-            chosen["waivers"] = folder / chosen["waivers"]
+        for name in chosen.keys() & _PATHS:
+            chosen[name] = folder / chosen[name]
         texts = tuple(absolute_source(text, folder) for text in sources) or self.sources
         return Settings(texts, folder / warehouse, **chosen)
 
@@ -101,8 +102,8 @@ def read(file: Path | None, environment: Mapping[str, str] = os.environ) -> Conf
     folder = Path() if file is None else file.resolve().parent
     settings = {name: _plain(told[name]) for name in SETTINGS if name in told}
     settings |= _of_environment(environment)
-    if settings.get("waivers") is not None:
-        settings["waivers"] = folder / settings["waivers"]
+    for name in settings.keys() & _PATHS:
+        settings[name] = folder / settings[name]
     sources: list[str] = []
     rules: dict[str, dict[str, Any]] = {}
     for source in told.get("sources", ()):

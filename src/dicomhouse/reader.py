@@ -219,10 +219,11 @@ class Warehouse:
 
         if self._is_closed:
             return text(repr(self))
+        left = "style='text-align: left'"
         rows = "".join(
-            f"<tr><td><code>{text(row['name'])}</code></td>"
+            f"<tr><td {left}><code>{text(row['name'])}</code></td>"
             f"<td>{'' if row['rows'] is None else format(row['rows'], ',')}</td>"
-            f"<td>{text(row['description'] or '')}</td></tr>"
+            f"<td {left}>{text((row['description'] or '').partition('. ')[0])}</td></tr>"
             for row in self.tables.to_dicts()
         )
         return f"<p>{text(repr(self)[1:-1])}</p><table>{rows}</table>"

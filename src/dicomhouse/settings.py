@@ -108,6 +108,13 @@ class Settings:
     tolerances: Mapping[str, float] = _told(
         "another tolerance of a check for this run", dict, "--tolerance"
     )
+    waivers: Path | None = _told(  # noqa: RUF009
+        "the findings that someone has accepted (default: waivers.csv in the warehouse's folder)",
+        None,
+    )
+    expect: Path | None = _told(  # noqa: RUF009
+        "a list of what should be there: CSV, Parquet, or a C-FIND's DICOM JSON", None
+    )
     include: tuple[str, ...] = _told(
         "read only what a glob matches, such as `*.dcm` or `ward/**`; in files and folders at any "
         "depth, or with a slash in the path below the source; may be given again",
@@ -121,10 +128,6 @@ class Settings:
         "a folder with a file changed less than so many seconds ago waits for the next run",
         0, metavar="SECONDS",
     )  # fmt: skip
-    waivers: Path | None = _told(  # noqa: RUF009
-        "the findings that someone has accepted (default: waivers.csv in the warehouse's folder)",
-        None,
-    )
     forget: tuple[str, ...] = _told("take the files of a source out of the warehouse", ())
     full_refresh: bool = _told(
         "read every file of the sources again, whatever the published warehouse says", False
@@ -174,9 +177,8 @@ class Settings:
         """All of them but the names of what is forgotten."""
         plain = asdict(self)
         del plain["forget"], plain["file_id_key"]
-        plain |= {"warehouse": str(self.warehouse), "tolerances": dict(self.tolerances)}
-        plain |= {"waivers": self.waivers and str(self.waivers)}
-        return {**plain, "sources": list(self.sources)}
+        plain |= {name: str(value) for name, value in plain.items() if isinstance(value, Path)}
+        return {**plain, "sources": list(self.sources), "tolerances": dict(self.tolerances)}
 
     def served(self) -> str:
         """What a process tells its flow runs; limits and key stand in its environment."""
@@ -186,7 +188,15 @@ class Settings:
     @classmethod
     def of_served(cls, text: str, **chosen: bool) -> Self:
         """The settings that `served` told, but for what a flow run has chosen."""
-        told = {**json.loads(text), **chosen}
-        lists = {name: tuple(value) for name, value in told.items() if isinstance(value, list)}
-        paths = {name: told[name] and Path(told[name]) for name in ("warehouse", "waivers")}
-        return cls(**{**told, **lists, **paths})
+        return cls.of_plain({**json.loads(text), **chosen})
+
+    @classmethod
+    def of_plain(cls, values: Mapping[str, Any]) -> Self:
+        """The settings that JSON or a flow's parameters hold, as texts and lists."""
+        lists = {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
+        paths = {
+            setting.name: Path(values[setting.name])
+            for setting in fields(cls)
+            if str(setting.type).startswith("Path") and values.get(setting.name)
+        }
+        return cls(**{**values, **lists, **paths})

@@ -50,8 +50,8 @@ def test_page_holds_tables_columns_tests_and_lineage(html: str, demo: Path) -> N
     }
     assert any(name.startswith("test.") for name in manifest["nodes"])
     assert manifest["parent_map"]["model.dicomhouse.series"]
-    run = manifest["sources"]["source.dicomhouse.history.this_run"]
-    assert run["freshness"]["warn_after"] == {"count": 2, "period": "day"}
+    files = manifest["sources"]["source.dicomhouse.lake.files"]
+    assert files["freshness"]["warn_after"] == {"count": 2, "period": "day"}
 
 
 def test_page_asks_nothing_of_any_other_place(html: str) -> None:

@@ -63,9 +63,11 @@ now_findings as not materialized (
         findings.source,
         findings.rule,
         findings.subject,
+        findings.finding_key,
         case when findings.is_waived then 'waived' else findings.severity end as told,
         standing.finding_key is null as is_new,
-        case when standing.was_waived then 'waived' else standing.severity_before end as told_before
+        case when standing.was_waived then 'waived' else standing.severity_before end
+            as told_before
     from {{ ref('findings') }} as findings
     left join {{ ref('int_standing_findings') }} as standing using (finding_key)
 ),
@@ -75,6 +77,7 @@ finding_changes as (
         source,
         rule,
         subject,
+        finding_key,
         case
             when is_new then 'new'
             when told = 'waived' then 'waived'
@@ -92,8 +95,10 @@ finding_changes as (
         then_findings.source,
         then_findings.rule,
         then_findings.subject,
+        then_findings.finding_key,
         'fixed' as change,
-        case when then_findings.is_waived then 'waived' else then_findings.severity end as told_before,
+        case when then_findings.is_waived then 'waived' else then_findings.severity end
+            as told_before,
         null as told
     from then_findings
     anti join {{ ref('int_standing_findings') }} as standing
@@ -110,6 +115,7 @@ changes as (
         source,
         path as subject,
         null as rule,
+        null as finding_key,
         status_before as before,
         status_after as after
     from file_changes
@@ -126,6 +132,7 @@ changes as (
         touched_series.source,
         touched_series.series_key as subject,
         null as rule,
+        null as finding_key,
         then_series.images::varchar as before,
         now_series.images::varchar as after
     from touched_series
@@ -145,6 +152,7 @@ changes as (
         coalesce(now_tags.source, then_tags.source) as source,
         coalesce(now_tags.path, then_tags.path) as subject,
         null as rule,
+        null as finding_key,
         then_tags.level as before,
         now_tags.level as after
     from now_tags
@@ -160,6 +168,7 @@ changes as (
         finding_changes.source,
         finding_changes.subject,
         finding_changes.rule,
+        finding_changes.finding_key,
         finding_changes.told_before as before,
         finding_changes.told as after
     from finding_changes
@@ -174,6 +183,7 @@ select
     source,
     subject,
     rule,
+    finding_key,
     before,
     after
 from {{ source('history', 'run_changes') }}
@@ -187,6 +197,7 @@ select
     changes.source,
     changes.subject,
     changes.rule,
+    changes.finding_key,
     changes.before,
     changes.after
 from changes

@@ -35,10 +35,7 @@ counted as (
 select
     counted.source,
     counted.patient_key,
-    commonest.PatientID,
-    commonest.PatientName,
-    commonest.PatientSex,
-    commonest.PatientBirthDate,
+    commonest.* exclude (source, patient_key),
     counted.patient_ids,
     counted.names,
     counted.sexes,

@@ -21,13 +21,20 @@ from dicomhouse.cli import (
     demo,
     diff,
     docs,
+    doctor,
+    expect,
+    export,
     init,
+    metrics,
+    notify,
     pixels,
     report,
+    serve,
     sql,
     status,
     tag,
     volume,
+    waive,
 )
 from dicomhouse.cli.shared import add_warehouse
 from dicomhouse.errors import (
@@ -51,8 +58,15 @@ COMMANDS = {
     "volume": volume,
     "pixels": pixels,
     "status": status,
+    "doctor": doctor,
+    "metrics": metrics,
+    "serve": serve,
+    "notify": notify,
+    "waive": waive,
+    "expect": expect,
     "report": report,
     "docs": docs,
+    "export": export,
 }
 _FIRST_STEPS = """\
 Folders of DICOM files in, a tested warehouse of their tags out.

@@ -13,6 +13,7 @@ from dicomhouse.lake.layout import NULL_PARTITION
 from dicomhouse.settings import Settings
 from dicomhouse.sources.source import sources_of
 from dicomhouse.store import generations, increment, waivers
+from dicomhouse.warehouse import expected
 
 
 def check_settings(settings: Settings) -> None:
@@ -20,7 +21,7 @@ def check_settings(settings: Settings) -> None:
 
     Raises:
         UsageError: a source is missing, is there twice or is the warehouse, two bear one name,
-            there is no dbt project, the waivers cannot be read, or a tolerance is none.
+            there is no dbt project, a list cannot be read, or a tolerance is none.
         SourceLost: the folder of a source that the warehouse has is gone.
     """
     names: dict[str, str] = {}
@@ -44,6 +45,7 @@ def check_settings(settings: Settings) -> None:
                 folder=source.address,
             )
     waivers.listed(settings.warehouse, settings.waivers)
+    expected.digest(settings.expect)
     if settings.pixels:
         check_decoders()
     if not (project := versions.dbt_project()).joinpath("dbt_project.yml").is_file():

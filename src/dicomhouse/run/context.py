@@ -27,6 +27,7 @@ from dicomhouse.settings import Settings
 from dicomhouse.sources.source import Source
 from dicomhouse.store import failures, generations, increment, waivers
 from dicomhouse.store.generations import Generation
+from dicomhouse.warehouse.expected import digest as listed_digest
 
 _CANNOT_WRITE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES,
                              errno.EPERM, errno.EIO})  # fmt: skip
@@ -100,6 +101,7 @@ class Run:
             "dictionary": versions.dictionary(),
             "models": versions.models(),
             "waivers": waivers.digest(self.waiver_list, self.started_at.date()),
+            "expected": listed_digest(self.settings.expect),
             "sources": rest | {source.name: source.address for source in self.sources},
             "lists": {k: v for k, v in self.before.get("lists", {}).items() if k in rest}
             | {s.name: s.list_file for s in self.sources if s.list_file is not None},

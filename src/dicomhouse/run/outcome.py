@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from dicomhouse.errors import QueryError
 from dicomhouse.resources import resource
 from dicomhouse.run.context import Run
 
@@ -14,30 +12,19 @@ _SEVERITIES = ("error", "warning", "information")
 
 
 def findings_by_rule(run: Run) -> list[dict[str, Any]]:
-    """By rule, how many findings a run has whose models are built, and how many of them are new.
+    """By rule, how many findings stand once a run has built its models, and how many are new.
 
-    A finding is new that the published generation has not: another source, rule or subject. Where
-    nothing was published, or by a release without such a table, all are.
+    What someone has accepted is left out. New are those, too, that are worse than before or that
+    are accepted no more; of the first run all are.
 
     Returns:
         Rows of `severity`, `rule`, `level`, `findings` and `new`, the most severe first.
     """
     from dicomhouse.warehouse.database import connect, query
 
-    keys, by_rule = (
-        resource("sql", "commands", f"{name}.sql").read_text()
-        for name in ("finding_keys", "findings_by_rule")
-    )
+    by_rule = resource("sql", "commands", "findings_by_rule.sql").read_text()
     with connect(run.generation.database, run.generation.lake) as connection:
-        known = query(connection, keys).slice(0, 0)
-        if run.published is not None:
-            with (
-                suppress(QueryError),
-                connect(run.published.database, run.published.lake) as previous,
-            ):
-                known = query(previous, keys)
-        connection.register("known", known)
-        rows: list[dict[str, Any]] = query(connection, by_rule).to_pylist()
+        rows: list[dict[str, Any]] = query(connection, by_rule, {"run": run.run_id}).to_pylist()
         return rows
 
 
@@ -51,9 +38,10 @@ def summary(record: dict[str, Any], found: list[dict[str, Any]], warehouse: Path
     """
     drift = ", ".join(f"{count:,} {what}" for what, count in record["drift"].items())
     unread = sum(record["files"].get(status, 0) for status in ("truncated", "unreadable", "empty"))
+    reasons = "; ".join(record["reasons"])
     lines = [
         f"# Generation {record['generation']}",
-        f"{'; '.join(record['reasons'])}. Files: {drift}.",
+        f"{reasons[0].upper()}{reasons[1:]}. Files: {drift}.",
         "",
         f"**{record['images']:,}** images, **{record['elements']:,}** elements, "
         f"**{unread:,}** files not read in full ([by status](/artifacts/key/files-by-status)).",

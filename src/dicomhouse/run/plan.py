@@ -16,10 +16,11 @@ from dicomhouse.errors import SourceLost, UsageError
 from dicomhouse.filesystem import Files, printable
 from dicomhouse.lake.records import PartRecord
 from dicomhouse.run import workers
-from dicomhouse.run.context import Run
+from dicomhouse.run.context import Run, identity
 from dicomhouse.sources.scan import Scan
 from dicomhouse.sources.source import Source
 from dicomhouse.store import generations, increment, waiting
+from dicomhouse.store import unchanged as unchanged_runs
 from dicomhouse.store.generations import Generation
 from dicomhouse.store.increment import Lists, Stored
 from dicomhouse.store.jobs import writing_lake
@@ -123,6 +124,8 @@ def unchanged(run: Run) -> dict[str, Any]:
     Generations that a reader held, or that a killed run would have removed, go now.
     """
     generations.prune(run.settings.warehouse, run.settings.keep_generations)
+    told = identity(run.run_id, run.started_at) | {"generation": run.before["generation"]}
+    unchanged_runs.note(run.settings.warehouse, told)
     run.say(f"nothing changed since generation {run.before['generation']}")
     return run.before
 
@@ -341,6 +344,8 @@ def _reasons(run: Run, drift: Mapping[str, int], tried_again: int, others: Other
         told.append("other tolerances")
     if before.get("waivers") != after["waivers"]:
         told.append("other waivers, or expired ones")
+    if before.get("expected") != after["expected"]:
+        told.append("another list of what is expected")
     if run.settings.pixels and not before.get("settings", {}).get("pixels"):
         told.append("pixels are to be measured")
     if before.get("sources") != after["sources"] and not run.settings.forget:

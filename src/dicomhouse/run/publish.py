@@ -45,6 +45,7 @@ def register(run: Run, lake: Lake, compilation: Compilation) -> None:
             },
             previous,
             template,
+            settings.expect,
         )
     with run.clock.step("pixels"):
         kept = None if settings.full_refresh else digests_before(run)

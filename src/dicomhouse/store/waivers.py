@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 from collections.abc import Mapping
 from datetime import date
 from hashlib import blake2b
@@ -38,17 +39,19 @@ def listed(warehouse: Path, given: Path | None) -> list[Waiver]:
     """
     if given is not None and not is_there(given):
         raise UsageError("no file {path} of waivers. --waivers says where it lies.", path=given)
-    return read(given or own_list(warehouse))
+    return read(own_list(warehouse), os.O_NOFOLLOW) if given is None else read(given)
 
 
-def read(path: Path) -> list[Waiver]:
+def read(path: Path, flags: int = 0) -> list[Waiver]:
     """The lines of a list, those too that say too little; none where there is no file.
+
+    Flags are those of `open_file`.
 
     Raises:
         UsageError: it cannot be read, or its head does not name the columns.
     """
     try:
-        with open_file(path)[0] as file:
+        with open_file(path, flags)[0] as file:
             text = file.read().decode("utf-8-sig")
     except FileNotFoundError:
         return []

@@ -56,6 +56,7 @@ def register(
     record: Mapping[str, Any],
     previous: Path | None,
     template: bytes | None = None,
+    expected: Path | None = None,
 ) -> None:
     """Create a generation's DuckDB file: views over its lake, the standard, the run's settings.
 
@@ -70,9 +71,11 @@ def register(
         record: what is known of the run by now.
         previous: the DuckDB file of the published generation, where there is one.
         template: what the file begins with: a plan's template, or the standard alone.
+        expected: a list of what should be there.
 
     Raises:
         StorageError: the file cannot be written.
+        UsageError: the list cannot be read.
     """
     if template is None:
         create_template(database)
@@ -97,6 +100,11 @@ def register(
         others = [(source, path) for source, paths in other_contents.items() for path in paths]
         if others:
             connection.executemany("insert into run.other_contents values (?, ?)", others)
+        if expected is not None:
+            from dicomhouse.warehouse.expected import read
+
+            connection.register("listed", read(expected))
+            connection.execute("insert into run.expected by name select * from listed")
 
 
 @contextmanager
