@@ -16,7 +16,7 @@ CHANGED_SQL = $(shell { git diff --name-only --diff-filter=d \
 
 .DEFAULT_GOAL := help
 .PHONY: help demo check test lint lint-python docs serve schedule-test diary crash-test soak-test fuzz fuzz-build
-.PHONY: bench-build bench-reader bench-memory bench-models bench-incremental bench-pixels lock sbom audit clean
+.PHONY: bench-build bench-reader bench-memory bench-models bench-incremental bench-objects bench-pixels lock sbom audit clean
 
 help:
 	@echo "make demo           build a warehouse from the studies that ship inside pydicom"
@@ -34,6 +34,7 @@ help:
 	@echo "make bench-reader   files a second: the reader, to Parquet, pydicom, and its peers on PyPI"
 	@echo "make bench-memory   what a worker's memory grows to: 20,000 files, and hostile ones"
 	@echo "make bench-models   seconds and memory of the models: OPTIONS='--images 1000000'"
+	@echo "make bench-objects  objects a second from a store that takes 20 ms to answer"
 	@echo "make bench-pixels   how fast pixels are measured, beside the bare decoders and SimpleITK"
 	@echo "make bench-incremental  what a run costs after which nothing or little changed"
 	@echo "make lock           pin anew what pyproject.toml asks for, by version and hash"
@@ -98,6 +99,9 @@ bench-build: $(INSTALLED)
 
 bench-incremental: $(INSTALLED)
 	$(BIN)/python bench/incremental.py $(OPTIONS)
+
+bench-objects: $(INSTALLED)
+	$(BIN)/python bench/objects.py $(OPTIONS)
 
 bench-pixels: $(INSTALLED)
 	$(BIN)/python bench/pixels.py $(OPTIONS)
