@@ -282,6 +282,19 @@ def test_directory_and_headers_are_not_read_beyond_their_bounds(
         assert problem is not None and problem.startswith("archive_over_bounds: a header of")
 
 
+def test_header_whose_numbers_take_tarfile_the_square_of_their_length_is_refused(
+    tmp_path: Path,
+) -> None:
+    info = tarfile.TarInfo("x")
+    info.type, info.size = tarfile.XHDTYPE, 1 << 20
+    end = tarfile.TarInfo("y").tobuf() + bytes(1_024)
+    (tmp_path / "s.tar").write_bytes(info.tobuf() + b"1" * info.size + end)
+    assert listing(tmp_path / "s.tar") == (
+        {},
+        "archive_over_bounds: a header of nothing but digits",
+    )
+
+
 def test_number_of_members_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(archives, "MOST_MEMBERS", 10)
     for name, pack in (("s.zip", pack_zip), ("s.tar", pack_tar)):
