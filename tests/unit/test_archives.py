@@ -187,7 +187,7 @@ def test_cut_or_damaged_archive_ends_in_rows_whatever_is_left(tmp_path: Path, ki
     rng = random.Random(kind)
     (tmp_path / "in").mkdir()
     write_image(tmp_path / "in" / "1")
-    for number in range(30):
+    for number in range(12):
         broken = bytearray(whole)
         if number % 2:
             del broken[rng.randrange(len(whole)) :]
@@ -196,7 +196,7 @@ def test_cut_or_damaged_archive_ends_in_rows_whatever_is_left(tmp_path: Path, ki
                 broken[rng.randrange(len(whole))] = rng.randrange(256)
         (tmp_path / "in" / f"{number}-{name}").write_bytes(broken)
     record = build_lake(Settings((str(tmp_path / "in"),), tmp_path / "w"))
-    assert sum(record["files"].values()) >= 31
+    assert sum(record["files"].values()) >= 13
 
 
 @pytest.mark.parametrize("name", ["s.tar", "s.tar.gz"])
