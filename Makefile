@@ -16,14 +16,14 @@ CHANGED_SQL = $(shell { git diff --name-only --diff-filter=d \
 
 .DEFAULT_GOAL := help
 .PHONY: help demo check test lint lint-python docs serve schedule-test diary crash-test soak-test fuzz fuzz-build
-.PHONY: bench-build bench-reader bench-memory bench-models bench-incremental bench-pixels vendor lock sbom audit clean
+.PHONY: bench-build bench-reader bench-memory bench-models bench-incremental bench-objects bench-pixels vendor lock sbom audit clean
 
 help:
 	@echo "make demo           build a warehouse from the studies that ship inside pydicom"
 	@echo "make check          within a minute: lint, types, import contracts, changed SQL, tests without a build"
 	@echo "make test           lint, types, import contracts, SQL lint, all tests"
 	@echo "make docs           build/site/html/index.html: the pages, the tutorial, a reference from the code"
-	@echo "make serve          a local Prefect server and the nightly build of SOURCES into WAREHOUSE"
+	@echo "make serve          a local Prefect server and the nightly build of SOURCES into WAREHOUSE, or of dicomhouse.toml"
 	@echo "make schedule-test  let a short schedule fire and look at the warehouse it built"
 	@echo "make diary          seven nights of a served build, as its operator sees them: docs/diary.md"
 	@echo "make crash-test     kill builds at 60 moments and at every step; compare with clean builds"
@@ -34,6 +34,7 @@ help:
 	@echo "make bench-reader   files a second: the reader, to Parquet, pydicom, and its peers on PyPI"
 	@echo "make bench-memory   what a worker's memory grows to: 20,000 files, and hostile ones"
 	@echo "make bench-models   seconds and memory of the models: OPTIONS='--images 1000000'"
+	@echo "make bench-objects  objects a second from a store that takes 20 ms to answer"
 	@echo "make bench-pixels   how fast pixels are measured, beside the bare decoders and SimpleITK"
 	@echo "make bench-incremental  what a run costs after which nothing or little changed"
 	@echo "make vendor         take from npm the scripts that the report and its tests hold"
@@ -82,8 +83,8 @@ docs: $(INSTALLED) $(SITE)/.installed
 	$(SITE)/bin/zensical build --strict
 
 serve: $(RUNTIME)
-	@test -n "$(SOURCES)" || { echo "say what to build: make serve SOURCES=/data/dicom WAREHOUSE=warehouse"; exit 2; }
-	$(BIN)/dicomhouse serve $(SOURCES) --warehouse $(or $(WAREHOUSE),warehouse) $(OPTIONS)
+	@test -n "$(SOURCES)" -o -f dicomhouse.toml || { echo "say what to build: make serve SOURCES=/data/dicom WAREHOUSE=warehouse, or dicomhouse init"; exit 2; }
+	$(BIN)/dicomhouse serve $(SOURCES) $(if $(WAREHOUSE),--warehouse $(WAREHOUSE)) $(OPTIONS)
 
 schedule-test: $(INSTALLED)
 	$(BIN)/python -m pytest tests/runs/test_flow.py -k schedule
@@ -99,6 +100,9 @@ bench-build: $(INSTALLED)
 
 bench-incremental: $(INSTALLED)
 	$(BIN)/python bench/incremental.py $(OPTIONS)
+
+bench-objects: $(INSTALLED)
+	$(BIN)/python bench/objects.py $(OPTIONS)
 
 bench-pixels: $(INSTALLED)
 	$(BIN)/python bench/pixels.py $(OPTIONS)

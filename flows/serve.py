@@ -21,7 +21,7 @@ from dicomhouse.errors import ServerFailed
 from dicomhouse.processes import leave_working_folder
 from dicomhouse.resources import resource
 from dicomhouse.run import orchestrator
-from dicomhouse.settings import SERVED, Settings, absolute_source
+from dicomhouse.settings import SERVED
 
 
 def serve(chosen: argparse.Namespace) -> None:
@@ -32,10 +32,11 @@ def serve(chosen: argparse.Namespace) -> None:
         UsageError: the sources or the schedule are none.
     """
     folder = leave_working_folder(resource("flows"))
-    settings = Settings(
-        sources=tuple(absolute_source(source, folder) for source in chosen.source),
-        warehouse=folder / chosen.warehouse,
-        **({} if chosen.jobs is None else {"jobs": chosen.jobs}),
+    settings = chosen.configuration.settings_of(
+        chosen.source,
+        chosen.warehouse,
+        folder,
+        {} if chosen.jobs is None else {"jobs": chosen.jobs},
     )
     os.environ[SERVED] = settings.served()
     if ignored := orchestrator.settle_environment(folder):

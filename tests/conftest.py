@@ -26,11 +26,16 @@ os.environ["DICOMHOUSE_FILE_ID_KEY"] = "of the tests"  # else no two warehouses 
 
 EVERYTHING = "test_"
 SLOW = {
+    "test_archives": (
+        *("test_same_files", "test_archive_in_a_folder", "test_cut_or_damaged"),
+        "test_inflated_bytes",
+    ),
     "test_bounds": ("test_a_worker_stays_below", "test_hostile_files_end"),
     "test_build": EVERYTHING,
     "test_checks": EVERYTHING,
     "test_cluster": ("two_workers", "no_worker", "test_workers_that_are_all_gone"),
     "test_cohort": EVERYTHING,
+    "test_configuration": ("test_commands_read",),
     "test_conformance": EVERYTHING,
     "test_counts": ("test_parts_that",),
     "test_dcm2niix": EVERYTHING,
@@ -53,6 +58,7 @@ SLOW = {
     "test_listed": EVERYTHING,
     "test_marts": EVERYTHING,
     "test_misread": ("test_every_form",),
+    "test_objects": EVERYTHING,
     "test_orchestrator": ("prefect_home", "test_configured_server"),
     "test_pixels": ("tmp_path",),
     "test_pixel_stats": EVERYTHING,

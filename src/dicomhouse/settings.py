@@ -22,11 +22,6 @@ SERVED = "DICOMHOUSE_SERVED"
 _LIMITS = ("bounds", "budget")
 
 
-def default_warehouse(environment: Mapping[str, str] = os.environ) -> Path:
-    """`DICOMHOUSE_WAREHOUSE`, or `warehouse` in the working directory."""
-    return Path(environment.get("DICOMHOUSE_WAREHOUSE") or "warehouse")
-
-
 def default_bounds(environment: Mapping[str, str] = os.environ) -> Bounds:
     """What a file may cost: `DICOMHOUSE_BOUNDS`, such as `max_elements=2000000 max_depth=9`.
 
@@ -151,6 +146,8 @@ class Settings:
         "believe that a source has lost more than a fifth of its files (and ten or more)", False
     )
 
+    rules: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """By source, what it has of its own of `include`, `exclude` and `settle`."""
     bounds: Bounds = field(default_factory=default_bounds)
     """What one file may cost a worker."""
     budget: Budget = field(default_factory=default_budget)
@@ -167,7 +164,14 @@ class Settings:
 
     def rules_by_source(self) -> dict[str, Rules]:
         """What is read of each source, and under the empty name of all others."""
-        return {"": Rules(self.include, self.exclude, self.settle)}
+        return {"": Rules(self.include, self.exclude, self.settle)} | {
+            source: Rules(
+                tuple(own.get("include", self.include)),
+                self.exclude + tuple(own.get("exclude", ())),
+                own.get("settle", self.settle),
+            )
+            for source, own in self.rules.items()
+        }
 
     def as_json(self) -> dict[str, Any]:
         """All of them but the names of what is forgotten."""

@@ -19,7 +19,7 @@ from dicomhouse.errors import ExtractionFailed
 from dicomhouse.run import build, cluster
 from dicomhouse.run.cluster import Signs, look
 from dicomhouse.settings import Settings
-from dicomhouse.sources.scan import Source
+from dicomhouse.sources.source import Source
 from dicomhouse.store.generations import building, current
 from dicomhouse.testing import write_image
 
@@ -146,7 +146,7 @@ def test_flow_on_a_cluster_builds_the_same(
 @pytest.fixture
 def signs(source: Path, tmp_path: Path) -> Iterator[Signs]:
     with building(tmp_path / "w"):
-        yield Signs.of(tmp_path / "w", [Source("in", source)])
+        yield Signs.of(tmp_path / "w", [Source("in", str(source))])
 
 
 def test_worker_that_sees_all_is_believed(signs: Signs) -> None:

@@ -30,6 +30,7 @@ from dicomhouse.lake import extract, records
 from dicomhouse.lake.orders import Batch
 from dicomhouse.run import build as steps
 from dicomhouse.settings import Settings
+from dicomhouse.sources import opening
 from dicomhouse.store import generations
 from dicomhouse.store.generations import Generation, at_work, building, current, leftovers
 from dicomhouse.testing import build_cohort, write_image
@@ -286,7 +287,7 @@ def refused(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
             raise PermissionError(errno.EACCES, "Permission denied")
         return open_file(path)
 
-    monkeypatch.setattr(extract, "open_file", opened)
+    monkeypatch.setattr(opening, "open_file", opened)
     yield
     monkeypatch.undo()
 

@@ -32,6 +32,7 @@ from dicomhouse.run import build as steps
 from dicomhouse.run import plan, workers
 from dicomhouse.run.context import Run
 from dicomhouse.settings import Settings
+from dicomhouse.sources import opening
 from dicomhouse.store import failures
 from dicomhouse.store.generations import current
 from dicomhouse.store.plan import merges
@@ -330,7 +331,7 @@ def test_unread_files_are_tried_again_on_request(
             raise OSError(5, "Input/output error")
         return open_file(path)
 
-    monkeypatch.setattr(extract, "open_file", faulty)
+    monkeypatch.setattr(opening, "open_file", faulty)
     build(root, "s")
     monkeypatch.undo()
     assert "nothing changed" in build(root, "s")[-1]
@@ -356,7 +357,7 @@ def test_file_that_goes_or_changes_while_it_is_read_is_looked_at_again(
         stream, status = open_file(path)
         return Written(path) if path.endswith("4") else stream, status
 
-    monkeypatch.setattr(extract, "open_file", moving)
+    monkeypatch.setattr(opening, "open_file", moving)
     build(root, "s")
     monkeypatch.undo()
     rows = "".join(lake_rows(root / "w")["files"])

@@ -187,7 +187,7 @@ def test_cut_or_damaged_archive_ends_in_rows_whatever_is_left(tmp_path: Path, ki
     rng = random.Random(kind)
     (tmp_path / "in").mkdir()
     write_image(tmp_path / "in" / "1")
-    for number in range(30):
+    for number in range(12):
         broken = bytearray(whole)
         if number % 2:
             del broken[rng.randrange(len(whole)) :]
@@ -196,7 +196,7 @@ def test_cut_or_damaged_archive_ends_in_rows_whatever_is_left(tmp_path: Path, ki
                 broken[rng.randrange(len(whole))] = rng.randrange(256)
         (tmp_path / "in" / f"{number}-{name}").write_bytes(broken)
     record = build_lake(Settings((str(tmp_path / "in"),), tmp_path / "w"))
-    assert sum(record["files"].values()) >= 31
+    assert sum(record["files"].values()) >= 13
 
 
 @pytest.mark.parametrize("name", ["s.tar", "s.tar.gz"])
@@ -280,6 +280,19 @@ def test_directory_and_headers_are_not_read_beyond_their_bounds(
         write_image(tmp_path / "1")
         _, problem = listing(tmp_path / "s.tar")
         assert problem is not None and problem.startswith("archive_over_bounds: a header of")
+
+
+def test_header_whose_numbers_take_tarfile_the_square_of_their_length_is_refused(
+    tmp_path: Path,
+) -> None:
+    info = tarfile.TarInfo("x")
+    info.type, info.size = tarfile.XHDTYPE, 1 << 20
+    end = tarfile.TarInfo("y").tobuf() + bytes(1_024)
+    (tmp_path / "s.tar").write_bytes(info.tobuf() + b"1" * info.size + end)
+    assert listing(tmp_path / "s.tar") == (
+        {},
+        "archive_over_bounds: a header of nothing but digits",
+    )
 
 
 def test_number_of_members_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -54,6 +54,14 @@ def test_missing_source_is_wrong_usage(tmp_path: Path) -> None:
         Source.parse(str(tmp_path / "file"))
 
 
+def test_address_of_a_store_is_a_source_and_others_are_wrong_usage() -> None:
+    assert Source.parse("s3://bucket/ward a/") == Source("ward a", "s3://bucket/ward a")
+    assert Source.parse("x=gs://bucket") == Source("x", "gs://bucket")
+    for address in ("file:///etc", "x=http://host/a", "memory://"):
+        with pytest.raises(UsageError, match="no such kind of store"):
+            Source.parse(address)
+
+
 def test_name_too_long_for_a_folder_is_wrong_usage(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="too long"):
         Source.parse(f"{'é' * 100}={tmp_path}")

@@ -24,6 +24,7 @@ from dicomhouse.cli import (
     doctor,
     expect,
     export,
+    init,
     metrics,
     notify,
     pixels,
@@ -47,6 +48,7 @@ from dicomhouse.output import printable
 from dicomhouse.processes import hold_lifeline, is_interruption, raise_on_sigterm, supervise
 
 COMMANDS = {
+    "init": init,
     "build": build,
     "demo": demo,
     "check": check,
@@ -92,6 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if is_supervised:
             return _supervised(command, chosen, words)
+        _configure(command, chosen)
         code = int(command.run(chosen))
         sys.stdout.flush()
         return code
@@ -173,4 +176,18 @@ def _supervised(command: Any, chosen: argparse.Namespace, words: Sequence[str]) 
         return supervise(["-m", "dicomhouse", *words])
     raise_on_sigterm()
     hold_lifeline()
+    _configure(command, chosen)
     return int(command.run(chosen))
+
+
+def _configure(command: Any, chosen: argparse.Namespace) -> None:
+    """Read what stands in for flags, unless the command stands for itself."""
+    from dicomhouse import configuration
+
+    ignores = hasattr(command, "READS_NO_CONFIGURATION")
+    chosen.configuration = configuration.read(
+        None if ignores else configuration.find(chosen.config)
+    )
+    chosen.is_default = chosen.warehouse is None
+    if chosen.is_default:
+        chosen.warehouse = chosen.configuration.warehouse

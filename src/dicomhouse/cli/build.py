@@ -15,7 +15,7 @@ from dicomhouse.errors import UsageError
 from dicomhouse.output import printable
 from dicomhouse.processes import leave_working_folder
 from dicomhouse.resources import resource
-from dicomhouse.settings import Settings, absolute_source, default_warehouse
+from dicomhouse.settings import Settings
 
 HELP = "Read folders of DICOM files and publish a warehouse."
 EXAMPLES = (
@@ -77,13 +77,12 @@ def run_build(chosen: argparse.Namespace, sources: Sequence[str]) -> int:
     from dicomhouse.run import orchestrator
 
     given = {s.name: getattr(chosen, s.name) for s in fields(Settings) if hasattr(chosen, s.name)}
+    del given["warehouse"]
     given |= {name: tuple(value) for name, value in given.items() if isinstance(value, list)}
-    given["tolerances"] = _tolerances(given.get("tolerances", ()))
+    if "tolerances" in given:
+        given["tolerances"] = _tolerances(given["tolerances"])
     folder = leave_working_folder(resource("flows"))  # which has nothing but our own
-    given["warehouse"] = folder / chosen.warehouse
-    for name in given.keys() & {"waivers", "expect"}:
-        given[name] = folder / given[name]
-    settings = Settings(tuple(absolute_source(source, folder) for source in sources), **given)
+    settings = chosen.configuration.settings_of(sources, chosen.warehouse, folder, given)
     ignored = orchestrator.settle_environment(folder)
     if chosen.flow or (not chosen.direct and orchestrator.is_configured()):
         from dicomhouse.cli.flow import run_flow
@@ -96,7 +95,7 @@ def run_build(chosen: argparse.Namespace, sources: Sequence[str]) -> int:
         from dicomhouse.run.progress import Bars
 
         record = build_direct(settings, say, Bars() if sys.stderr.isatty() else None)
-    _summary(settings.warehouse, chosen.warehouse, record)
+    _summary(settings.warehouse, chosen.warehouse, chosen.is_default, record)
     return 0
 
 
@@ -111,10 +110,10 @@ def _tolerances(given: Sequence[str]) -> dict[str, float]:
     return tolerances
 
 
-def _summary(warehouse_folder: Path, named: Path, record: dict[str, Any]) -> None:
+def _summary(folder: Path, named: Path, is_default: bool, record: dict[str, Any]) -> None:
     import dicomhouse
 
-    with dicomhouse.open(warehouse_folder) as warehouse:
+    with dicomhouse.open(folder) as warehouse:
         rows = warehouse.connection.execute(statement("summary")).fetchall()
         worst = warehouse.connection.execute(statement("worst_findings")).fetchall()
     files = ", ".join(f"{count:,} {status}" for status, count in record["files"].items())
@@ -124,7 +123,7 @@ def _summary(warehouse_folder: Path, named: Path, record: dict[str, Any]) -> Non
     print("findings   " + ("none" if not worst else "most severe first"))
     for severity, rule, count, subjects in worst:
         print(f"           {SEVERITIES[severity]:<12}{rule}: {count:,} of level {subjects}")
-    place = "" if named == default_warehouse() else f" --warehouse {quote(printable(str(named)))}"
+    place = "" if is_default else f" --warehouse {quote(printable(str(named)))}"
     print(f"warehouse  {printable(str(named))} (generation {record['generation']})")
     print("\nnext:")
     print(f"  dicomhouse check{place}")

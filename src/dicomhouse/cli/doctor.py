@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import asdict
+from pathlib import Path
 
 from dicomhouse.cli.shared import add_format
 from dicomhouse.output import write
-from dicomhouse.settings import Settings
 
 HELP = "Look for what would stop a run; exit code 1 where something would."
 EXAMPLES = (
@@ -29,7 +29,8 @@ def run(chosen: argparse.Namespace) -> int:
 
     from dicomhouse.run.doctor import diagnose
 
-    settings = Settings(tuple(chosen.source), chosen.warehouse, pixels=chosen.pixels)
+    given = {"pixels": True} if chosen.pixels else {}
+    settings = chosen.configuration.settings_of(chosen.source, chosen.warehouse, Path.cwd(), given)
     found = list(diagnose(settings))
     write(pa.Table.from_pylist([asdict(one) for one in found]), chosen.format)
     return int(any(one.state == "stops" for one in found))

@@ -19,10 +19,12 @@ NIGHTLY = "0 2 * * *"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("source", nargs="+", help="a folder of DICOM files, or NAME=PATH")
+    parser.add_argument(
+        "source", nargs="*", help="as of `dicomhouse build`; none: those of dicomhouse.toml"
+    )
     parser.add_argument("--jobs", type=int, metavar="N", help="worker processes")
-    parser.add_argument("--cron", default=NIGHTLY, help=f"when to run (default: {NIGHTLY!r})")
-    parser.add_argument("--timezone", default="UTC", help="the schedule's (default: UTC)")
+    parser.add_argument("--cron", help=f"when to run (default: {NIGHTLY!r})")
+    parser.add_argument("--timezone", help="the schedule's (default: UTC)")
     parser.add_argument(
         "--every", type=float, metavar="SECONDS", help="an interval instead of a cron schedule"
     )
@@ -37,6 +39,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(chosen: argparse.Namespace) -> int:
     from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+    told = chosen.configuration.schedule
+    chosen.every = chosen.every or (None if chosen.cron else told.get("every"))
+    chosen.cron = chosen.cron or told.get("cron", NIGHTLY)
+    chosen.timezone = chosen.timezone or told.get("timezone", "UTC")
+    chosen.notify = chosen.notify or told.get("notify")
     try:
         ZoneInfo(chosen.timezone)
     except (ZoneInfoNotFoundError, ValueError, OSError):

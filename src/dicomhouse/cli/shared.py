@@ -14,7 +14,6 @@ from dicomhouse.errors import StorageError, UsageError
 from dicomhouse.filesystem import replace_file
 from dicomhouse.output import FORMS, printable
 from dicomhouse.resources import resource
-from dicomhouse.settings import default_warehouse
 
 if TYPE_CHECKING:
     from dicomhouse.reader import Warehouse
@@ -25,8 +24,13 @@ SEVERITIES = {"E": "error", "W": "warning", "I": "information"}
 def add_warehouse(parser: argparse.ArgumentParser) -> None:
     """`--warehouse`, which every command has."""
     parser.add_argument(
-        "--warehouse", type=Path, default=default_warehouse(), metavar="DIR",
-        help="the warehouse's folder (default: DICOMHOUSE_WAREHOUSE, or ./warehouse)",
+        "--warehouse", type=Path, metavar="DIR",
+        help="the warehouse's folder (default: DICOMHOUSE_WAREHOUSE, or dicomhouse.toml's, or "
+        "./warehouse)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--config", type=Path, metavar="FILE",
+        help="what stands in for flags (default: DICOMHOUSE_CONFIG, or ./dicomhouse.toml)",
     )  # fmt: skip
 
 

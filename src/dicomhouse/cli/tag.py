@@ -7,7 +7,6 @@ import argparse
 from dicomhouse.cli.shared import add_format, add_generation, say
 from dicomhouse.errors import WarehouseNotFound
 from dicomhouse.output import write
-from dicomhouse.settings import default_warehouse
 
 HELP = "Tell what the standard and the warehouse say of a tag."
 EXAMPLES = (
@@ -21,7 +20,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--iod", action="append", metavar="IOD", help="only this one, as in ct-image"
     )
-    parser.set_defaults(warehouse=None)  # the standard is told without one
     add_generation(parser)
     add_format(parser)
 
@@ -32,14 +30,16 @@ def run(chosen: argparse.Namespace) -> int:
     import dicomhouse
     from dicomhouse.tag_card import lines, tag_card
 
-    folder = chosen.warehouse or default_warehouse()
     try:
-        opened = dicomhouse.open(folder, chosen.generation)
+        opened = dicomhouse.open(chosen.warehouse, chosen.generation)
     except WarehouseNotFound:
-        if chosen.warehouse or chosen.generation:
+        if not chosen.is_default or chosen.generation:
             raise
         card = tag_card(chosen.tag, chosen.iod or [], None)
-        say(f"no warehouse in {folder}: this is what the standard says, --warehouse names one")
+        say(
+            f"no warehouse in {chosen.warehouse}: this is what the standard says, "
+            "--warehouse names one"
+        )
     else:
         with opened as warehouse:
             card = tag_card(chosen.tag, chosen.iod or [], warehouse.connection)

@@ -41,7 +41,9 @@ MOST_RATIO = 100
 
 _LOCAL_HEAD = 30
 _TAR_BLOCK = 512
-_MANY_DIGITS = re.compile(rb"\d{512}")
+_LONG_NUMBERS = re.compile(rb"\d{65,}")
+_MOST_DIGITS = 8_192
+"""Of numbers longer than any UID, in all headers of an archive."""
 _DAMAGES = (tarfile.TarError, zipfile.BadZipFile, ZlibError, StructError, EOFError, ValueError,
             NotImplementedError, OverflowError, RecursionError, AttributeError, KeyError,
             IndexError, TypeError)  # fmt: skip
@@ -173,6 +175,7 @@ class _Guarded:
 
     def __init__(self, stream: RawIOBase, most: int, what: str) -> None:
         self._stream, self._most, self._what = stream, most, what
+        self._digits = 0
         self.seek, self.tell = stream.seek, stream.tell
 
     def seekable(self) -> bool:
@@ -187,7 +190,8 @@ class _Guarded:
             pieces.append(piece)
             left -= len(piece)
         found = b"".join(pieces)
-        if _MANY_DIGITS.search(found):  # tarfile would go over them again and again
+        self._digits += sum(map(len, _LONG_NUMBERS.findall(found)))
+        if self._digits > _MOST_DIGITS:  # tarfile takes the square of these
             raise TooMuch(f"{self._what} of nothing but digits")
         return found
 

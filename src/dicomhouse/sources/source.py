@@ -17,6 +17,7 @@ from dicomhouse.sources.opening import IS_STORE
 
 _LONGEST_NAME = 200
 """A source's name is part of a folder's, where every odd byte takes three characters."""
+_STORES = ("s3://", "gs://", "az://")
 _MOST_LIST_BYTES = 256 << 20
 EVERYTHING = Rules()
 _NOTHING: Mapping[str, str] = MappingProxyType({})
@@ -68,6 +69,11 @@ class Source:
             name, told = "", text
         list_file = None
         if IS_STORE in told:
+            if not told.startswith(_STORES):
+                raise UsageError(
+                    "no such kind of store: {address}. There are s3://, gs:// and az://.",
+                    address=told,
+                )
             address = told.rstrip("/")
             own_name = address.rpartition("/")[2]
         elif told.startswith("@") and not is_there(Path(told)):
