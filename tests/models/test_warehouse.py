@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import pydoc
 import shutil
 import subprocess
 import sys
@@ -62,6 +63,46 @@ def test_filters_reach_duckdb(warehouse: Warehouse) -> None:
     lazy = warehouse.findings.filter(pl.col("severity") == "E").select("rule")
     expected = warehouse.sql("select rule from findings where severity = 'E'")
     assert sorted(lazy.collect()["rule"]) == sorted(expected["rule"])
+
+
+def test_help_says_what_a_table_holds(warehouse: Warehouse) -> None:
+    for name, column in (("series", "is_volume"), ("images", "KVP")):
+        described = dict(warehouse.columns(name).select("name", "description").rows())
+        text = pydoc.render_doc(getattr(warehouse, name), renderer=pydoc.plaintext)
+        assert f"{column} (" in text
+        assert all(what in text for what in described.values())
+
+
+def test_charts_count_what_is_there(warehouse: Warehouse) -> None:
+    """And are drawn without the network; each is an Altair chart to go on with."""
+    counts = {
+        "stacks": (warehouse.plot.spacing(), "select count(spacing_median) from series_geometry"),
+        "images": (warehouse.plot.tag("modality"), "select count(Modality) from images"),
+        "patients": (warehouse.plot.slices_per_patient(), "select count(*) from patients"),
+        "series": (
+            warehouse.plot.scanners_by_month(),
+            "select count(distinct (source, series_key, StudyDate, Manufacturer, "
+            "ManufacturerModelName)) from images",
+        ),
+    }
+    for column, (chart, query) in counts.items():
+        assert chart.data[column].sum() == warehouse.sql(query).item()
+        bundle = chart.properties(width=200)._repr_mimebundle_()
+        (drawn,) = bundle if isinstance(bundle, tuple) else (bundle,)
+        assert drawn["image/svg+xml"].startswith("<svg"), column
+    source = warehouse.images.select("source").first().collect().item()
+    of_one = warehouse.plot.slices_per_patient(source=source).data
+    assert of_one["source"].unique().to_list() == [source]
+
+
+def test_chart_of_a_tag_shows_the_commonest_values(warehouse: Warehouse) -> None:
+    numbers = warehouse.plot.tag("KVP").data["value"].cast(float).to_list()
+    assert numbers == sorted(numbers)
+    few = warehouse.plot.tag("SOPInstanceUID", top=3)
+    assert few.data.height == 3
+    assert few.title.startswith("SOPInstanceUID: 3 of ")
+    with pytest.raises(UsageError, match="no image has a value of Nothing"):
+        warehouse.plot.tag("Nothing")
 
 
 def test_warehouse_says_what_is_in_it(warehouse: Warehouse) -> None:

@@ -25,7 +25,7 @@ worst_of_themes as (
         {{ worst_severity("case when theme = 'conformance' then severity end") }}
             as worst_conformance_finding
     from {{ ref('findings') }}
-    where series_key is not null
+    where series_key is not null and is_waived is not true
     group by source, series_key
 ),
 

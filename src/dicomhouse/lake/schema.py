@@ -36,7 +36,7 @@ KEYS = [
     pa.field("study_key", pa.string()),
     pa.field("series_key", pa.string()),
 ]
-"""The entities a file belongs to; null for files that are no image."""
+"""The entities a file belongs to; null for files that are not images."""
 
 ELEMENTS = pa.schema(
     [
