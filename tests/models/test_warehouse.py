@@ -206,7 +206,7 @@ def test_variable_tells_an_attached_warehouse_its_lake(demo: Path) -> None:
         connection.execute(f"attach '{demo}/warehouse.duckdb' as warehouse (read_only)")
         with pytest.raises(duckdb.IOException):  # the fixture was moved after it was made
             connection.execute(query)
-        connection.execute("set variable lake = ?", [f"{demo}/lake"])
+        connection.execute("set variable dicomhouse_lake = ?", [f"{demo}/lake"])
         assert connection.execute(query).fetchall() == expected
 
 
