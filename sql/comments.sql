@@ -60,7 +60,9 @@ found as (
             there.schema_name = told.schema_name
             and there.table_name = told.table_name
             and lower(there.column_name) = lower(told.column_name)
-    left join standard.attributes as attributes on there.column_name = attributes.keyword
+    -- Not in views, whose tables have it: a comment takes the longer, the more columns there are.
+    left join standard.attributes as attributes
+        on there.column_name = attributes.keyword and described.kind = 'table'
     where there.database_name = current_database()
 ),
 

@@ -6,7 +6,7 @@ create schema if not exists lake;
 create or replace macro lake.place() as
 regexp_replace(
     coalesce(
-        getvariable('lake'),
+        getvariable('dicomhouse_lake'),
         case
             when current_setting('temp_directory') like '%warehouse.duckdb.tmp'
                 then

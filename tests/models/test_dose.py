@@ -18,7 +18,7 @@ from dicomhouse.settings import Settings
 from dicomhouse.testing import write_image
 from dicomhouse.testing.series import uid
 
-NO_PIXELS = {"Rows": None, "Columns": None, "PixelData": None}
+NO_IMAGE = {"Rows": None, "Columns": None, "PixelData": None, "KVP": None}
 
 
 def one(**attributes: Any) -> Sequence:
@@ -85,7 +85,7 @@ TOTAL = item("113811", "CONTAINER", number("113813", 225, "mGy.cm"))
 
 def write_report(path: Path, **attributes: Any) -> None:
     write_image(
-        path, SOPClassUID=XRayRadiationDoseSRStorage, Modality="SR", **NO_PIXELS, **attributes,
+        path, SOPClassUID=XRayRadiationDoseSRStorage, Modality="SR", **NO_IMAGE, **attributes,
         ContentSequence=Sequence([TOTAL, CT_EVENT, XRAY_EVENT]),
     )  # fmt: skip
 
@@ -114,7 +114,7 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
     line = one(ContourImageSequence=image(uid("slice", 1)))
     write_image(
         source / "rtstruct.dcm", SOPClassUID=RTStructureSetStorage, Modality="RTSTRUCT",
-        PatientID="A", SeriesNumber=5, **NO_PIXELS,
+        PatientID="A", SeriesNumber=5, **NO_IMAGE,
         ReferencedFrameOfReferenceSequence=one(RTReferencedStudySequence=study),
         ROIContourSequence=one(ContourSequence=line),
     )  # fmt: skip

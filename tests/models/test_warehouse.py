@@ -28,13 +28,16 @@ def warehouse(demo: Path) -> Iterator[Warehouse]:
 
 
 def test_every_table_and_column_has_a_comment(warehouse: Warehouse) -> None:
-    """Also in plain DuckDB: those of `images` that the data bring are the dictionary's names."""
+    """Also in plain DuckDB: those of `images` that the data bring are the dictionary's names.
+
+    The view `dicom_all` has the same columns without them.
+    """
     tables = warehouse.tables
     assert tables["description"].null_count() == 0
     undescribed = warehouse.sql(
         "select table_name, column_name from duckdb_columns() "
         "where schema_name = 'main' and comment is null and database_name = current_database() "
-        "and not internal"
+        "and not internal and table_name <> 'dicom_all'"
     )
     assert undescribed.rows() == []
     described = dict(warehouse.columns("images").select("name", "description").rows())
@@ -194,17 +197,17 @@ def test_views_of_a_copy_read_the_lake_beside_it(
         assert opened.sql(query).rows() == expected
 
 
-def test_variable_tells_an_attached_copy_its_lake(demo: Path, tmp_path: Path) -> None:
+def test_variable_tells_an_attached_warehouse_its_lake(demo: Path) -> None:
     """Where DuckDB's own file is another, no function tells where the attached one lies."""
-    copy = shutil.copytree(demo, tmp_path / "copy", symlinks=True)
     query = "select count(*) from warehouse.elements"
+    with dicomhouse.open(demo) as opened:
+        expected = opened.sql("select count(*) from elements").rows()
     with duckdb.connect() as connection:
-        connection.execute(f"attach '{copy}/warehouse.duckdb' as warehouse (read_only)")
-        counted = connection.execute(query).fetchall()  # of the lake that it was made for
-        next((copy / "current" / "lake" / "elements").resolve().rglob("part*.parquet")).unlink()
-        assert connection.execute(query).fetchall() == counted
-        connection.execute("set variable lake = ?", [f"{copy}/lake"])
-        assert connection.execute(query).fetchall() < counted
+        connection.execute(f"attach '{demo}/warehouse.duckdb' as warehouse (read_only)")
+        with pytest.raises(duckdb.IOException):  # the fixture was moved after it was made
+            connection.execute(query)
+        connection.execute("set variable dicomhouse_lake = ?", [f"{demo}/lake"])
+        assert connection.execute(query).fetchall() == expected
 
 
 def test_sql_tells_where_a_file_lies(warehouse: Warehouse) -> None:

@@ -332,7 +332,7 @@ def connect(database: Path, lake: Path, allow_files: bool = False) -> duckdb.Duc
         connection = duckdb.connect(str(database), read_only=True, config=config)
         with _setting_up:
             _set_up(connection, lake, allow_files)
-        connection.execute("set variable lake = ?", [str(lake)])
+        connection.execute("set variable dicomhouse_lake = ?", [str(lake)])
     except duckdb.Error as error:
         raise _unreadable(database, error) from error
     return connection
