@@ -28,6 +28,8 @@ failed as (
     union all
     select * from {{ ref('int_findings_elements') }}
     union all
+    select * from {{ ref('int_findings_dicomdirs') }}
+    union all
     select * from {{ ref('int_findings_folders') }}
     union all
     select * from {{ ref('int_findings_images') }}

@@ -12,7 +12,7 @@ from typing import Any
 
 from dicomhouse.cli.shared import SEVERITIES, add_generation, opened, statement
 from dicomhouse.output import printable, write
-from dicomhouse.store import failures
+from dicomhouse.store import failures, waiting
 
 HELP = "Show the last run, what it could not read, and what is new."
 EXAMPLES = (
@@ -189,6 +189,9 @@ def _show(chosen: argparse.Namespace) -> int:
 
     for failed in failures.noted(chosen.warehouse):
         print(printable(f"failed       {failed['finished_at']}: {failed['failure']}"))
+    for source, n in waiting.noted(chosen.warehouse).items():
+        told = f"{n:,} new or changed files of {source}: their folders still change"
+        print(printable(f"waiting      {told}"))
     with opened(chosen) as warehouse:
         record = warehouse.generation.run()
         runs = query(warehouse.connection, statement("last_runs"))
@@ -197,8 +200,8 @@ def _show(chosen: argparse.Namespace) -> int:
         print(printable(f"unchanged    {looked['finished_at']}"))
     for name in ("run_id", "started_at", "finished_at", "images", "elements", "lake_bytes"):
         print(f"{name:<12} {printable(str(record[name]))}")
-    for name in ("files", "seconds"):
-        print(f"{name:<12} {printable(json.dumps(record[name]))}")
+    for name in ("files", "passed_over", "seconds"):
+        print(f"{name:<12} {printable(json.dumps(record.get(name, {})))}")
     print("\nlast runs:")
     write(runs, "table")
     if quarantined.num_rows:

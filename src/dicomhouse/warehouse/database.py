@@ -315,9 +315,6 @@ def _check_counts(connection: duckdb.DuckDBPyConnection, record: Mapping[str, An
 def connect(database: Path, lake: Path, allow_files: bool = False) -> duckdb.DuckDBPyConnection:
     """Open a published generation for reading alone.
 
-    The views over the lake hold its path; where the warehouse's folder has moved since, temporary
-    ones with the present path take their place.
-
     Args:
         database: the generation's file.
         lake: its lake: besides the file all that a query may read.
@@ -335,9 +332,7 @@ def connect(database: Path, lake: Path, allow_files: bool = False) -> duckdb.Duc
         connection = duckdb.connect(str(database), read_only=True, config=config)
         with _setting_up:
             _set_up(connection, lake, allow_files)
-        if connection.execute("select lake from run.place").fetchall() != [(str(lake),)]:
-            script = resource("sql", "moved.sql").read_text()
-            connection.execute(filled(script, _places(lake)))
+        connection.execute("set variable lake = ?", [str(lake)])
     except duckdb.Error as error:
         raise _unreadable(database, error) from error
     return connection
@@ -392,7 +387,7 @@ def query(
     """Run one reading statement; `getvariable('name')` in it reads one of `variables`.
 
     Raises:
-        QueryError: it is no single SELECT (or EXPLAIN, DESCRIBE, SHOW), or DuckDB refuses it, or
+        QueryError: it is not a single SELECT (or EXPLAIN, DESCRIBE, SHOW), or DuckDB refuses it, or
             cannot carry it out; then its message leaves out the value that DuckDB names.
     """
     try:
@@ -462,7 +457,7 @@ def ask(
 
 
 def _json(record: Mapping[str, Any]) -> str:
-    """A record as JSON that DuckDB reads: the bytes of a path that is no UTF-8 as `\\xNN`."""
+    """A record as JSON that DuckDB reads; bytes of a path that are not UTF-8 as `\\xNN`."""
     text = json.dumps(record, ensure_ascii=False)
     return re.sub("[\udc80-\udcff]", lambda odd: rf"\\x{ord(odd[0]) - 0xDC00:02x}", text)
 
