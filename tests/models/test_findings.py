@@ -252,8 +252,8 @@ INPUTS = {
     "status_before varchar, status_after varchar, series_key_before varchar, "
     "series_key_after varchar",
     **{
-        f"intermediate.int_findings_{kind}": FINDINGS
-        for kind in ("files", "elements", "folders", "images", "studies", "patients", "uids")
+        f"intermediate.{path.stem}": FINDINGS
+        for path in resource("dbt", "models", "checks").glob("int_findings_*.sql")
     },
 }  # fmt: skip
 
