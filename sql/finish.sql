@@ -9,7 +9,8 @@ drop schema history cascade;
 
 drop table run.expected;
 
--- Where a file of `files` lies, by its source and path; what is not valid UTF-8 stands there as \xNN.
+-- Where a file of `files` lies, by its source and path; what is not valid UTF-8 stands there as
+-- \xNN.
 create or replace macro main.absolute_path(source_name, path_below) as (
     select address || '/' || path_below
     from main.sources

@@ -12,7 +12,8 @@ and only where the list does not name what it belongs to.
 } -%}
 with
 
-told as (
+-- Ten million rows are computed anew where they are needed, rather than kept.
+told as not materialized (
     select
         line,
         PatientID,
@@ -48,7 +49,7 @@ told as (
 repeated_digests as (
     select hash(level, uid) as digest
     from told
-    where problem is null
+    where level is not null
     group by digest
     having count(*) > 1
 ),
@@ -59,13 +60,11 @@ repeated as (
         uid,
         min(line) as first_line
     from told
-    where
-        problem is null
-        and hash(level, uid) in (select repeated_digests.digest from repeated_digests)
+    where hash(level, uid) in (select repeated_digests.digest from repeated_digests)
     group by level, uid
 ),
 
-wanted as (
+wanted as not materialized (
     select
         told.* replace (
             case
@@ -80,8 +79,7 @@ wanted as (
 
 levels as (
     select distinct level
-    from wanted
-    where problem is null
+    from told
 ),
 
 found as (
@@ -107,14 +105,14 @@ parents as (
     select
         level,
         uid
-    from wanted
+    from told
     where level <> 'instance'
 ),
 
 unasked as (
     select found.*
     from found
-    anti join wanted on found.level = wanted.level and found.uid = wanted.uid
+    anti join told on found.level = told.level and found.uid = told.uid
     anti join parents on parents.level = 'patient' and found.PatientID = parents.uid
     anti join parents as studies on studies.level = 'study' and found.StudyInstanceUID = studies.uid
     anti join parents as series on series.level = 'series' and found.SeriesInstanceUID = series.uid

@@ -1,5 +1,5 @@
--- What became of findings after a generation, over all runs since: by change, severity and rule. What
--- came and went again is left out, and so is what someone has accepted.
+-- What became of findings after a generation, over all runs since: by change, severity and rule.
+-- What came and went again is left out, and so is what someone has accepted.
 with
 
 later as (

@@ -1,6 +1,6 @@
 -- Findings, the most severe first but for files of another kind, which come last; an empty list of
--- severities, rules or levels means all. A waivers' list that is given stands in for the one that the
--- warehouse was built with.
+-- severities, rules or levels means all. A waivers' list that is given stands in for the one that
+-- the warehouse was built with.
 with
 
 waived as (

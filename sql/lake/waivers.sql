@@ -21,14 +21,14 @@ create or replace macro main.waivers_in(listed, on_date) as table
             when expires < on_date then 'expired'
             else 'active'
         end as state
-    from (select unnest(listed::json[]) as told);
+    from (select unnest(listed::json[]) as told) as lines;
 
 create or replace macro main.waives(
     of_rule, of_source, pattern, rule, source, subject, finding_key
 ) as
-    of_rule = rule
-    and coalesce(of_source, source) = source
-    and (pattern in (subject, finding_key) or subject glob pattern);
+of_rule = rule
+and coalesce(of_source, source) = source
+and (pattern in (subject, finding_key) or subject glob pattern);
 
 create or replace table run.waivers as
 select *

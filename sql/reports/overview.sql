@@ -45,6 +45,7 @@ findings as (
         count(*) filter (severity = 'W') as warnings,
         count(*) filter (severity = 'I') as informations
     from main.findings
+    where not is_waived
     group by source
 )
 

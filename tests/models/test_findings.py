@@ -231,7 +231,7 @@ def test_digest_of_the_list_is_another_on_the_day_after_it_expires() -> None:
 
 MODELS = (
     "int_findings", "int_standing_findings", "int_waived_findings", "findings", "waivers",
-    "run_changes", "runs",
+    "int_finding_changes", "run_changes", "runs",
 )  # fmt: skip
 FINDINGS = "source varchar, rule varchar, subject varchar, patient_key varchar, study_key varchar, "
 FINDINGS += "series_key varchar, severity varchar, measured double, n_offenders bigint, "
@@ -252,8 +252,8 @@ INPUTS = {
     "status_before varchar, status_after varchar, series_key_before varchar, "
     "series_key_after varchar",
     **{
-        f"intermediate.int_findings_{kind}": FINDINGS
-        for kind in ("files", "elements", "folders", "images", "studies", "patients", "uids")
+        f"intermediate.{path.stem}": FINDINGS
+        for path in resource("dbt", "models", "checks").glob("int_findings_*.sql")
     },
 }  # fmt: skip
 

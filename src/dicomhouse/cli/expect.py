@@ -17,7 +17,6 @@ EXAMPLES = (
 )
 STATES = ("invalid", "missing", "incomplete", "surplus", "unasked", "present", "complete")
 _LACKS = {"invalid", "missing", "incomplete"}
-_SHOWN = 20
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -54,7 +53,7 @@ def run(chosen: argparse.Namespace) -> int:
             shown = chosen.state or [state for state in STATES if state != "complete"]
             told = query(
                 warehouse.connection, statement("expected_examples"),
-                {"states": shown, "most": _SHOWN},
+                {"states": shown},
             )  # fmt: skip
             _write_examples(told)
     return int(not _LACKS.isdisjoint(counts.column("state").to_pylist()))

@@ -101,10 +101,9 @@ def register(
         if others:
             connection.executemany("insert into run.other_contents values (?, ?)", others)
         if expected is not None:
-            from dicomhouse.warehouse.expected import read
+            from dicomhouse.warehouse.expected import load
 
-            connection.register("listed", read(expected))
-            connection.execute("insert into run.expected by name select * from listed")
+            load(connection, expected, "run.expected")
 
 
 @contextmanager

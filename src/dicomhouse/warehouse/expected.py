@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator, Mapping
 from hashlib import file_digest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,7 +36,9 @@ _OTHER_NAMES = {
     "images": "instances", "count": "instances", "expected": "instances",
 }  # fmt: skip
 COLUMNS = (*_TAGS, "instances")
-_KNOWN = {name.lower(): name for name in COLUMNS} | _OTHER_NAMES
+_PROBLEM = "\0problem"
+"""A column of our own, which no file can have."""
+_KNOWN = {name.lower(): name for name in COLUMNS} | _OTHER_NAMES | {_PROBLEM: "problem"}
 """By what a head may call a column, in lower case and without blanks, dashes and lines."""
 _NEEDED = (
     "it needs a column PatientID, StudyInstanceUID, SeriesInstanceUID or SOPInstanceUID, and may "
@@ -43,10 +46,12 @@ _NEEDED = (
 )
 
 
-def read(path: Path) -> pa.Table:
-    """The rows of a list, as text: `line`, the columns of COLUMNS, and the `problem` of a bad line.
+def read(path: Path) -> Iterator[pa.Table]:
+    """The rows of a list, some at a time, as text.
 
-    `line` is that of the file; in Parquet and JSON the ordinal of the row, from 1.
+    Yields:
+        tables of `line`, the columns of COLUMNS, and the `problem` of a line that cannot be read.
+        `line` is that of the file; in Parquet and JSON the ordinal of the row, from 1.
 
     Raises:
         UsageError: it cannot be read, or has no column that names what should be here.
@@ -55,10 +60,23 @@ def read(path: Path) -> pa.Table:
 
     readers = {".parquet": _parquet, ".json": _dicom_json}
     try:
-        return _normal(*readers.get(path.suffix.lower(), _csv)(path))
+        for rows, lines in readers.get(path.suffix.lower(), _csv)(path):
+            yield _named(rows, lines)
     except (OSError, ValueError, pa.ArrowException) as error:
         told = getattr(error, "strerror", None) or str(error).split(". ")[0] or type(error).__name__
         raise UsageError("cannot read the list {path}: {told}.", path=path, told=told) from error
+
+
+def load(connection: duckdb.DuckDBPyConnection, path: Path, into: str) -> None:
+    """Add the rows of a list to a table that has their columns.
+
+    Raises:
+        UsageError: the list cannot be read.
+    """
+    for rows in read(path):
+        connection.register("rows_read", rows)
+        connection.execute(f"insert into {into} by name select * from rows_read")
+        connection.unregister("rows_read")
 
 
 def digest(path: Path | None) -> str | None:
@@ -91,49 +109,57 @@ def compare(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
     macro = resource("dbt", "macros", "expected_and_found.sql").read_text()
     called = macro + "{{ expected_and_found('listed', 'main.images') }}"
     sql = Environment().from_string(called).render()  # no HTML
-    connection.register("listed", read(path))
-    connection.execute(f"create temporary table expected as {sql}")
-    connection.unregister("listed")
+    connection.register("no_rows", _schema().empty_table())
+    connection.execute("create temporary table listed as select * from no_rows")
+    load(connection, path, "listed")
+    connection.execute(f"create temporary view expected as {sql}")
 
 
-def _normal(rows: pa.Table, lines: Any, bad: list[tuple[int, str]]) -> pa.Table:
-    """The columns that are known, as text, and after them the lines that could not be read."""
+def _schema() -> pa.Schema:
+    import pyarrow as pa
+
+    texts = [(name, pa.string()) for name in (*COLUMNS, "problem")]
+    return pa.schema([("line", pa.int64()), *texts])
+
+
+def _named(rows: pa.Table, lines: Any) -> pa.Table:
+    """The columns that are known, under their names and as text, empty ones as null."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    named: dict[str, Any] = {}
+    named: dict[str, Any] = {"line": lines}
     for name, column in zip(rows.column_names, rows.columns, strict=True):
-        known = _KNOWN.get(re.sub(r"[ _-]", "", name.lower()))
-        if known and known not in named:
-            named[known] = column
-    if not any(name in named for name in _ENTITIES):
+        if (known := _known(name)) and known not in named:
+            trimmed = pc.ascii_trim(column.cast(pa.string()), " \t\0")
+            named[known] = pc.if_else(pc.equal(trimmed, ""), None, trimmed)
+    if not any(name in named for name in (*_ENTITIES, "problem")):
         raise ValueError(_NEEDED)
-    n = rows.num_rows
-    columns = {"line": pa.chunked_array([lines])}
-    for name in COLUMNS:
-        if name in named:
-            trimmed = pc.ascii_trim(named[name].cast(pa.string()), " \t\0")
-            columns[name] = pc.if_else(pc.equal(trimmed, ""), None, trimmed)
-        else:
-            columns[name] = pa.nulls(n, pa.string())
-    columns["problem"] = pa.nulls(n, pa.string())
-    table = pa.table(columns)
-    if not bad:
-        return table
-    rest = {name: [None] * len(bad) for name in COLUMNS}
-    told = {"line": [line for line, _ in bad], **rest, "problem": [why for _, why in bad]}
-    return pa.concat_tables([table, pa.table(told, schema=table.schema)])
+    schema = _schema()
+    nulls = pa.nulls(len(lines), pa.string())
+    return pa.table({name: named.get(name, nulls) for name in schema.names}, schema=schema)
 
 
-def _csv(path: Path) -> tuple[pa.Table, Any, list[tuple[int, str]]]:
+def _known(name: str) -> str | None:
+    return _KNOWN.get(re.sub(r"[ _-]", "", name.lower()))
+
+
+def _bad(lines: Mapping[int, str]) -> tuple[pa.Table, Any]:
+    """Lines that cannot be read, each with what is wrong with it."""
+    import pyarrow as pa
+
+    return pa.table({_PROBLEM: list(lines.values())}), pa.array(lines, pa.int64())
+
+
+def _csv(path: Path) -> Iterator[tuple[pa.Table, Any]]:
     import numpy as np
     import pyarrow as pa
     from pyarrow import csv
 
-    bad: list[tuple[int, str]] = []
+    bad: dict[int, str] = {}
 
     def skip(row: csv.InvalidRow) -> str:
-        bad.append((row.number, f"it has {row.actual_columns} columns of {row.expected_columns}"))
+        columns = f"{row.actual_columns} column{'' if row.actual_columns == 1 else 's'}"
+        bad[row.number] = f"it has {columns} of {row.expected_columns}"
         return "skip"
 
     with path.open(encoding="utf-8-sig", newline="") as file:
@@ -142,7 +168,7 @@ def _csv(path: Path) -> tuple[pa.Table, Any, list[tuple[int, str]]]:
             pass
     delimiter = max(",;\t", key=head.count)
     names = [name.strip().strip('"') for name in head.strip().split(delimiter)]
-    rows = csv.read_csv(
+    found = csv.open_csv(
         path,
         csv.ReadOptions(use_threads=False, column_names=names, skip_rows=1, block_size=1 << 24),
         csv.ParseOptions(delimiter=delimiter, ignore_empty_lines=False, invalid_row_handler=skip),
@@ -150,38 +176,47 @@ def _csv(path: Path) -> tuple[pa.Table, Any, list[tuple[int, str]]]:
             column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False
         ),
     )
-    lines = np.arange(2, rows.num_rows + len(bad) + 2)
-    return rows, pa.array(np.delete(lines, [line - 2 for line, _ in bad])), bad
+    line = 2
+    for batch in found:
+        lines = np.arange(line, line + batch.num_rows + len(bad))
+        lines = lines[~np.isin(lines, list(bad))][: batch.num_rows]
+        line = int(lines[-1]) + 1 if len(lines) else line
+        yield pa.Table.from_batches([batch]), pa.array(lines)
+    if bad:
+        yield _bad(bad)
 
 
-def _parquet(path: Path) -> tuple[pa.Table, Any, list[tuple[int, str]]]:
+def _parquet(path: Path) -> Iterator[tuple[pa.Table, Any]]:
     import numpy as np
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    line = 1
     with pq.ParquetFile(path) as file:
-        wanted = [n for n in file.schema_arrow.names if re.sub(r"[ _-]", "", n.lower()) in _KNOWN]
-        rows = file.read(wanted)
-    return rows, pa.array(np.arange(1, rows.num_rows + 1)), []
+        wanted = list(filter(_known, file.schema_arrow.names))
+        for batch in file.iter_batches(columns=wanted):
+            lines = np.arange(line, line + batch.num_rows)
+            line += batch.num_rows
+            yield pa.Table.from_batches([batch]), pa.array(lines)
 
 
-def _dicom_json(path: Path) -> tuple[pa.Table, Any, list[tuple[int, str]]]:
+def _dicom_json(path: Path) -> Iterator[tuple[pa.Table, Any]]:
     import pyarrow as pa
 
     try:
         told = json.loads(path.read_bytes())
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
-    found = told if isinstance(told, list) else [told]
-    rows, lines, bad = [], [], []
-    for number, one in enumerate(found, 1):
+    rows, bad = {}, {}
+    for number, one in enumerate(told if isinstance(told, list) else [told], 1):
         if isinstance(one, dict):
-            rows.append({name: _first_value(one.get(tag)) for name, tag in _TAGS.items()})
-            lines.append(number)
+            rows[number] = {name: _first_value(one.get(tag)) for name, tag in _TAGS.items()}
         else:
-            bad.append((number, "it is no data set"))
+            bad[number] = "it is not a data set"
     schema = pa.schema([(name, pa.string()) for name in _TAGS])
-    return pa.Table.from_pylist(rows, schema), pa.array(lines, pa.int64()), bad
+    yield pa.Table.from_pylist(list(rows.values()), schema), pa.array(rows, pa.int64())
+    if bad:
+        yield _bad(bad)
 
 
 def _first_value(element: Any) -> str | None:
