@@ -53,6 +53,7 @@ SLOW = {
     "test_processes": EVERYTHING,
     "test_programs": EVERYTHING,
     "test_project": EVERYTHING,
+    "test_publish": ("demo",),
     "test_readme": ("demo",),
     "test_received": ("demo",),
     "test_report": EVERYTHING,

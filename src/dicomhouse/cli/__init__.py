@@ -22,6 +22,7 @@ from dicomhouse.cli import (
     diff,
     export,
     pixels,
+    publish,
     report,
     sql,
     status,
@@ -51,6 +52,7 @@ COMMANDS = {
     "status": status,
     "report": report,
     "export": export,
+    "publish": publish,
 }
 _FIRST_STEPS = """\
 Folders of DICOM files in, a tested warehouse of their tags out.
