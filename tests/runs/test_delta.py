@@ -147,14 +147,14 @@ def test_log_that_cannot_be_followed_is_told(
 def test_version_of_another_export_is_not_written_over(
     warehouse: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = delta._put
+    real = delta._copy
     first = warehouse.parent / "delta" / "files" / "_delta_log" / f"{0:020}.json"
 
     def late(*given: Any) -> None:
         real(*given)
         first.write_text("another's")
 
-    monkeypatch.setattr(delta, "_put", late)
+    monkeypatch.setattr(delta, "_copy", late)
     assert export(warehouse) == StorageError.exit_code
     assert first.read_text() == "another's"
     assert [path.name for path in first.parent.iterdir()] == [first.name]

@@ -147,13 +147,8 @@ def check_address(address: str) -> None:
 
 
 def _store(address: str) -> ObjectStore:
-    check_address(address)
-    try:
-        from obstore.store import from_url
-    except ModuleNotFoundError as error:
-        raise UsageError(
-            f"{error.name} is not installed: pip install 'dicomhouse[s3]' brings it."
-        ) from None
+    from obstore.store import from_url
+
     return from_url(
         address.rstrip("/"), retry_config={"retry_timeout": timedelta(seconds=_RETRY_SECONDS)}
     )
@@ -162,10 +157,13 @@ def _store(address: str) -> ObjectStore:
 @contextmanager
 def _told(address: str) -> Iterator[None]:
     """Tell what the storage refuses in a sentence, without its answer, which may name keys."""
+    check_address(address)
     try:
         from obstore.exceptions import BaseError
-    except ModuleNotFoundError:
-        BaseError = OSError  # told where the store is opened
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"{error.name} is not installed: pip install 'dicomhouse[s3]' brings it."
+        ) from None
     try:
         yield
     except (BaseError, OSError) as error:
@@ -214,8 +212,8 @@ def _record(store: ObjectStore, key: str) -> tuple[dict[str, Any] | None, Any]:
         )
     if not has_form(record, _COPY):
         raise StorageError(f"{key} at that address is none of dicomhouse's. Choose another.")
-    version = {name: found.meta[name] for name in ("e_tag", "version") if found.meta[name]}
-    return record, version
+    version = {"e_tag": found.meta["e_tag"], "version": found.meta["version"]}
+    return record, {name: known for name, known in version.items() if known is not None}
 
 
 def _sizes(store: ObjectStore, name: str) -> dict[str, int]:
