@@ -28,7 +28,7 @@ SLOW = {
     "test_bounds": ("test_a_worker_stays_below", "test_hostile_files_end"),
     "test_build": EVERYTHING,
     "test_checks": EVERYTHING,
-    "test_cluster": ("two_workers", "no_worker", "test_workers_that_are_all_gone"),
+    "test_cluster": ("two_workers", "no_worker", "own_cluster"),
     "test_cohort": EVERYTHING,
     "test_conformance": EVERYTHING,
     "test_counts": ("test_parts_that",),

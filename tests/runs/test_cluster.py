@@ -118,19 +118,43 @@ def test_what_no_worker_survives_is_told(
     assert "2 parts kept" in "".join(build_on(None, source, "w"))  # what the worker had read
 
 
-def test_workers_that_are_all_gone_are_not_waited_for(
-    source: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr(cluster, "_WORKER_SECONDS", 1)
-    monkeypatch.setattr(build, "carry_out", killing.carry_out)
+@pytest.fixture
+def own_cluster(tmp_path: Path) -> Iterator[Cluster]:
+    """A scheduler for one test."""
     (tmp_path / "cluster").mkdir()
     started = Cluster(tmp_path / "cluster")
     try:
-        started.start_workers(1, KILLING_AT="worker lake.extract.extract_batch#3")
-        with pytest.raises(ExtractionFailed, match="has had no worker for 1 s"):
-            build_on(started, source)
+        yield started
     finally:
         started.stop()
+
+
+def test_workers_or_a_scheduler_that_go_are_not_waited_for(
+    own_cluster: Cluster, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster, "_WORKER_SECONDS", 1)
+    monkeypatch.setattr(build, "carry_out", killing.carry_out)
+    own_cluster.start_workers(1, KILLING_AT="worker lake.extract.extract_batch#3")
+    with pytest.raises(ExtractionFailed, match="has had no worker for 1 s"):
+        build_on(own_cluster, source)
+    own_cluster.start_workers(1)
+
+    def last(result: Any) -> Any:
+        own_cluster.scheduler.kill()
+        return result()
+
+    monkeypatch.setattr(build, "checked", last)
+    with pytest.raises(ExtractionFailed, match=r"the Dask scheduler at .* is gone"):
+        build_on(own_cluster, source)
+
+
+def test_worker_without_this_program_is_told(own_cluster: Cluster, source: Path) -> None:
+    other = source.parent / "other" / "dicomhouse"
+    other.mkdir(parents=True)
+    (other / "__init__.py").touch()
+    own_cluster.start_workers(1, PYTHONPATH=str(other.parent))
+    with pytest.raises(ExtractionFailed, match="cannot run dicomhouse"):
+        build_on(own_cluster, source)
 
 
 def test_flow_on_a_cluster_builds_the_same(
