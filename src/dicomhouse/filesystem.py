@@ -59,6 +59,19 @@ class Files(NamedTuple):
         names = frozenset(others.names.split("/"))
         return self.only([name not in names for name in self.names.split("/")])
 
+    def changed_within(self, seconds: int, now: float) -> bool:
+        """Whether one of them changed less than so many seconds before now, or after."""
+        if not seconds:
+            return False
+        return any(
+            time != UNKNOWN and abs(now - int(time) / 1e6) < seconds
+            for time in self.times.split(" ")
+        )
+
+    def n_same(self, others: Files) -> int:
+        """How many of them are as others of the same folder."""
+        return len(set(self.rows()).intersection(others.rows()))
+
     def pieces(self, ends: Sequence[int]) -> Iterator[Files]:
         """Its files in pieces; `ends` are the numbers of files up to the end of each."""
         names, sizes, times = self._columns()

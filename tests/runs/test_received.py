@@ -149,14 +149,14 @@ def test_build_reads_the_generation_before_without_its_views(
     made = tmp_path / "warehouse.duckdb"
     with pytest.raises(StorageError, match="cannot read"):
         database.register(made, tmp_path / "lake", {}, {}, {}, previous)
-    assert other_pixels(previous, {}, 1, Budget()) == ([], 0)  # views are no digests
+    assert other_pixels(previous, {}, 1, Budget()) == ([], 0)  # views are not digests
     assert not secret.with_name("planted").exists()
 
 
 def test_damaged_tables_are_told(received: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    plant(received, "drop table run.place")
-    assert main(["status", "--warehouse", str(received)]) == StorageError.exit_code
-    assert "cannot read" in capsys.readouterr().err
+    plant(received, "drop table main.runs")
+    assert main(["status", "--warehouse", str(received)]) == QueryError.exit_code
+    assert "Table with name runs does not exist" in capsys.readouterr().err
 
 
 def test_reading_spills_only_where_nobody_else_looks(received: Path, tmp_path: Path) -> None:

@@ -35,9 +35,9 @@ from dicomhouse.lake.schema import (
     IMAGE_LINEAGE,
     KEYS,
     VALUE_COUNTS,
+    core,
     image_column,
     image_type,
-    named_by_models,
 )
 from dicomhouse.standard.dictionary import Attribute, attribute, attribute_of_keyword
 
@@ -192,8 +192,8 @@ def write_columns_parts(lake: Path, sources: Sequence[str], image_columns: set[s
 
 
 def image_schema(columns: set[str]) -> pa.Schema:
-    """Lineage, the columns that models name, then the others seen, by name."""
-    fields = {f.name: f for f in (*IMAGE_LINEAGE, *named_by_models())}
+    """Lineage, the core, then the other attributes seen, by name."""
+    fields = {f.name: f for f in (*IMAGE_LINEAGE, *core())}
     for keyword in sorted(columns - fields.keys()):
         entry = attribute_of_keyword(keyword)
         assert entry is not None, keyword

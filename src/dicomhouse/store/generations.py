@@ -387,7 +387,7 @@ def building(warehouse: Path) -> Iterator[Generation]:
     one when it ends like that: their processes are gone, or they would hold the lock.
 
     Raises:
-        UsageError: the folder's path would be read as something else, or is no text; or the
+        UsageError: the folder's path would be read as something else, or is not text; or the
             folder holds other files, is another user's, or others may write there.
         WarehouseBusy: another process builds this warehouse.
         WarehouseTooNew: a later dicomhouse made it.
@@ -463,7 +463,7 @@ def _mend_copy(root: Path, there: Sequence[Generation]) -> None:
     """Remove what a copy that followed links has in their places, which links take again.
 
     Raises:
-        UsageError: something stands there that is no copy of a generation's.
+        UsageError: something stands there that is not a copy of a generation's.
     """
     places = [
         (root / name, inner)
@@ -515,8 +515,8 @@ def _check_unmarked(root: Path) -> None:
     )
     if not is_ours:
         raise UsageError(
-            f"{root} is no warehouse and holds other files, which stay as they are. Give a new or "
-            "empty folder."
+            f"{root} is not a warehouse and holds other files, which stay as they are. "
+            "Give a new or empty folder."
         )
 
 
@@ -559,7 +559,7 @@ def _check_place(warehouse: Path) -> None:
         str(warehouse.resolve()).encode()
     except UnicodeEncodeError:
         raise UsageError(
-            "the path of the warehouse is no UTF-8, which Parquet and DuckDB need. "
+            "the path of the warehouse is not valid UTF-8, which Parquet and DuckDB need. "
             "Choose another folder."
         ) from None
 
@@ -694,7 +694,7 @@ def _replace_link(link: Path, target: str) -> None:
 def prune(warehouse: Path, keep: int) -> None:
     """Remove the oldest generations beyond `keep`, passing over those that somebody reads.
 
-    One whose lock is no file of ours stays too.
+    One whose lock is not a file of ours stays too.
     """
     for generation in published(warehouse)[:-keep]:
         if not _is_plain(generation.folder / ".lock"):

@@ -8,6 +8,7 @@ What reads and writes is imported where it is used: a run that finds nothing to 
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import time
@@ -15,13 +16,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from dicomhouse.errors import StorageError
+from dicomhouse.errors import StorageError, StorageStalled
 from dicomhouse.filesystem import open_file
 from dicomhouse.lake import layout
 from dicomhouse.lake.orders import Batch
 from dicomhouse.lake.records import PartRecord
 from dicomhouse.store.generations import Generation, at_work
 
+_MAY_PASS = frozenset({
+    errno.EAGAIN, errno.EBUSY, errno.ECONNABORTED, errno.ECONNRESET, errno.EHOSTDOWN, errno.EIO,
+    errno.EHOSTUNREACH, errno.ENETDOWN, errno.ENETUNREACH, errno.ENOTCONN, errno.ESTALE,
+    errno.ETIMEDOUT,
+})  # fmt: skip
+"""What a network file system answers while its server is away."""
 _WAIT_SECONDS = 60
 _LOOK_SECONDS = 0.1
 _BEGUN = ".begun"
@@ -91,13 +98,14 @@ def writing_lake() -> Iterator[None]:
     """Tell what a disk refuses, and not of which file: a partition is named after a Modality.
 
     Raises:
-        StorageError: the lake cannot be written.
+        StorageError: the lake cannot be written; StorageStalled where that may pass.
     """
     try:
         yield
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else type(error).__name__
-        raise StorageError(
+        kind = StorageStalled if error.errno in _MAY_PASS else StorageError
+        raise kind(
             f"cannot write the lake: {reason}. "
             "Free space or rights, then build again; the published warehouse is unchanged."
         ) from None

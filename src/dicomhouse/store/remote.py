@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +32,6 @@ SCHEMES = ("s3", "gs", "az")
 _POINTER = "current.json"
 _NAME = re.compile(r"[0-9]{6,18}-[0-9a-f]{8}")
 _IN_FLIGHT = 16
-_RETRY_SECONDS = 60
 _MOST_BYTES = 1 << 20
 _COPY = {
     "format": int, "dicomhouse": str, "run_id": _NAME,
@@ -71,11 +69,10 @@ def publish(
         UsageError: it is no such address.
         StorageError: it cannot be written, or another publication was quicker.
     """
-    import obstore
-    from obstore.exceptions import AlreadyExistsError, PreconditionError
+    with _opened(address) as store:
+        import obstore
+        from obstore.exceptions import AlreadyExistsError, PreconditionError
 
-    with _told(address):
-        store = _store(address)
         pointer, version = _record(store, _POINTER)
         record = generation.run()
         name = record["run_id"]
@@ -123,8 +120,7 @@ def find(address: str, number: int | None = None) -> Copy:
         WarehouseTooNew: a later dicomhouse made it.
         StorageError: it cannot be read.
     """
-    with _told(address):
-        store = _store(address)
+    with _opened(address) as store:
         record, _ = _record(store, _POINTER)
         if record is not None and number is not None:
             names = [name for name in _names(store) if int(name.partition("-")[0]) == number]
@@ -146,26 +142,17 @@ def check_address(address: str) -> None:
         )
 
 
-def _store(address: str) -> ObjectStore:
-    from obstore.store import from_url
-
-    return from_url(
-        address.rstrip("/"), retry_config={"retry_timeout": timedelta(seconds=_RETRY_SECONDS)}
-    )
-
-
 @contextmanager
-def _told(address: str) -> Iterator[None]:
-    """Tell what the storage refuses in a sentence, without its answer, which may name keys."""
+def _opened(address: str) -> Iterator[ObjectStore]:
+    """The store, which refuses in a sentence, without its answer: that may name keys."""
     check_address(address)
+    from dicomhouse.sources.objects import store_of  # says so where obstore is not installed
+
+    # isort: split
+    from obstore.exceptions import BaseError
+
     try:
-        from obstore.exceptions import BaseError
-    except ModuleNotFoundError as error:
-        raise UsageError(
-            f"{error.name} is not installed: pip install 'dicomhouse[s3]' brings it."
-        ) from None
-    try:
-        yield
+        yield store_of(address.rstrip("/"))
     except (BaseError, OSError) as error:
         raise StorageError(
             f"cannot use {address}: {type(error).__name__}. Look at the address, the credentials "
