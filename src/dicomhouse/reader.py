@@ -264,8 +264,6 @@ class Warehouse:
             raise UsageError("this warehouse is closed; open it again.")
 
     def _scan(self, table: str) -> pl.LazyFrame:
-        import polars as pl
-
         self._check_open()
         from dicomhouse.lake.layout import COLUMNS_PART
 
@@ -276,14 +274,32 @@ class Warehouse:
             raise StorageError(
                 f"cannot read {folder}: {COLUMNS_PART} is gone. Build again with --full-refresh."
             )
-        partitions = {"source": pl.String} | ({} if table == "files" else {"Modality": pl.String})
-        frame = pl.scan_parquet(
-            f"{escape(str(folder))}/**/*.parquet",
-            schema=pl.read_parquet_schema(escape(str(columns))),
-            hive_partitioning=True,
-            hive_schema=partitions,
-            missing_columns="insert",
-        )
+        frame = scan_table(table, escape(str(folder)), escape(str(columns)))
         with suppress(DicomhouseError):  # to read the lake, DuckDB is not needed
             return self._described(table, frame)
         return frame
+
+
+def scan_table(
+    table: str, folder: str, columns: str, storage_options: dict[str, str] | None = None
+) -> pl.LazyFrame:
+    """A table of the lake.
+
+    Args:
+        table: its name.
+        folder: its own, as Polars takes a glob.
+        columns: the part in it that has all columns.
+        storage_options: for object storage.
+    """
+    import polars as pl
+
+    whole = pl.scan_parquet(columns, hive_partitioning=False, storage_options=storage_options)
+    partitions = {"source": pl.String} | ({} if table == "files" else {"Modality": pl.String})
+    return pl.scan_parquet(
+        f"{folder}/**/*.parquet",
+        schema=whole.collect_schema(),
+        hive_partitioning=True,
+        hive_schema=partitions,
+        missing_columns="insert",
+        storage_options=storage_options,
+    )

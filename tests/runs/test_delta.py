@@ -12,10 +12,11 @@ import polars as pl
 import pytest
 from incremental import build_lake
 
-import dicomhouse
 from dicomhouse.cli import main
 from dicomhouse.errors import StorageError, UsageError
 from dicomhouse.lake import delta
+from dicomhouse.lake.layout import COLUMNS_PART
+from dicomhouse.reader import scan_table
 from dicomhouse.settings import Settings
 from dicomhouse.store.generations import current
 from dicomhouse.testing import write_image
@@ -47,8 +48,11 @@ def export(warehouse: Path, *words: str) -> int:
 
 def lake_of(warehouse: Path, table: str) -> list[dict[str, Any]]:
     """The rows of a table of the lake, times as text."""
-    with dicomhouse.open(warehouse) as opened:
-        return plain(getattr(opened, table).collect())
+    standing = current(warehouse)
+    assert standing is not None
+    folder = standing.lake / table
+    (columns,) = folder.rglob(COLUMNS_PART)
+    return plain(scan_table(table, str(folder), str(columns)).collect())
 
 
 def plain(rows: pl.DataFrame) -> list[dict[str, Any]]:
@@ -147,14 +151,14 @@ def test_log_that_cannot_be_followed_is_told(
 def test_version_of_another_export_is_not_written_over(
     warehouse: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = delta._put
+    real = delta._copy
     first = warehouse.parent / "delta" / "files" / "_delta_log" / f"{0:020}.json"
 
     def late(*given: Any) -> None:
         real(*given)
         first.write_text("another's")
 
-    monkeypatch.setattr(delta, "_put", late)
+    monkeypatch.setattr(delta, "_copy", late)
     assert export(warehouse) == StorageError.exit_code
     assert first.read_text() == "another's"
     assert [path.name for path in first.parent.iterdir()] == [first.name]

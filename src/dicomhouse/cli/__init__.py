@@ -28,6 +28,7 @@ from dicomhouse.cli import (
     metrics,
     notify,
     pixels,
+    publish,
     report,
     serve,
     sql,
@@ -67,6 +68,7 @@ COMMANDS = {
     "report": report,
     "docs": docs,
     "export": export,
+    "publish": publish,
 }
 _FIRST_STEPS = """\
 Folders of DICOM files in, a tested warehouse of their tags out.

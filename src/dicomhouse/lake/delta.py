@@ -80,7 +80,7 @@ def export(lake: Path, records: Iterable[PartRecord], folder: Path, link: bool) 
     versions = []
     for table in TABLES:
         (columns,) = (lake / table).rglob(COLUMNS_PART)
-        schema = pa.schema([_stored(field) for field in pq.read_schema(columns)])
+        schema = pq.read_schema(columns)
         wanted = sorted(path.removeprefix(f"{table}/") for path in parts if path.startswith(table))
         versions.append(_next_version(table, schema, lake / table, wanted, folder / table, link))
     return versions
@@ -94,8 +94,10 @@ def _next_version(
     known = _Known(log)
     came = [path for path in wanted if path not in known.files]
     went = sorted(known.files.keys() - set(wanted))
+    put = _copy if _stored(schema) == schema else _write
     for path in came:
-        _put(lake / path, folder / path, table, link)
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        put(lake / path, folder / path, link)
     actions = list(_columns(table, schema, known.metadata))
     now = int(time.time() * 1000)
     actions += [
@@ -143,7 +145,7 @@ def _columns(
 ) -> Iterator[dict[str, Any]]:
     """The actions that tell a table's columns, where they are others than before."""
     fields = [_named(name, "string") for name in _PARTITIONS[table]]
-    fields += [_named(field.name, _type(field.type)) for field in schema]
+    fields += [_named(field.name, _type(field.type)) for field in _stored(schema)]
     told = json.dumps({"type": "struct", "fields": fields})
     if known is None:
         yield {
@@ -171,31 +173,38 @@ def _type(kind: pa.DataType) -> Any:
     return _TYPES[kind]
 
 
-def _stored(field: pa.Field) -> pa.Field:
-    """A column as Delta can hold it."""
-    if pa.types.is_list(field.type):
-        inner = field.type.value_field
-        return field.with_type(pa.list_(inner.with_type(_stored(inner).type)))
-    return field.with_type(_IN_PLACE_OF.get(field.type, field.type))
+def _stored(schema: pa.Schema) -> pa.Schema:
+    """The columns as Delta can hold them."""
+    return pa.schema([field.with_type(_stored_type(field.type)) for field in schema])
 
 
-def _put(source: Path, target: Path, table: str, link: bool) -> None:
-    """Give a table a part, if need be with other types."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with pq.ParquetFile(source) as file:
-        schema = pa.schema([_stored(field) for field in file.schema_arrow])
-        if schema.types != file.schema_arrow.types:
-            written = PartFile(target.parent, target.stem, schema, FORMS[table])
-            for number in range(file.num_row_groups):
-                written.write(file.read_row_group(number).cast(schema))
-            written.close()
-            return
+def _stored_type(kind: pa.DataType) -> pa.DataType:
+    if pa.types.is_list(kind):
+        return pa.list_(kind.value_field.with_type(_stored_type(kind.value_type)))
+    return _IN_PLACE_OF.get(kind, kind)
+
+
+def _copy(source: Path, target: Path, link: bool) -> None:
+    """Give a table a part as it is."""
     if link:
         with suppress(FileExistsError):  # of an export that was stopped
             target.hardlink_to(source)
         return
     with replacing(target) as private:
         shutil.copyfile(source, private)
+
+
+def _write(source: Path, target: Path, link: bool) -> None:
+    """Give a table a part with the types that Delta has; as it is where it has no others."""
+    with pq.ParquetFile(source) as file:
+        schema = _stored(file.schema_arrow)
+        if schema == file.schema_arrow:
+            _copy(source, target, link)
+            return
+        written = PartFile(target.parent, target.stem, schema, FORMS["images"])
+        for number in range(file.num_row_groups):
+            written.write(file.read_row_group(number).cast(schema))
+        written.close()
 
 
 def _added(path: str, folder: Path) -> dict[str, Any]:

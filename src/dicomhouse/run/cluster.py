@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError, Executor, Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from dicomhouse import versions
 from dicomhouse.errors import DicomhouseError, ExtractionFailed, Interrupted
 from dicomhouse.filesystem import open_file
+from dicomhouse.sources.opening import IS_STORE
 from dicomhouse.sources.source import Source
 from dicomhouse.store.generations import BUILD_LOCK
 
@@ -95,17 +96,15 @@ class Signs:
     release: tuple[str, str]
     warehouse: str = field(repr=False)  # a worker logs what it was given where a job fails
     sources: tuple[tuple[str, str, str | None], ...] = field(repr=False)
-    """Name, address in a file system, and the name of something that lies in it."""
+    """Name, address, and where it is a folder the name of something that lies in it."""
 
     @classmethod
     def of(cls, warehouse: Path, sources: Sequence[Source]) -> Signs:
         """Those of a run, which holds the builder's lock."""
         seen = []
         for source in sources:
-            if source.is_store:
-                continue
             first = None
-            if source.folder.is_dir():
+            if not source.is_store and source.folder.is_dir():
                 with os.scandir(source.folder) as entries:
                     first = next(entries, None)
             seen.append((source.name, source.address, first and first.name))
@@ -146,21 +145,39 @@ def look(signs: Signs) -> None:
             "shares them.",
             warehouse=signs.warehouse,
         )
-    for source, folder, name in signs.sources:
-        if not os.path.lexists(f"{folder}/{name}" if name else folder):
+    for source, address, name in signs.sources:
+        if not _is_seen(address, name):
             raise ExtractionFailed(
                 f"{where} does not see the files of source {{source}} in {{folder}}. Mount them "
-                "there under the same path.",
+                "there under the same path, or give it the store's credentials.",
                 source=source,
-                folder=folder,
+                folder=address,
             )
 
 
+def _is_seen(address: str, name: str | None) -> bool:
+    if IS_STORE not in address:
+        return os.path.lexists(f"{address}/{name}" if name else address)
+    from dicomhouse.sources.objects import find
+
+    try:
+        next(find(address), None)
+    except OSError:
+        return False
+    return True
+
+
+@cache
+def _look_once(signs: Signs) -> None:
+    """The same in a worker that may have come later, until all is there."""
+    look(signs)
+
+
 def _carry_out(signs: Signs, job: Callable[..., Any], *given: Any) -> Any:
-    """Do a job on a worker, which may have come after the others were looked at."""
+    """Do a job on a worker."""
     os.umask(0o077)  # no run of ours has started it
     try:
-        look(signs)
+        _look_once(signs)
         return job(*given)
     except DicomhouseError as error:
         raise error.without_names() from None  # which the worker logs

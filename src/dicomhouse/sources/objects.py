@@ -106,7 +106,7 @@ def _listed(bucket: str, begin: str) -> Iterator[tuple[str, Facts]]:
     last = ""
     try:
         with _told_as_the_system_would():
-            for some in obstore.list(_store(bucket), begin or None):
+            for some in obstore.list(store_of(bucket), begin or None):
                 for meta in some:
                     last = meta["path"]
                     yield last, facts_of(meta["size"], meta["last_modified"], meta["e_tag"])
@@ -128,7 +128,7 @@ def open_object(place: str) -> Object:
     with _told_as_the_system_would():
         if not {"", ".", ".."}.isdisjoint(key.split("/")):
             return _open_odd(bucket, key)
-        store = _store(bucket)
+        store = store_of(bucket)
         try:
             found = obstore.get(store, key, options={"range": (0, _HEAD_BYTES)})
         except GenericError:
@@ -215,7 +215,8 @@ def _name(bucket: str) -> str:
 
 
 @lru_cache
-def _store(bucket: str) -> Any:
+def store_of(bucket: str) -> Any:
+    """What obstore lists and reads a bucket by, or what is in it below a prefix."""
     is_plain = any(os.environ.get(name, "").startswith("http://") for name in _ENDPOINTS)
     seconds = timedelta(seconds=_SECONDS)
     return from_url(
