@@ -99,11 +99,9 @@ def test_every_column_of_a_table_is_described(models: dict[str, Any], demo: Path
 def asked_tables(scripts: Iterable[Path], models: set[str]) -> set[str]:
     """The models that SQL reads."""
     with duckdb.connect() as connection:
-        trees = [
-            connection.execute("select json_serialize_sql(?)::varchar", [path.read_text()])
-            for path in scripts
-        ]
-        told = "".join(tree.fetchall()[0][0] for tree in trees)
+        statement = "select json_serialize_sql(?)::varchar"
+        rows = [connection.execute(statement, [path.read_text()]).fetchall() for path in scripts]
+    told = "".join(tree for ((tree,),) in rows)
     assert '"error":true' not in told
     return set(re.findall(r'"table_name":"(\w+)"', told)) & models
 
