@@ -15,7 +15,7 @@ CHANGED_SQL = $(shell { git diff --name-only --diff-filter=d \
 	git ls-files --others --exclude-standard -- '*.sql'; } 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check test lint lint-python docs serve schedule-test crash-test soak-test fuzz fuzz-build
+.PHONY: help demo check test lint lint-python docs serve schedule-test diary crash-test soak-test fuzz fuzz-build
 .PHONY: bench-build bench-reader bench-memory bench-models bench-incremental bench-pixels lock sbom audit clean
 
 help:
@@ -25,6 +25,7 @@ help:
 	@echo "make docs           build/site/html/index.html: the pages, the tutorial, a reference from the code"
 	@echo "make serve          a local Prefect server and the nightly build of SOURCES into WAREHOUSE"
 	@echo "make schedule-test  let a short schedule fire and look at the warehouse it built"
+	@echo "make diary          seven nights of a served build, as its operator sees them: docs/diary.md"
 	@echo "make crash-test     kill builds at 60 moments and at every step; compare with clean builds"
 	@echo "make fuzz           20,000 broken headers through both readers; OPTIONS='--seed 7'"
 	@echo "make fuzz-build     50 builds of 2,000 hostile files each; OPTIONS='--builds 5 --seed 7'"
@@ -81,10 +82,13 @@ docs: $(INSTALLED) $(SITE)/.installed
 
 serve: $(RUNTIME)
 	@test -n "$(SOURCES)" || { echo "say what to build: make serve SOURCES=/data/dicom WAREHOUSE=warehouse"; exit 2; }
-	$(BIN)/python -P flows/serve.py $(SOURCES) --warehouse $(or $(WAREHOUSE),warehouse)
+	$(BIN)/dicomhouse serve $(SOURCES) --warehouse $(or $(WAREHOUSE),warehouse) $(OPTIONS)
 
 schedule-test: $(INSTALLED)
 	$(BIN)/python -m pytest tests/runs/test_flow.py -k schedule
+
+diary: $(INSTALLED)
+	@PYTHONPATH=tests/lib:tests/crash $(BIN)/python tests/crash/diary.py
 
 crash-test: $(INSTALLED)
 	PYTHONPATH=tests/lib:tests/crash $(BIN)/python tests/crash/crash.py $(OPTIONS)
@@ -133,6 +137,7 @@ lock: $(SUPPLY)/.installed
 	$(COMPILE) requirements/peers.txt --constraint requirements/development.txt --extra bench pyproject.toml
 	$(COMPILE) requirements/build.txt --constraint requirements/development.txt --group build
 	$(COMPILE) requirements/programs.txt --constraint requirements/development.txt --group programs
+	$(COMPILE) requirements/docs.txt --group docs
 	$(COMPILE) requirements/supply.txt --group supply
 
 sbom: $(RUNTIME) $(SUPPLY)/.installed

@@ -12,6 +12,7 @@ import pytest
 from commands import run_cli
 from hypothesis import HealthCheck, settings
 from places import shared_folder
+from reports import write_reported
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
@@ -28,15 +29,18 @@ SLOW = {
     "test_bounds": ("test_a_worker_stays_below", "test_hostile_files_end"),
     "test_build": EVERYTHING,
     "test_checks": EVERYTHING,
+    "test_cluster": ("two_workers", "no_worker", "test_workers_that_are_all_gone"),
     "test_cohort": EVERYTHING,
     "test_conformance": EVERYTHING,
     "test_counts": ("test_parts_that",),
     "test_dcm2niix": EVERYTHING,
     "test_diff": ("warehouse",),
     "test_docs": EVERYTHING,
+    "test_dose": EVERYTHING,
     "test_entities": EVERYTHING,
     "test_expected": EVERYTHING,
     "test_faults": EVERYTHING,
+    "test_findings": EVERYTHING,
     "test_flow": EVERYTHING,
     "test_geometry": EVERYTHING,
     "test_history": EVERYTHING,
@@ -44,7 +48,10 @@ SLOW = {
         *("test_odd_names", "test_no_log", "test_name_of_sixty", "test_source_whose"),
         "test_what_is_shown",
     ),
+    "test_idc": EVERYTHING,
     "test_increment": ("test_any_sequence", "test_hundred_small_runs"),
+    "test_listed": EVERYTHING,
+    "test_marts": EVERYTHING,
     "test_misread": ("test_every_form",),
     "test_orchestrator": ("prefect_home", "test_configured_server"),
     "test_pixels": ("tmp_path",),
@@ -59,6 +66,7 @@ SLOW = {
     "test_sequences": EVERYTHING,
     "test_site": EVERYTHING,
     "test_standard": ("test_writing_twice",),
+    "test_sources": EVERYTHING,
     "test_tag": ("folder",),
     "test_tags": ("folder", "test_bench_of_models"),
     "test_volume": EVERYTHING,
@@ -142,6 +150,18 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
         assert done.returncode == 0, done.stderr
 
     return make_once(tmp_path_factory, "demo", make) / "warehouse"
+
+
+@pytest.fixture(scope="session")
+def reported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A warehouse of what reports must show and hide, for tests that only read."""
+
+    def make(folder: Path) -> None:
+        write_reported(folder / "in")
+        sources = tuple(str(folder / "in" / name) for name in ("cohort", "planted"))
+        build_direct(Settings(sources, folder / "warehouse"), lambda line: None)
+
+    return make_once(tmp_path_factory, "reported", make) / "warehouse"
 
 
 @pytest.fixture(scope="session")

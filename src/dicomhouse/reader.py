@@ -137,11 +137,11 @@ class Warehouse:
             stack: the number of a stack in `series_geometry`; needed where there are several.
             time: of several images at each position, which one, from 1.
             echo: of several echoes, which one, from 1, the shortest first.
-            force: put together what is no volume, too.
+            force: put together what is not a volume, too.
             mask_padding: NaN where PixelPaddingValue stands.
 
         Raises:
-            PixelsFailed: it is no volume, or pixels cannot be decoded; the message says why.
+            PixelsFailed: it is not a volume, or pixels cannot be decoded; the message says why.
             UsageError: no such series, stack, time or echo.
         """
         from dicomhouse.pixels.volume import find_stack
@@ -155,14 +155,16 @@ class Warehouse:
         Raises:
             UsageError: no such source, or a path that leads out of it.
         """
-        from dicomhouse.pixels.volume import absolute_path
+        from dicomhouse.sources.opening import IS_STORE, place
 
         found = self.connection.execute(
             "select address from sources where source = ?", [source]
         ).fetchall()
         if not found:
             raise UsageError("no such source in this warehouse; `from sources` lists them.")
-        return absolute_path(found[0][0], path)
+        if IS_STORE in found[0][0]:
+            raise UsageError("an object has no path; absolute_path of SQL has its address.")
+        return Path(place(found[0][0], path))
 
     @property
     def connection(self) -> duckdb.DuckDBPyConnection:

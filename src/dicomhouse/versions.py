@@ -62,9 +62,8 @@ def plan() -> str:
 
 def models() -> str:
     """Of all that decides what is made from the lake: the plan, SQL, the report."""
-    files = [
-        file for room in ("sql", "report") for file in _files(resource(room), ".sql", ".j2", ".py")
-    ]
+    kinds = (".sql", ".j2", ".py", ".js", ".css")
+    files = [file for room in ("sql", "report") for file in _files(resource(room), *kinds)]
     return _digest(files, plan(), str(PIXELS))
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import gc
 import pydoc
+import shutil
 import subprocess
 import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
+import duckdb
 import polars as pl
 import pytest
 from commands import run_cli
@@ -172,6 +174,37 @@ def test_sql_reads_standard_input_and_writes_a_file(demo: Path, tmp_path: Path) 
 
 def test_package_is_typed() -> None:
     assert (Path(dicomhouse.__file__).parent / "py.typed").exists()
+
+
+def test_views_of_a_copy_read_the_lake_beside_it(
+    demo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In plain DuckDB, opened from anywhere, though the copy's first place is gone."""
+    original = shutil.copytree(demo, tmp_path / "first", symlinks=True)
+    copy = shutil.copytree(original, tmp_path / "a [copy] of *", symlinks=True)
+    shutil.rmtree(original)
+    query = "select count(*), count(distinct source) from elements"
+    with dicomhouse.open(demo) as opened:
+        expected = opened.sql(query).rows()
+    monkeypatch.chdir(tmp_path)
+    for path in (copy / "warehouse.duckdb", f"{copy.name}/current/warehouse.duckdb"):
+        with duckdb.connect(str(path), read_only=True) as connection:
+            assert connection.execute(query).fetchall() == expected
+    with dicomhouse.open(copy) as opened:
+        assert opened.sql(query).rows() == expected
+
+
+def test_variable_tells_an_attached_copy_its_lake(demo: Path, tmp_path: Path) -> None:
+    """Where DuckDB's own file is another, no function tells where the attached one lies."""
+    copy = shutil.copytree(demo, tmp_path / "copy", symlinks=True)
+    query = "select count(*) from warehouse.elements"
+    with duckdb.connect() as connection:
+        connection.execute(f"attach '{copy}/warehouse.duckdb' as warehouse (read_only)")
+        counted = connection.execute(query).fetchall()  # of the lake that it was made for
+        next((copy / "current" / "lake" / "elements").resolve().rglob("part*.parquet")).unlink()
+        assert connection.execute(query).fetchall() == counted
+        connection.execute("set variable lake = ?", [f"{copy}/lake"])
+        assert connection.execute(query).fetchall() < counted
 
 
 def test_sql_tells_where_a_file_lies(warehouse: Warehouse) -> None:

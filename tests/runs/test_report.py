@@ -1,39 +1,109 @@
-"""The report shows what the warehouse holds, and texts from files as texts."""
+"""The report holds what the warehouse holds, and without values nothing that may identify."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import json
+import re
 from pathlib import Path
+from typing import Any
 
+import pytest
 from commands import run_cli
+from reports import HOSTILE, PLANTED
 
-from dicomhouse.run.build import build_direct
-from dicomhouse.settings import Settings
-from dicomhouse.testing import build_cohort, write_image
-
-HOSTILE = "<script>alert(1)</script><b title='x\"y'>"
+VENDOR = Path(__file__).parents[2] / "src" / "dicomhouse" / "report" / "vendor"
 
 
-def test_report_shows_findings_series_and_tags(tmp_path: Path) -> None:
-    build_cohort(tmp_path / "in", patients=2, slices=9, defects=[("missing_slice", 1)])
-    build_direct(Settings((str(tmp_path / "in"),), tmp_path / "w"), lambda line: None)
-    page = (tmp_path / "w" / "report" / "index.html").read_text()
-    for shown in ("missing_slices", "RescaleIntercept", "varies by image", "<b>17</b>files ok"):
-        assert shown in page
-    told = run_cli("report", "--warehouse", str(tmp_path / "w"), "--output", str(tmp_path / "r"))
-    assert told.returncode == 0, told.stderr
-    assert (tmp_path / "r").read_text() == page
+def _sections(page: str) -> dict[str, Any]:
+    """The data of a page, each section a list of rows."""
+    section = re.compile(r'<script type="application/json" id="data-(\w+)">(.*?)</script>', re.S)
+    return {name: _rows(json.loads(text)) for name, text in section.findall(page)}
 
 
-def test_text_from_files_is_never_markup(tmp_path: Path) -> None:
-    for path in ("<i>p</i>/1", "<i>p</i>/2"):
-        write_image(
-            tmp_path / "<in>" / path, SeriesDescription=HOSTILE, PatientID=HOSTILE,
-            InstanceNumber=int(path[-1]), SpecificCharacterSet="ISO_IR 192",
-            StudyDescription="\u202egpj\u200b\N{IDEOGRAPHIC SPACE}\N{CJK UNIFIED IDEOGRAPH-5C71}",
-        )  # fmt: skip
-    build_direct(Settings((str(tmp_path / "<in>"),), tmp_path / "w"), lambda line: None)
-    page = (tmp_path / "w" / "report" / "index.html").read_text()
-    assert "&lt;script&gt;alert(1)" in page
-    assert "\\u202egpj\\u200b\N{IDEOGRAPHIC SPACE}" in page
-    for markup in ("<script", "<b title", "<i>p", "<in>"):
+def _rows(section: dict[str, Any]) -> Any:
+    if "columns" not in section:
+        return section
+    return [dict(zip(section["columns"], row, strict=True)) for row in section["rows"]]
+
+
+@pytest.fixture(scope="module")
+def page(reported: Path) -> str:
+    return (reported / "report" / "index.html").read_text()
+
+
+def test_report_holds_findings_series_and_tags(page: str) -> None:
+    shown = _sections(page)
+    rules = {row["rule"]: row for row in shown["rules"]}
+    assert rules["missing_slices"]["errors"] == 1
+    assert "slices" in rules["missing_slices"]["what_to_do"]
+    (stack,) = (row for row in shown["stacks"] if row["missing_slices"])
+    assert [missing for _, _, missing in stack["steps"] if missing] == [1]
+    assert sum(steps for _, steps, _ in stack["steps"]) == stack["positions"] - 1
+    tags = {(row["source_number"], row["path"]): row for row in shown["tags"]}
+    sop = next(row for (_, path), row in tags.items() if path == "SOPInstanceUID")
+    assert sop["verdict"] == "identifier" and sop["name"] == "SOP Instance UID"
+    assert "innolitics" in sop["link_innolitics"]
+    assert sum(row["images"] for row in shown["sources"]) == shown["runs"][0]["images"]
+    assert [row["status"] for row in shown["files"]] == ["not_dicom"]
+
+
+def test_every_bar_and_bin_counts_the_images(page: str) -> None:
+    shown = _sections(page)
+    tags = {row["path_number"]: row for row in shown["tags"]}
+    assert shown["values"] and shown["histograms"]
+    for row in shown["values"]:
+        assert sum(row["images"]) == tags[row["path_number"]]["present"], tags[row["path_number"]]
+    for row in shown["histograms"]:
+        assert sum(images for _, images in row["bins"]) <= tags[row["path_number"]]["present"]
+
+
+def test_text_from_files_is_never_markup(page: str) -> None:
+    assert HOSTILE.replace("<", "\\u003c") in page.replace('\\"', '"')
+    for markup in ("<script>alert", "<b title", "<img src"):
         assert markup not in page
+
+
+def test_policy_names_every_script_and_the_style_by_hash(page: str) -> None:
+    (policy,) = re.findall(r'http-equiv="Content-Security-Policy" content="([^"]*)"', page)
+    assert "unsafe" not in policy and policy.startswith("default-src 'none'")
+    texts = re.findall(r"<script>(.*?)</script>", page, re.S)
+    texts += re.findall(r"<style>(.*?)</style>", page, re.S)
+    assert len(texts) == 3
+    for text in texts:
+        digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        assert f"'sha256-{digest}'" in policy
+
+
+def test_nothing_is_asked_for_from_outside(page: str) -> None:
+    head, *_ = page.split("<script")
+    assert not re.search(r"(src|href)=\"?https?:|url\(|@import", head)
+
+
+def test_without_values_nothing_planted_is_left(reported: Path, tmp_path: Path) -> None:
+    words = ("report", "--warehouse", str(reported), "--no-values")
+    assert run_cli(*words).returncode == 2
+    told = run_cli(*words, "--output", str(tmp_path / "page.html"))
+    assert told.returncode == 0, told.stderr
+    page = (tmp_path / "page.html").read_text()
+    full = (reported / "report" / "index.html").read_text()
+    for planted in PLANTED:
+        assert planted in full, planted
+        assert planted not in page, planted
+    with_values, without = _sections(full), _sections(page)
+    for kept in ("rules", "modules"):
+        assert with_values[kept] == without[kept]
+    for counted in ("series", "patients", "stacks"):
+        assert len(with_values[counted]) == len(without[counted])
+    levels = {row["path"] for row in without["tags"]}
+    assert {"PatientName", "KVP", "StudyDate"} <= levels
+    assert next(row for row in without["tags"] if row["path"] == "KVP")["examples"]
+
+
+def test_libraries_are_what_their_list_says() -> None:
+    for name, library in json.loads((VENDOR / "vendor.json").read_text()).items():
+        content = (VENDOR / name).read_bytes()
+        assert hashlib.sha256(content).hexdigest() == library["sha256"], name
+        assert (VENDOR / library["licence"]).exists()
+        assert b"</script" not in content

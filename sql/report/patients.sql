@@ -1,0 +1,21 @@
+-- Patients with what they hold; ten thousand at the most.
+select
+    n.patient_number,
+    o.source_number,
+    p.studies,
+    p.series,
+    p.images,
+    p.size_bytes,
+    p.worst_finding,
+    p.findings,
+    array_to_string(p.modalities, ', ') as modality,
+    if(getvariable('with_values'), array_to_string(p.patient_ids, ' | '), null) as patient_id,
+    if(getvariable('with_values'), array_to_string(p.names, ' | '), null) as name,
+    if(getvariable('with_values'), p.folder, null) as folder,
+    if(getvariable('with_values'), p.study_date_min::varchar, null) as study_date_min,
+    if(getvariable('with_values'), p.study_date_max::varchar, null) as study_date_max
+from patients as p
+inner join report_patients as n on p.source = n.source and p.patient_key = n.patient_key
+inner join report_sources as o on p.source = o.source
+order by n.patient_number
+limit 10000

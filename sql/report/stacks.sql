@@ -1,0 +1,87 @@
+-- The geometry of each stack, and its steps from position to position as runs of equal ones:
+-- [mm to a hundredth, how many, slices missing in each].
+with
+
+changes as (
+    select
+        source,
+        series_key,
+        stack,
+        slot,
+        round(step, 2) as step,
+        coalesce(missing_slices, 0) as missing,
+        (step_before is distinct from round(step, 2) or missing_before <> missing)::integer as is_new
+    from (
+        select
+            source,
+            series_key,
+            stack,
+            slot,
+            step,
+            missing_slices,
+            coalesce(missing_slices, 0) as missing,
+            lag(round(step, 2)) over steps as step_before,
+            coalesce(lag(missing_slices) over steps, 0) as missing_before
+        from intermediate.int_stack_positions
+        where step is not null
+        window steps as (partition by source, series_key, stack order by slot)
+    )
+),
+
+numbered as (
+    select
+        *,
+        sum(is_new) over (partition by source, series_key, stack order by slot) as run
+    from changes
+),
+
+runs as (
+    select
+        source,
+        series_key,
+        stack,
+        run,
+        any_value(step) as step,
+        count(*) as steps,
+        any_value(missing) as missing
+    from numbered
+    group by source, series_key, stack, run
+),
+
+steps as (
+    select
+        source,
+        series_key,
+        stack,
+        list([step, steps, missing] order by run)[:400] as steps
+    from runs
+    group by source, series_key, stack
+)
+
+select
+    n.series_number,
+    g.stack,
+    g.plane,
+    g.oblique_degrees,
+    g.images,
+    g.positions,
+    g.position_min,
+    g.spacing_median,
+    g.spacing_min,
+    g.spacing_max,
+    g.missing_slices,
+    g.irregular_steps,
+    g.repetition_max,
+    g.shear_degrees,
+    g.slice_thickness_mm,
+    g.is_regular,
+    g.is_volume,
+    g.why_not,
+    s.steps
+from series_geometry as g
+inner join report_series as n on g.source = n.source and g.series_key = n.series_key
+left join steps as s
+    on g.source = s.source and g.series_key = s.series_key and g.stack = s.stack
+where n.series_number < 10000
+order by n.series_number, g.stack
+limit 20000
