@@ -58,10 +58,10 @@ sum(path.is_file() for path in DATA.rglob("*"))
 
 # %% [markdown]
 # One command reads every element of every file into a *warehouse*: Parquet, a DuckDB file, and a
-# report.
+# report. (Behind `| cat` it writes plain lines instead of progress bars.)
 
 # %%
-# !dicomhouse build osic={DATA} --warehouse warehouse --direct
+# !dicomhouse build osic={DATA} --warehouse warehouse --direct 2>&1 | cat
 
 # %% [markdown]
 # The study read its files in minutes, saved the frame as CSV, and loaded that the next time,
@@ -69,7 +69,7 @@ sum(path.is_file() for path in DATA.rglob("*"))
 # nothing.
 
 # %%
-# !dicomhouse build --warehouse warehouse --direct
+# !dicomhouse build --warehouse warehouse --direct 2>&1 | cat
 
 # %%
 wh = dh.open("warehouse")

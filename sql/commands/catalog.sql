@@ -28,7 +28,9 @@ columns as (
         schema_name,
         table_name as relation_name,
         list(
-            {'name': column_name, 'type': data_type, 'index': column_index, 'comment': comment}
+            struct_pack(
+                name := column_name, type := data_type, index := column_index, comment := comment
+            )
             order by column_index
         ) as columns
     from duckdb_columns()

@@ -4,7 +4,7 @@ select
     coalesce(
         nullif(concat_ws(' ', Manufacturer, ManufacturerModelName), ''), 'not named'
     ) as scanner,
-    count(distinct (source, series_key)) as series
+    count(distinct concat_ws('/', source, series_key)) as series
 from images
 where source = coalesce(getvariable('source'), source)
 group by all

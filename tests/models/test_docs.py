@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from commands import run_cli
 
 import dicomhouse
+from dicomhouse.cli import main
 from dicomhouse.resources import resource
 from dicomhouse.warehouse.docs import page
 
@@ -81,3 +83,14 @@ def test_text_of_a_database_ends_no_script(demo: Path) -> None:
 def test_page_that_cannot_be_written_is_told(demo: Path, tmp_path: Path) -> None:
     done = run_cli("docs", "--warehouse", str(demo), "--output", str(tmp_path))
     assert (done.returncode, done.stderr.startswith("dicomhouse: cannot write ")) == (5, True)
+
+
+def test_absent_dbt_is_told(
+    demo: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def absent(name: str) -> str:
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr("dicomhouse.cli.docs.version", absent)
+    assert main(["docs", "--warehouse", str(demo)]) == 2
+    assert capsys.readouterr().err.startswith("dicomhouse: dbt is not installed: pip install ")

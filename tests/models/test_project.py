@@ -10,7 +10,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pytest
 
 import dicomhouse
@@ -96,16 +95,10 @@ def test_every_column_of_a_table_is_described(models: dict[str, Any], demo: Path
     assert all(node["description"] for node in models.values())
 
 
-def asked_tables(scripts: Iterable[Path], models: set[str]) -> set[str]:
-    """The models that SQL reads."""
-    with duckdb.connect() as connection:
-        trees = [
-            connection.execute("select json_serialize_sql(?)::varchar", [path.read_text()])
-            for path in scripts
-        ]
-        told = "".join(tree.fetchall()[0][0] for tree in trees)
-    assert '"error":true' not in told
-    return set(re.findall(r'"table_name":"(\w+)"', told)) & models
+def asked_tables(scripts: Iterable[Path]) -> set[str]:
+    """What SQL reads, also names that are its own."""
+    text = "\n".join(path.read_text() for path in scripts)
+    return set(re.findall(r"^[^-\n]*\b(?:from|join) (?:main\.|intermediate\.)?(\w+)", text, re.M))
 
 
 @pytest.mark.parametrize(
@@ -123,4 +116,4 @@ def test_exposures_stand_on_what_their_sql_reads(
     told = manifest["exposures"][f"exposure.dicomhouse.{exposure}"]["depends_on"]["nodes"]
     scripts = [path for place in places for path in resource("sql").glob(place)]
     names = {node["name"] for node in models.values()}
-    assert {name.split(".")[-1] for name in told} == asked_tables(scripts, names)
+    assert {name.split(".")[-1] for name in told} == asked_tables(scripts) & names

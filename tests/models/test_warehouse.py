@@ -105,6 +105,13 @@ def test_chart_of_a_tag_shows_the_commonest_values(warehouse: Warehouse) -> None
         warehouse.plot.tag("Nothing")
 
 
+def test_absent_altair_is_told(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "altair", None)
+    monkeypatch.delitem(sys.modules, "dicomhouse.plots", raising=False)
+    with pytest.raises(UsageError, match=r"altair is not installed: .*dicomhouse\[notebook\]"):
+        _ = warehouse.plot
+
+
 def test_warehouse_says_what_is_in_it(warehouse: Warehouse) -> None:
     images = warehouse.sql("select count(*) from images").item()
     assert f"{images:,} images" in repr(warehouse)

@@ -40,7 +40,7 @@ def test_tutorial_finds_what_the_study_did(tutorial: str) -> None:
     for found in (
         "277 images",
         "nothing changed since generation 1",
-        "'Patient Name' is no DICOM tag. The nearest keywords are PatientName",
+        "'Patient Name' is not a DICOM tag. The nearest keywords are PatientName",
         '"SeriesNumber" "2" "general-series" "type2_missing" 277 0 0 277',
         '"DeidentificationMethod" "constant" "Table;"',
         '"StudyID" "always empty" null',
