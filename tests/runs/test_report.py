@@ -109,6 +109,22 @@ def test_without_values_nothing_planted_is_left(reported: Path, tmp_path: Path) 
     assert next(row for row in without["tags"] if row["path"] == "KVP")["examples"]
 
 
+def test_pictures_are_shown_or_missed_with_a_reason(reported: Path, tmp_path: Path) -> None:
+    pytest.importorskip("PIL")
+    words = ("report", "--warehouse", str(reported), "--pictures", "9")
+    told = run_cli(*words, "--output", str(tmp_path / "page.html"))
+    assert told.returncode == 0, told.stderr
+    shown = _sections((tmp_path / "page.html").read_text())
+    series = {row["series_number"]: row for row in shown["series"]}
+    seen = [row for row in shown["pictures"] if row["url"]]
+    assert {row["what"] for row in seen} == {"mid planes", "montage"}
+    assert {series[row["series_number"]]["is_volume"] for row in seen} == {True}
+    content = base64.b64decode(seen[0]["url"].removeprefix("data:image/webp;base64,"))
+    assert content[8:12] == b"WEBP"
+    (missed,) = (row for row in shown["pictures"] if not row["url"])
+    assert series[missed["series_number"]]["folder"] == "short" and "slice 1" in missed["what"]
+
+
 def test_libraries_are_what_their_list_says() -> None:
     for name, library in json.loads((VENDOR / "vendor.json").read_text()).items():
         content = (VENDOR / name).read_bytes()
