@@ -6,6 +6,7 @@ RUNTIME := $(VENV)/.runtime
 INSTALLED := $(VENV)/.installed
 PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 PROGRAMS := .venv-programs
+SITE := .venv-docs
 SUPPLY := .venv-supply
 
 # Looked up when it is used: the SQL that is another than on main, since all of it takes minutes.
@@ -14,15 +15,17 @@ CHANGED_SQL = $(shell { git diff --name-only --diff-filter=d \
 	git ls-files --others --exclude-standard -- '*.sql'; } 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check test lint lint-python serve schedule-test crash-test soak-test fuzz fuzz-build
+.PHONY: help demo check test lint lint-python docs serve schedule-test diary crash-test soak-test fuzz fuzz-build
 .PHONY: bench-build bench-reader bench-memory bench-models bench-incremental bench-pixels vendor lock sbom audit clean
 
 help:
 	@echo "make demo           build a warehouse from the studies that ship inside pydicom"
 	@echo "make check          within a minute: lint, types, import contracts, changed SQL, tests without a build"
 	@echo "make test           lint, types, import contracts, SQL lint, all tests"
+	@echo "make docs           build/site/html/index.html: the pages, the tutorial, a reference from the code"
 	@echo "make serve          a local Prefect server and the nightly build of SOURCES into WAREHOUSE"
 	@echo "make schedule-test  let a short schedule fire and look at the warehouse it built"
+	@echo "make diary          seven nights of a served build, as its operator sees them: docs/diary.md"
 	@echo "make crash-test     kill builds at 60 moments and at every step; compare with clean builds"
 	@echo "make fuzz           20,000 broken headers through both readers; OPTIONS='--seed 7'"
 	@echo "make fuzz-build     50 builds of 2,000 hostile files each; OPTIONS='--builds 5 --seed 7'"
@@ -58,7 +61,7 @@ $(INSTALLED): $(RUNTIME) requirements/development.txt
 demo: $(RUNTIME)
 	$(BIN)/dicomhouse demo --flow
 
-test: $(INSTALLED) $(PROGRAMS)/.installed lint
+test: $(INSTALLED) $(PROGRAMS)/.installed $(SITE)/.installed lint
 	$(BIN)/pytest -n auto --dist loadscope --no-loadscope-reorder
 
 check: lint-python
@@ -74,12 +77,19 @@ lint-python: $(INSTALLED)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+docs: $(INSTALLED) $(SITE)/.installed
+	$(BIN)/python docs/pages.py build/site/pages
+	$(SITE)/bin/zensical build --strict
+
 serve: $(RUNTIME)
 	@test -n "$(SOURCES)" || { echo "say what to build: make serve SOURCES=/data/dicom WAREHOUSE=warehouse"; exit 2; }
-	$(BIN)/python -P flows/serve.py $(SOURCES) --warehouse $(or $(WAREHOUSE),warehouse)
+	$(BIN)/dicomhouse serve $(SOURCES) --warehouse $(or $(WAREHOUSE),warehouse) $(OPTIONS)
 
 schedule-test: $(INSTALLED)
 	$(BIN)/python -m pytest tests/runs/test_flow.py -k schedule
+
+diary: $(INSTALLED)
+	@PYTHONPATH=tests/lib:tests/crash $(BIN)/python tests/crash/diary.py
 
 crash-test: $(INSTALLED)
 	PYTHONPATH=tests/lib:tests/crash $(BIN)/python tests/crash/crash.py $(OPTIONS)
@@ -131,6 +141,7 @@ lock: $(SUPPLY)/.installed
 	$(COMPILE) requirements/peers.txt --constraint requirements/development.txt --extra bench pyproject.toml
 	$(COMPILE) requirements/build.txt --constraint requirements/development.txt --group build
 	$(COMPILE) requirements/programs.txt --constraint requirements/development.txt --group programs
+	$(COMPILE) requirements/docs.txt --group docs
 	$(COMPILE) requirements/supply.txt --group supply
 
 sbom: $(RUNTIME) $(SUPPLY)/.installed
@@ -141,4 +152,4 @@ audit: $(SUPPLY)/.installed
 	$(SUPPLY)/bin/pip-audit --strict --disable-pip --require-hashes --no-deps --requirement requirements/runtime.txt $(OPTIONS)
 
 clean:
-	rm -rf $(VENV) $(PROGRAMS) $(SUPPLY) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache dist
+	rm -rf $(VENV) $(PROGRAMS) $(SITE) $(SUPPLY) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache build dist

@@ -35,6 +35,16 @@ select
     name
 from read_parquet('{tables}/sop_classes.parquet');
 
+-- One row per UID that PS3.6 registers.
+create or replace table standard.uids as
+select
+    uid,
+    name,
+    kind,
+    keyword,
+    is_retired
+from read_parquet('{tables}/uids.parquet');
+
 -- One row per IOD x module, also for the few modules that come without
 -- attributes.
 create or replace table standard.iod_modules as

@@ -5,7 +5,7 @@
 
 {#
 A value in one form whatever was written: `1`, `1.0` and ` 1` are one, and so are 0 and -0, to which
-`+ 0.0` is added. What is no number stays text, without padding.
+`+ 0.0` is added. What is not a number stays text, without padding.
 #}
 {% macro number_key(text) -%}
 coalesce((try_cast({{ text }} as double) + 0.0)::varchar, trim({{ text }}))

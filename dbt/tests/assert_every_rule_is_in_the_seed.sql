@@ -11,6 +11,8 @@ checks as (
     union
     select rule from {{ ref('int_findings_elements') }}
     union
+    select rule from {{ ref('int_findings_dicomdirs') }}
+    union
     select rule from {{ ref('int_findings_folders') }}
     union
     select rule from {{ ref('int_findings_images') }}

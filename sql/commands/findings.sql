@@ -1,23 +1,55 @@
 -- Findings, the most severe first but for files of another kind, which come last; an empty list of
--- severities, rules or levels means all.
+-- severities, rules or levels means all. A waivers' list that is given stands in for the one that the
+-- warehouse was built with.
+with
+
+waived as (
+    select
+        finding_key,
+        min(line) as waiver
+    from waived_findings(getvariable('waivers'))
+    where state = 'active'
+    group by finding_key
+
+    union all
+
+    select
+        findings.finding_key,
+        findings.waiver
+    from findings
+    inner join waivers on findings.waiver = waivers.line
+    where
+        getvariable('waivers') is null
+        and coalesce(waivers.expires, current_date) >= current_date
+)
+
 select
-    severity,
-    level,
-    theme,
-    rule,
-    source,
-    message,
-    n_offenders,
-    offenders[1] as first_file,
-    subject,
-    patient_key,
-    study_key,
-    series_key,
-    measured,
-    tolerance,
-    offenders,
-    row_number() over (partition by rule, severity, source order by subject) as place
+    findings.severity,
+    findings.level,
+    findings.theme,
+    findings.rule,
+    findings.source,
+    findings.message,
+    findings.n_offenders,
+    findings.offenders[1] as first_file,
+    findings.subject,
+    findings.patient_key,
+    findings.study_key,
+    findings.series_key,
+    findings.measured,
+    findings.tolerance,
+    findings.offenders,
+    findings.finding_key,
+    findings.state,
+    findings.first_run_id,
+    waived.finding_key is not null as is_waived,
+    waived.waiver,
+    row_number() over (
+        partition by findings.rule, findings.severity, findings.source, is_waived
+        order by findings.subject
+    ) as place
 from findings
+left join waived on findings.finding_key = waived.finding_key
 where
     (len(getvariable('severities')) = 0 or list_contains(getvariable('severities'), severity))
     and (len(getvariable('rules')) = 0 or list_contains(getvariable('rules'), rule))

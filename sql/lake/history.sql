@@ -51,7 +51,16 @@ from (
 ) as told;
 
 create or replace table history.run_changes as
-select * from previous.run_changes
+with known as (
+    select * from previous.run_changes
+    union all by name
+    select  -- earlier releases told no findings
+        null::varchar as rule,
+        null::varchar as finding_key
+    where false
+)
+
+select * from known
 where not list_contains(forgotten(), source);
 
 create or replace table history.files as
@@ -76,9 +85,32 @@ select
 from previous.tag_levels
 where not list_contains(forgotten(), source);
 
+create or replace table history.findings as
+with known as (
+    select * from previous.findings
+    union all by name
+    select
+        null::varchar as finding_key,  -- earlier releases gave findings no key
+        null::varchar as first_run_id,
+        null::boolean as is_waived
+    where false
+)
+
+select
+    finding_key,
+    first_run_id,
+    source,
+    rule,
+    subject,
+    severity,
+    is_waived
+from known
+where not list_contains(forgotten(), source);
+
 create or replace table history.this_run as
 select
     record ->> 'run_id' as run_id,
+    record ->> 'salt' as salt,
     (record ->> 'generation')::bigint as generation,
     (record ->> 'started_at')::timestamptz::timestamp as started_at,
     (record ->> 'finished_at')::timestamptz::timestamp as finished_at,

@@ -10,5 +10,11 @@ create or replace table run.other_contents (source varchar not null, path varcha
 create or replace table run.sources as
 select
     key as source,
-    value ->> '$' as address
+    value ->> '$' as address,
+    case
+        when list_contains(json_keys(getvariable('record')::json -> 'lists'), key) then 'list'
+        when contains(address, '://') then 'object store'
+        when regexp_matches(address, '\.(zip|tar|tar\.gz|tgz)$', 'i') then 'archive'
+        else 'folder'
+    end as kind
 from json_each(getvariable('record')::json -> 'sources');

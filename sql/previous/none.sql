@@ -46,3 +46,5 @@ create table previous.files (
 create table previous.images (file_id bigint, series_key varchar);
 
 create table previous.tag_levels (source varchar, path varchar, level varchar);
+
+create table previous.findings (source varchar, rule varchar, subject varchar, severity varchar);

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dicomhouse.errors import UsageError
-from dicomhouse.filesystem import open_file
 from dicomhouse.reader import Warehouse
 from dicomhouse.resources import resource
 from dicomhouse.settings import default_budget
+from dicomhouse.sources.opening import open_place
 from dicomhouse.warehouse import database
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def ignored_paths(names: Sequence[str]) -> list[str]:
     """Tags in any form as the parts of `elements.path` that they are.
 
     Raises:
-        UsageError: a name is no tag.
+        UsageError: a name is not a tag.
     """
     if not names:
         return []
@@ -41,7 +41,7 @@ def ignored_paths(names: Sequence[str]) -> list[str]:
     return parts
 
 
-def file_elements(path: Path) -> pa.Table:
+def file_elements(path: str | Path) -> pa.Table:
     """The elements of one file on disk, its pixel data with a digest.
 
     Raises:
@@ -59,7 +59,7 @@ def file_elements(path: Path) -> pa.Table:
     budget = default_budget()
     deadline = time.monotonic() + budget.pixel_seconds
     try:
-        with open_file(path)[0] as stream:
+        with open_place(str(path)).raw as stream:
             Walker(headers).read(stream)
             (header,) = headers.files
             pixels = pixel_digest(stream, deadline) if header.pixel_bytes else None

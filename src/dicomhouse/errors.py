@@ -70,6 +70,10 @@ class StorageError(DicomhouseError):
     exit_code = 5
 
 
+class StorageStalled(StorageError):
+    """The storage did not answer; a moment later it may."""
+
+
 class QueryError(DicomhouseError):
     """A query that DuckDB does not accept, or that would write."""
 
@@ -95,7 +99,7 @@ class ServerFailed(DicomhouseError):
 
 
 class PixelsFailed(DicomhouseError):
-    """Pixels cannot be decoded, or slices are no volume."""
+    """Pixels cannot be decoded, or slices do not form a volume."""
 
     exit_code = 10
 

@@ -6,6 +6,7 @@ import errno
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from io import BufferedWriter, FileIO
 from itertools import compress, pairwise
 from pathlib import Path
@@ -57,6 +58,19 @@ class Files(NamedTuple):
             return None
         names = frozenset(others.names.split("/"))
         return self.only([name not in names for name in self.names.split("/")])
+
+    def changed_within(self, seconds: int, now: float) -> bool:
+        """Whether one of them changed less than so many seconds before now, or after."""
+        if not seconds:
+            return False
+        return any(
+            time != UNKNOWN and abs(now - int(time) / 1e6) < seconds
+            for time in self.times.split(" ")
+        )
+
+    def n_same(self, others: Files) -> int:
+        """How many of them are as others of the same folder."""
+        return len(set(self.rows()).intersection(others.rows()))
 
     def pieces(self, ends: Sequence[int]) -> Iterator[Files]:
         """Its files in pieces; `ends` are the numbers of files up to the end of each."""
@@ -144,14 +158,43 @@ def replace_file(path: Path, content: bytes) -> None:
     """
     if os.path.lexists(path) and not S_ISREG(path.lstat().st_mode):
         raise OSError(errno.EEXIST, "a link, a folder or a device is there")
-    private = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    made, _ = open_file(private, os.O_RDWR | os.O_CREAT | os.O_EXCL)
-    try:
+    with replacing(path) as private:
+        made, _ = open_file(private, os.O_RDWR | os.O_CREAT | os.O_EXCL)
         with BufferedWriter(made) as file:
             file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        private.replace(path)
-    except OSError:
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a private name to write a file under, which at the end takes the place of this one.
+
+    Whoever looks finds the old file or the new one, whole, and so does a machine that lost its
+    power. Where an exception ends it, nothing is left.
+    """
+    private = private_name(path)
+    try:
+        yield private
+        put_in_place(private, path)
+    except BaseException:
         private.unlink(missing_ok=True)
         raise
+
+
+def private_name(path: Path) -> Path:
+    """A hidden name beside a path, which no other process or machine takes."""
+    return path.with_name(f".{path.name}.{os.urandom(4).hex()}.tmp")
+
+
+def put_in_place(private: Path, path: Path) -> None:
+    """Let a file that is whole take its own name, once it is on the disk."""
+    sync(private)
+    private.replace(path)
+
+
+def sync(path: Path) -> None:
+    """Return once a file or folder is on the disk: a machine that dies later has it."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from functools import cached_property, partial
 from glob import escape
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, cast
 
-from dicomhouse.errors import StorageError, UsageError
+from dicomhouse.errors import DicomhouseError, StorageError, UsageError
 from dicomhouse.resources import resource
 from dicomhouse.store.generations import acquire
 
@@ -16,12 +18,14 @@ if TYPE_CHECKING:
     import polars as pl
 
     from dicomhouse.pixels.volume import Volume
+    from dicomhouse.plots import Plots
 
 
 class Warehouse:
     """One generation of a warehouse, the same as long as it is open, whatever is built meanwhile.
 
-    Every table of `tables` is an attribute: `wh.series`, `wh.findings`, ... are Polars LazyFrames.
+    Every table of `tables` is an attribute: `wh.series`, `wh.findings`, ... are Polars LazyFrames,
+    and `help(wh.series)` says what its columns hold.
 
     Args:
         folder: the warehouse's folder.
@@ -40,6 +44,7 @@ class Warehouse:
         self._allow_files = allow_files
         self._connection: duckdb.DuckDBPyConnection | None = None
         self._is_closed = False
+        self._texts: dict[str, str] = {}
 
     @property
     def files(self) -> pl.LazyFrame:
@@ -59,7 +64,8 @@ class Warehouse:
     @property
     def tables(self) -> pl.DataFrame:
         """The tables that people query: `name`, `rows`, `columns` and `description` of each."""
-        return self._asked("tables")
+        self._check_open()
+        return self._tables
 
     def columns(self, table: str) -> pl.DataFrame:
         """The columns of a table: `name`, `type` and `description`.
@@ -69,7 +75,7 @@ class Warehouse:
         """
         if table not in self._names():
             raise UsageError(f"no table {table}; there are: {', '.join(self._names())}.")
-        return self._asked("columns", table=table)
+        return self._asked("commands", "columns", table=table)
 
     def report(self, name: str, **parameters: str) -> pl.DataFrame:
         """The answer to a question that is kept, or to one of your own in a file (`.sql`).
@@ -103,6 +109,17 @@ class Warehouse:
 
         return cast("pl.DataFrame", pl.from_arrow(run(self.connection, query)))
 
+    @property
+    def plot(self) -> Plots:
+        """Charts: `wh.plot.spacing()`, `.tag("KVP")`, `.slices_per_patient()`, ...
+
+        Raises:
+            UsageError: Altair is not installed.
+        """
+        from dicomhouse.plots import Plots
+
+        return Plots(partial(self._asked, "plots"))
+
     def volume(
         self,
         series: str,
@@ -120,11 +137,11 @@ class Warehouse:
             stack: the number of a stack in `series_geometry`; needed where there are several.
             time: of several images at each position, which one, from 1.
             echo: of several echoes, which one, from 1, the shortest first.
-            force: put together what is no volume, too.
+            force: put together what is not a volume, too.
             mask_padding: NaN where PixelPaddingValue stands.
 
         Raises:
-            PixelsFailed: it is no volume, or pixels cannot be decoded; the message says why.
+            PixelsFailed: it is not a volume, or pixels cannot be decoded; the message says why.
             UsageError: no such series, stack, time or echo.
         """
         from dicomhouse.pixels.volume import find_stack
@@ -138,14 +155,16 @@ class Warehouse:
         Raises:
             UsageError: no such source, or a path that leads out of it.
         """
-        from dicomhouse.pixels.volume import absolute_path
+        from dicomhouse.sources.opening import IS_STORE, place
 
         found = self.connection.execute(
             "select address from sources where source = ?", [source]
         ).fetchall()
         if not found:
             raise UsageError("no such source in this warehouse; `from sources` lists them.")
-        return absolute_path(found[0][0], path)
+        if IS_STORE in found[0][0]:
+            raise UsageError("an object has no path; absolute_path of SQL has its address.")
+        return Path(place(found[0][0], path))
 
     @property
     def connection(self) -> duckdb.DuckDBPyConnection:
@@ -184,7 +203,7 @@ class Warehouse:
     def __getattr__(self, name: str) -> pl.LazyFrame:
         if name.startswith("_") or name not in self._names():
             raise AttributeError(f"no table or attribute {name}; `tables` lists the tables")
-        return cast("pl.LazyFrame", self.connection.table(name).pl(lazy=True))
+        return self._described(name, self.connection.table(name).pl(lazy=True))
 
     def __dir__(self) -> list[str]:
         return sorted({*super().__dir__(), *self._names()})
@@ -200,29 +219,45 @@ class Warehouse:
 
         if self._is_closed:
             return text(repr(self))
+        left = "style='text-align: left'"
         rows = "".join(
-            f"<tr><td><code>{text(row['name'])}</code></td>"
+            f"<tr><td {left}><code>{text(row['name'])}</code></td>"
             f"<td>{'' if row['rows'] is None else format(row['rows'], ',')}</td>"
-            f"<td>{text(row['description'] or '')}</td></tr>"
+            f"<td {left}>{text((row['description'] or '').partition('. ')[0])}</td></tr>"
             for row in self.tables.to_dicts()
         )
         return f"<p>{text(repr(self)[1:-1])}</p><table>{rows}</table>"
 
+    @cached_property
+    def _tables(self) -> pl.DataFrame:
+        return self._asked("commands", "tables")
+
     def _counts(self) -> list[tuple[str, int]]:
-        rows = self._asked("summary").rows()
+        rows = self._asked("commands", "summary").rows()
         return [(str(name), int(n)) for name, n in rows]
 
     def _names(self) -> list[str]:
         return cast("list[str]", self.tables["name"].to_list())
 
-    def _asked(self, name: str, **variables: str) -> pl.DataFrame:
-        """The answer to one of `sql/commands`."""
+    def _asked(self, folder: str, name: str, **variables: str | int | None) -> pl.DataFrame:
+        """The answer to one of the questions in a folder of `sql/`."""
         import polars as pl
 
         from dicomhouse.warehouse.database import query as run
 
-        statement = resource("sql", "commands", f"{name}.sql").read_text()
+        statement = resource("sql", folder, f"{name}.sql").read_text()
         return cast("pl.DataFrame", pl.from_arrow(run(self.connection, statement, variables)))
+
+    def _described(self, table: str, frame: pl.LazyFrame) -> pl.LazyFrame:
+        """The frame, with what its table and columns hold as its documentation."""
+        if table not in self._texts:
+            (text,) = self.tables.filter(name=table)["description"]
+            columns = [
+                f"{name} ({kind}): {what}" for name, kind, what in self.columns(table).rows()
+            ]
+            self._texts[table] = "\n".join([text or "", "", *columns])
+        frame.__doc__ = self._texts[table]
+        return frame
 
     def _check_open(self) -> None:
         if self._is_closed:
@@ -242,10 +277,13 @@ class Warehouse:
                 f"cannot read {folder}: {COLUMNS_PART} is gone. Build again with --full-refresh."
             )
         partitions = {"source": pl.String} | ({} if table == "files" else {"Modality": pl.String})
-        return pl.scan_parquet(
+        frame = pl.scan_parquet(
             f"{escape(str(folder))}/**/*.parquet",
             schema=pl.read_parquet_schema(escape(str(columns))),
             hive_partitioning=True,
             hive_schema=partitions,
             missing_columns="insert",
         )
+        with suppress(DicomhouseError):  # to read the lake, DuckDB is not needed
+            return self._described(table, frame)
+        return frame

@@ -12,6 +12,8 @@ from typing import Any, Self, TypeVar
 from dicomhouse.dicom.bounds import Bounds, Budget
 from dicomhouse.errors import UsageError
 from dicomhouse.filesystem import is_there
+from dicomhouse.sources.globs import Rules
+from dicomhouse.sources.opening import IS_STORE
 
 _Limits = TypeVar("_Limits", Bounds, Budget)
 SERVED = "DICOMHOUSE_SERVED"
@@ -76,16 +78,19 @@ def absolute_source(text: str, folder: Path) -> str:
     """A source, `PATH` or `NAME=PATH`, as it is named from another folder than this one."""
     name, equals, path = text.partition("=")
     if not equals or is_there(folder / text):
-        return str(folder / Path(text).expanduser())
-    return f"{name}={folder / Path(path).expanduser()}"
+        name, path = "", text
+    if IS_STORE not in path:
+        is_list = path.startswith("@") and not is_there(folder / path)
+        path = ("@" if is_list else "") + str(folder / Path(path[is_list:]).expanduser())
+    return f"{name}={path}" if name else path
 
 
-def _told(text: str, default: Any, flag: str | None = None) -> Any:
+def _told(text: str, default: Any, flag: str | None = None, metavar: str | None = None) -> Any:
     """A setting that a user may give, with what the command line and the flow say of it.
 
     Its flag is its name; a shorter one may stand beside.
     """
-    metadata = {"help": text} | ({} if flag is None else {"flag": flag})
+    metadata = {"help": text, "flag": flag, "metavar": metavar}
     how = {"default_factory": default} if callable(default) else {"default": default}
     return field(metadata=metadata, **how)
 
@@ -98,15 +103,36 @@ class Settings:
     """
 
     sources: tuple[str, ...]
-    """Each `PATH` or `NAME=PATH`; none: those that the warehouse has, where they were."""
+    """Each `PLACE` or `NAME=PLACE`; none: those that the warehouse has, where they were."""
     warehouse: Path
     jobs: int = _told("worker processes (default: one a core)", lambda: os.cpu_count() or 1)
+    dask: str = _told("read the files on the workers of the Dask scheduler at ADDRESS", "")
     batch_files: int = 5_000
     """Files of one batch; a batch ends with a folder where it can, at most at twice this."""
     keep_generations: int = _told("generations to keep (default: 2)", 2, "--keep")
     tolerances: Mapping[str, float] = _told(
         "another tolerance of a check for this run", dict, "--tolerance"
     )
+    waivers: Path | None = _told(  # noqa: RUF009
+        "the findings that someone has accepted (default: waivers.csv in the warehouse's folder)",
+        None,
+    )
+    expect: Path | None = _told(  # noqa: RUF009
+        "a list of what should be there: CSV, Parquet, or a C-FIND's DICOM JSON", None
+    )
+    include: tuple[str, ...] = _told(
+        "read only what a glob matches, such as `*.dcm` or `ward/**`; in files and folders at any "
+        "depth, or with a slash in the path below the source; may be given again",
+        (), metavar="GLOB",
+    )  # fmt: skip
+    exclude: tuple[str, ...] = _told(
+        "pass over what a glob matches, beside what systems leave (`Thumbs.db`, `._*`, `@eaDir`)",
+        (), metavar="GLOB",
+    )  # fmt: skip
+    settle: int = _told(
+        "a folder with a file changed less than so many seconds ago waits for the next run",
+        0, metavar="SECONDS",
+    )  # fmt: skip
     forget: tuple[str, ...] = _told("take the files of a source out of the warehouse", ())
     full_refresh: bool = _told(
         "read every file of the sources again, whatever the published warehouse says", False
@@ -136,13 +162,19 @@ class Settings:
         for name in ("jobs", "batch_files", "keep_generations"):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name} must be at least 1.")
+        if self.settle < 0:
+            raise UsageError("settle must be 0 seconds or more.")
+
+    def rules_by_source(self) -> dict[str, Rules]:
+        """What is read of each source, and under the empty name of all others."""
+        return {"": Rules(self.include, self.exclude, self.settle)}
 
     def as_json(self) -> dict[str, Any]:
         """All of them but the names of what is forgotten."""
         plain = asdict(self)
         del plain["forget"], plain["file_id_key"]
-        plain |= {"warehouse": str(self.warehouse), "tolerances": dict(self.tolerances)}
-        return {**plain, "sources": list(self.sources)}
+        plain |= {name: str(value) for name, value in plain.items() if isinstance(value, Path)}
+        return {**plain, "sources": list(self.sources), "tolerances": dict(self.tolerances)}
 
     def served(self) -> str:
         """What a process tells its flow runs; limits and key stand in its environment."""
@@ -152,6 +184,15 @@ class Settings:
     @classmethod
     def of_served(cls, text: str, **chosen: bool) -> Self:
         """The settings that `served` told, but for what a flow run has chosen."""
-        told = {**json.loads(text), **chosen}
-        return cls(**{**told, "sources": tuple(told["sources"]), "forget": tuple(told["forget"]),
-                      "warehouse": Path(told["warehouse"])})  # fmt: skip
+        return cls.of_plain({**json.loads(text), **chosen})
+
+    @classmethod
+    def of_plain(cls, values: Mapping[str, Any]) -> Self:
+        """The settings that JSON or a flow's parameters hold, as texts and lists."""
+        lists = {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
+        paths = {
+            setting.name: Path(values[setting.name])
+            for setting in fields(cls)
+            if str(setting.type).startswith("Path") and values.get(setting.name)
+        }
+        return cls(**{**values, **lists, **paths})

@@ -31,7 +31,7 @@ def tag_card(
         warehouse: a generation's DuckDB file, or None: then `profile` is None.
 
     Raises:
-        UsageError: the text is no tag, or one that neither the dictionaries nor the warehouse
+        UsageError: the text is not a tag, or one that neither the dictionaries nor the warehouse
             know, or an IOD is none; the message names the nearest ones.
     """
     parsed = parse_tag(text)
@@ -79,7 +79,9 @@ def _check_iods(asked: Iterable[str], iods: Sequence[str]) -> None:
     for iod in asked:
         if iod not in iods:
             nearest = get_close_matches(iod.lower(), iods, n=3, cutoff=0.3)
-            raise UsageError(f"{iod!r} is no IOD. The nearest are {', '.join(nearest) or 'none'}.")
+            raise UsageError(
+                f"{iod!r} is not an IOD. The nearest are {', '.join(nearest) or 'none'}."
+            )
 
 
 def _rows(

@@ -2,8 +2,8 @@
 
 Before each run files arrive, change, move and vanish. Most runs build in this process, so that what
 it leaks is seen: objects, descriptors, and memory in use. What the allocator keeps for later, in
-pieces, is no leak, and a night's own process gives it back. Some are killed, some find their source
-gone, some go through the Prefect flow.
+pieces, is not a leak, and a night's own process gives it back. Some are killed, some find their
+source gone, some go through the Prefect flow.
 Whatever happened, a run that publishes leaves two generations and nothing else; neither memory,
 descriptors, files, caches nor Prefect's rows grow beyond what the first runs took; and every tenth
 state is that of a clean build, row by row. The seed decides everything but the moments of kills.

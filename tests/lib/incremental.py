@@ -65,7 +65,7 @@ def _empty_database() -> bytes:
 def build_lake(settings: Settings, told: list[str] | None = None) -> dict[str, Any]:
     """One run without its models; the record of the generation that stands."""
     say = (told if told is not None else []).append
-    with without_processes(), begin(settings, say, here) as run:
+    with without_processes(), begin(settings, say, None if settings.dask else here) as run:
         work = prepare(run)
         if work is None:
             return unchanged(run)

@@ -479,7 +479,7 @@ def test_case_fails_the_named_rules_and_no_others(name: str, found: dict[str, Fi
 
 
 def test_every_rule_has_a_case_that_fails(warehouse: Warehouse) -> None:
-    """Files that are no image, and geometry, are tried elsewhere."""
+    """Files that are not images, and geometry, are tried elsewhere."""
     models = ("identity", "references", "entities", "homogeneity", "values", "numbering", "pixels")
     rules = " union ".join(f"select rule from intermediate.int_checks_{name}" for name in models)
     known = set(warehouse.sql(f"""

@@ -503,7 +503,7 @@ VOLUMES = {
     "localizer_embedded-0": "fails localizer_embedded",
     "non_volume_image-0": "fails non_volume_image",
 }
-"""Why the images of a case are no volume; None where they are one."""
+"""Why the images of a case do not form a volume; None where they are one."""
 
 
 def test_a_series_is_a_volume_or_says_why_not(series: Warehouse) -> None:

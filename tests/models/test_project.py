@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 import dicomhouse
@@ -21,8 +24,8 @@ THEMES = (
 
 
 @pytest.fixture(scope="module")
-def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """The models of dbt's manifest by id."""
+def manifest(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What dbt says of the project."""
     target, project = tmp_path_factory.mktemp("target"), resource("dbt")
     subprocess.run(
         [
@@ -33,8 +36,15 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         capture_output=True,
         check=True,
     )
-    nodes = json.loads(Path(target, "manifest.json").read_text())["nodes"]
-    return {name: node for name, node in nodes.items() if node["resource_type"] == "model"}
+    told: dict[str, Any] = json.loads(Path(target, "manifest.json").read_text())
+    return told
+
+
+@pytest.fixture(scope="module")
+def models(manifest: dict[str, Any]) -> dict[str, Any]:
+    """The models by id."""
+    nodes = manifest["nodes"].items()
+    return {name: node for name, node in nodes if node["resource_type"] == "model"}
 
 
 def test_models_refer_downhill(models: dict[str, Any]) -> None:
@@ -66,13 +76,13 @@ def test_prefix_of_a_model_tells_its_schema(models: dict[str, Any]) -> None:
 
 
 def test_every_column_of_a_table_is_described(models: dict[str, Any], demo: Path) -> None:
-    """Those of `images` beyond its core come with the data."""
+    """Those of `images` and its view `dicom_all` come with the data."""
     described = {
         (node["schema"], node["name"]): {
             name for name, column in node["columns"].items() if column["description"]
         }
         for node in models.values()
-        if node["name"] != "images"
+        if node["name"] not in ("images", "dicom_all")
     }
     with dicomhouse.open(demo) as warehouse:
         rows = warehouse.sql(
@@ -84,3 +94,33 @@ def test_every_column_of_a_table_is_described(models: dict[str, Any], demo: Path
         built.setdefault((schema, table), set()).add(column)
     assert {name: built.get(name) for name in described} == described
     assert all(node["description"] for node in models.values())
+
+
+def asked_tables(scripts: Iterable[Path], models: set[str]) -> set[str]:
+    """The models that SQL reads."""
+    with duckdb.connect() as connection:
+        trees = [
+            connection.execute("select json_serialize_sql(?)::varchar", [path.read_text()])
+            for path in scripts
+        ]
+        told = "".join(tree.fetchall()[0][0] for tree in trees)
+    assert '"error":true' not in told
+    return set(re.findall(r'"table_name":"(\w+)"', told)) & models
+
+
+@pytest.mark.parametrize(
+    ("exposure", "places"),
+    [
+        ("report", ["report/*.sql"]),
+        ("named_reports", ["reports/*.sql"]),
+        ("python", ["plots/*.sql", "commands/volume_*.sql"]),
+    ],
+)
+def test_exposures_stand_on_what_their_sql_reads(
+    manifest: dict[str, Any], models: dict[str, Any], exposure: str, places: list[str]
+) -> None:
+    """`dbt/models/exposures.yml` says which tables are looked at from where."""
+    told = manifest["exposures"][f"exposure.dicomhouse.{exposure}"]["depends_on"]["nodes"]
+    scripts = [path for place in places for path in resource("sql").glob(place)]
+    names = {node["name"] for node in models.values()}
+    assert {name.split(".")[-1] for name in told} == asked_tables(scripts, names)

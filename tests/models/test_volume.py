@@ -173,7 +173,7 @@ def test_frames_that_are_no_slices_are_refused(tmp_path: Path) -> None:
     folder = tomography(tmp_path, ImageType=["ORIGINAL", "PRIMARY", "DYNAMIC", "EMISSION"])
     with dicomhouse.open(folder) as opened:
         (key,) = opened.sql("select series_key from series").row(0)
-        with pytest.raises(PixelsFailed, match="its frames are no slices of a reconstruction"):
+        with pytest.raises(PixelsFailed, match="its frames are not slices of a reconstruction"):
             opened.volume(key)
 
 
@@ -250,7 +250,7 @@ def test_frames_of_odd_files_agree_with_simpleitk(shared_data: Path) -> None:
             assert np.abs(ours.astype(float) - theirs).max() <= 1, path.name
             agreed += 1
             syntaxes.add(dataset.file_meta.TransferSyntaxUID)
-    # BitsAllocated 12, and a NumberOfFrames that is no number.
+    # BitsAllocated 12, and a NumberOfFrames that is not a number.
     assert refused == {"GH340.dcm", "badVR.dcm"}
     assert agreed >= 200
     assert len(syntaxes) >= 9

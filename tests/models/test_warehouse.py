@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import gc
+import pydoc
+import shutil
 import subprocess
 import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
+import duckdb
 import polars as pl
 import pytest
 from commands import run_cli
@@ -57,6 +60,46 @@ def test_filters_reach_duckdb(warehouse: Warehouse) -> None:
     lazy = warehouse.findings.filter(pl.col("severity") == "E").select("rule")
     expected = warehouse.sql("select rule from findings where severity = 'E'")
     assert sorted(lazy.collect()["rule"]) == sorted(expected["rule"])
+
+
+def test_help_says_what_a_table_holds(warehouse: Warehouse) -> None:
+    for name, column in (("series", "is_volume"), ("images", "KVP")):
+        described = dict(warehouse.columns(name).select("name", "description").rows())
+        text = pydoc.render_doc(getattr(warehouse, name), renderer=pydoc.plaintext)
+        assert f"{column} (" in text
+        assert all(what in text for what in described.values())
+
+
+def test_charts_count_what_is_there(warehouse: Warehouse) -> None:
+    """And are drawn without the network; each is an Altair chart to go on with."""
+    counts = {
+        "stacks": (warehouse.plot.spacing(), "select count(spacing_median) from series_geometry"),
+        "images": (warehouse.plot.tag("modality"), "select count(Modality) from images"),
+        "patients": (warehouse.plot.slices_per_patient(), "select count(*) from patients"),
+        "series": (
+            warehouse.plot.scanners_by_month(),
+            "select count(distinct (source, series_key, StudyDate, Manufacturer, "
+            "ManufacturerModelName)) from images",
+        ),
+    }
+    for column, (chart, query) in counts.items():
+        assert chart.data[column].sum() == warehouse.sql(query).item()
+        bundle = chart.properties(width=200)._repr_mimebundle_()
+        (drawn,) = bundle if isinstance(bundle, tuple) else (bundle,)
+        assert drawn["image/svg+xml"].startswith("<svg"), column
+    source = warehouse.images.select("source").first().collect().item()
+    of_one = warehouse.plot.slices_per_patient(source=source).data
+    assert of_one["source"].unique().to_list() == [source]
+
+
+def test_chart_of_a_tag_shows_the_commonest_values(warehouse: Warehouse) -> None:
+    numbers = warehouse.plot.tag("KVP").data["value"].cast(float).to_list()
+    assert numbers == sorted(numbers)
+    few = warehouse.plot.tag("SOPInstanceUID", top=3)
+    assert few.data.height == 3
+    assert few.title.startswith("SOPInstanceUID: 3 of ")
+    with pytest.raises(UsageError, match="no image has a value of Nothing"):
+        warehouse.plot.tag("Nothing")
 
 
 def test_warehouse_says_what_is_in_it(warehouse: Warehouse) -> None:
@@ -131,6 +174,37 @@ def test_sql_reads_standard_input_and_writes_a_file(demo: Path, tmp_path: Path) 
 
 def test_package_is_typed() -> None:
     assert (Path(dicomhouse.__file__).parent / "py.typed").exists()
+
+
+def test_views_of_a_copy_read_the_lake_beside_it(
+    demo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In plain DuckDB, opened from anywhere, though the copy's first place is gone."""
+    original = shutil.copytree(demo, tmp_path / "first", symlinks=True)
+    copy = shutil.copytree(original, tmp_path / "a [copy] of *", symlinks=True)
+    shutil.rmtree(original)
+    query = "select count(*), count(distinct source) from elements"
+    with dicomhouse.open(demo) as opened:
+        expected = opened.sql(query).rows()
+    monkeypatch.chdir(tmp_path)
+    for path in (copy / "warehouse.duckdb", f"{copy.name}/current/warehouse.duckdb"):
+        with duckdb.connect(str(path), read_only=True) as connection:
+            assert connection.execute(query).fetchall() == expected
+    with dicomhouse.open(copy) as opened:
+        assert opened.sql(query).rows() == expected
+
+
+def test_variable_tells_an_attached_copy_its_lake(demo: Path, tmp_path: Path) -> None:
+    """Where DuckDB's own file is another, no function tells where the attached one lies."""
+    copy = shutil.copytree(demo, tmp_path / "copy", symlinks=True)
+    query = "select count(*) from warehouse.elements"
+    with duckdb.connect() as connection:
+        connection.execute(f"attach '{copy}/warehouse.duckdb' as warehouse (read_only)")
+        counted = connection.execute(query).fetchall()  # of the lake that it was made for
+        next((copy / "current" / "lake" / "elements").resolve().rglob("part*.parquet")).unlink()
+        assert connection.execute(query).fetchall() == counted
+        connection.execute("set variable lake = ?", [f"{copy}/lake"])
+        assert connection.execute(query).fetchall() < counted
 
 
 def test_sql_tells_where_a_file_lies(warehouse: Warehouse) -> None:

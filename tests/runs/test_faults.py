@@ -22,6 +22,7 @@ from incremental import build_lake, lake_rows
 from places import ROOT
 
 import dicomhouse
+from dicomhouse import filesystem
 from dicomhouse.dicom.bounds import Budget
 from dicomhouse.errors import SourceLost, StorageError
 from dicomhouse.filesystem import open_file
@@ -216,7 +217,7 @@ def test_copied_part_is_on_the_disk_before_its_record(
         raise OSError(errno.EPERM, "Operation not permitted")
 
     monkeypatch.setattr(Path, "hardlink_to", linked)
-    monkeypatch.setattr(records, "sync", lambda path: synced.append(path.name))
+    monkeypatch.setattr(filesystem, "sync", lambda path: synced.append(path.name))
     build(source)
     standing = current(source.parent / "w")
     assert standing is not None

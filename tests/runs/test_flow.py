@@ -9,18 +9,15 @@ import sqlite3
 import subprocess
 import sys
 import time
-from base64 import b64encode
 from contextlib import closing
 from pathlib import Path
 from typing import Any
-from urllib.error import HTTPError, URLError
-from urllib.request import Request, urlopen
 from uuid import uuid4
 
 import pytest
 from commands import marked_processes, run_cli
 from comparing import assert_equal_warehouses
-from serving import serving, wait_for
+from serving import ask, serving, wait_for
 
 import dicomhouse
 from dicomhouse.testing import build_cohort
@@ -39,14 +36,20 @@ def test_flow_and_direct_build_the_same_warehouse(tmp_path: Path, new_prefect_ho
                    DICOMHOUSE_MARK=mark, **away)  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stderr.startswith("a private Prefect server starts and makes its database, once")
-    assert "extract part-" in done.stderr  # a batch is a task, its state is seen
+    assert "Task run 'extract source 1 1 of 1'" in done.stderr  # a batch is a task
     assert "images     15" in done.stdout
     assert marked_processes(mark) == []
     assert_equal_warehouses(direct, flow)
     assert recorded(new_prefect_home) == {
         "flow_run": ["COMPLETED"],
         "task_run": ["COMPLETED"] * 7,
-        "artifact": ["dbt-results", "files-by-status"],
+        "artifact": [
+            "extraction",
+            "files-by-status",
+            "new-findings",
+            "seconds-per-model",
+            "summary",
+        ],
     }
     with closing(sqlite3.connect(new_prefect_home / "prefect.db")) as database, database:
         database.execute("update flow_run set end_time = '2020-01-01 00:00:00.000000'")
@@ -266,18 +269,3 @@ def cancelled(url: str, runs: str, login: str) -> str:
     ask(f"{url}/flow_runs/{run}/set_state", {"state": {"type": "CANCELLING"}}, login)
     wait_for(lambda: state() == "CANCELLED")
     return wait_for(lambda: "Finished in state" in (words := told()) and words)  # type: ignore[no-any-return]
-
-
-def ask(url: str, body: dict[str, Any] | None, login: str | None = None) -> tuple[int, Any]:
-    """The status and the answer of an API; 0 where nobody listens yet."""
-    headers = {"content-type": "application/json"}
-    if login is not None:
-        headers["authorization"] = f"Basic {b64encode(login.encode()).decode()}"
-    data = None if body is None else json.dumps(body).encode()
-    try:
-        with urlopen(Request(url, data, headers), timeout=30) as answer:
-            return answer.status, json.load(answer)
-    except HTTPError as error:
-        return error.code, None
-    except URLError:
-        return 0, None

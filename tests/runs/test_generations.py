@@ -176,7 +176,7 @@ def test_folder_that_duckdb_would_read_otherwise_is_refused(tmp_path: Path) -> N
 
 def test_folder_whose_path_is_no_text_is_refused(tmp_path: Path) -> None:
     folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff"))
-    with pytest.raises(UsageError, match="no UTF-8"), building(folder):
+    with pytest.raises(UsageError, match="not valid UTF-8"), building(folder):
         pass
     assert not folder.exists()
 
@@ -259,7 +259,7 @@ def test_folder_of_somebody_is_left_as_it_is(tmp_path: Path) -> None:
     (data / "weights.csv").write_text("17")
     (data.parents[1] / ".removed-000001").mkdir()
     before = everything(tmp_path)
-    with pytest.raises(UsageError, match="is no warehouse"):
+    with pytest.raises(UsageError, match="is not a warehouse"):
         build(tmp_path / "study", "one")
     assert everything(tmp_path) == before
 
@@ -320,7 +320,7 @@ def test_mark_is_given_to_nothing_that_may_be_somebodys(tmp_path: Path, oddity: 
             (warehouse / "lake").unlink()
             (warehouse / "lake").symlink_to(tmp_path)
     before = everything(warehouse)
-    with pytest.raises(UsageError, match="is no warehouse"):
+    with pytest.raises(UsageError, match="is not a warehouse"):
         build(warehouse, "two")
     assert everything(warehouse) == before
 

@@ -174,7 +174,7 @@ def test_errors_say_what_is_wrong(warehouse: Path, tmp_path: Path) -> None:
         ("1.2.1",): "give two files",
         ("--series", "1.9"): "no series 1.9",
         ("1.2.1", "1.2.2", "--series", "1.4"): "either two files",
-        ("1.2.1", "1.2.2", "--ignore", "NoKeyword"): "no DICOM tag",
+        ("1.2.1", "1.2.2", "--ignore", "NoKeyword"): "not a DICOM tag",
     }.items():
         done = run_cli("diff", *words, *at)
         assert (done.returncode, message in done.stderr) == (2, True), (words, done.stderr)

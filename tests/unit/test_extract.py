@@ -19,10 +19,10 @@ from dicomhouse.dicom.bounds import Bounds
 from dicomhouse.diff import file_elements
 from dicomhouse.errors import ExtractionFailed, UsageError
 from dicomhouse.filesystem import Files, open_file
-from dicomhouse.lake import extract
 from dicomhouse.lake.extract import extract_batch
 from dicomhouse.lake.orders import Batch
 from dicomhouse.settings import Settings
+from dicomhouse.sources import opening
 from dicomhouse.testing import write_image
 from dicomhouse.warehouse import pixels
 
@@ -60,7 +60,7 @@ def test_vanished_refused_and_unread_files_are_rows_and_the_rest_goes_on(
         opened, status = open_file(os_path)
         return BadDisk(opened) if os_path.endswith("bad_disk") else opened, status
 
-    monkeypatch.setattr(extract, "open_file", faulty_file)
+    monkeypatch.setattr(opening, "open_file", faulty_file)
     summary = extract_batch(batch, tmp_path / "lake")
     monkeypatch.undo()
     assert summary.statuses == {"ok": 1, "unreadable": 5}
@@ -85,7 +85,7 @@ def hanging(monkeypatch: pytest.MonkeyPatch, *names: str) -> Event:
             ended.wait()
         return open_file(os_path)
 
-    monkeypatch.setattr(extract, "open_file", hangs)
+    monkeypatch.setattr(opening, "open_file", hangs)
     return ended
 
 
@@ -131,7 +131,7 @@ def test_pipe_is_opened_without_waiting_and_found_out(tmp_path: Path) -> None:
             open_file(tmp_path / name)
     with pytest.raises(UsageError, match="no file any more"):
         file_elements(tmp_path / "pipe")
-    assert pixels._digest(tmp_path / "pipe", 0, math.inf) == (
+    assert pixels._digest(str(tmp_path / "pipe"), 0, math.inf) == (
         None,
         "file_unreadable: no file any more",
     )

@@ -17,7 +17,7 @@ from pydicom.sequence import Sequence
 
 from dicomhouse.lake.layout import partition_value
 from dicomhouse.lake.parts import write_columns_parts
-from dicomhouse.lake.schema import ELEMENTS, FILES, IMAGE_LINEAGE, NAMED_BY_MODELS
+from dicomhouse.lake.schema import CORE, ELEMENTS, FILES, IMAGE_LINEAGE
 
 
 def test_tables_have_the_columns_and_plain_types_of_the_contract(tmp_path: Path) -> None:
@@ -162,12 +162,12 @@ def test_no_warning_quotes_what_is_no_transfer_syntax(
 
 
 def test_columns_part_is_empty_and_holds_every_column(tmp_path: Path) -> None:
-    seen = write(tmp_path, {"1": encode(Modality="CT", TableHeight="1")}).image_columns
+    seen = write(tmp_path, {"1": encode(Modality="CT", FocalSpots="1")}).image_columns
     write_columns_parts(tmp_path, ["s"], seen - set(IMAGE_LINEAGE.names))
     (part,) = (tmp_path / "images").rglob("0-columns.parquet")
     table = pq.ParquetFile(part).read()
     assert table.num_rows == 0
-    assert {*NAMED_BY_MODELS, "TableHeight"} <= set(table.column_names)
+    assert {*CORE, "FocalSpots"} <= set(table.column_names)
     assert part.parent == next((tmp_path / "images").rglob("part-1.parquet")).parent
 
 

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from dicomhouse.errors import SourceLost, UsageError
 from dicomhouse.filesystem import Files, below, os_path, printable
 from dicomhouse.sources import listing
-from dicomhouse.sources.scan import Scan, Source, sources_of
+from dicomhouse.sources.scan import Scan
+from dicomhouse.sources.source import Source, sources_of
 from dicomhouse.store.plan import batches, n_files
 
 MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
@@ -30,7 +31,7 @@ def files(*sources: Source, apart: bool = False) -> list[list[Files]]:
 
 
 def paths(folder: Path) -> list[str]:
-    (found,) = files(Source("s", folder))
+    (found,) = files(Source("s", str(folder)))
     return [path for one in found for path in paths_of(one)]
 
 
@@ -94,7 +95,7 @@ def test_broken_link_and_odd_entries_are_findings(tmp_path: Path) -> None:
     (tmp_path / "broken").symlink_to(tmp_path / "nowhere")
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "file").write_text("123")
-    ((found,),) = files(Source("s", tmp_path))
+    ((found,),) = files(Source("s", str(tmp_path)))
     assert found.names == "broken/file/pipe"
     assert found.sizes == "- 3 0"
     assert found.problems.keys() == {"broken", "pipe"}
@@ -116,7 +117,7 @@ def test_batches_end_with_folders_and_lose_nothing(tmp_path: Path) -> None:
         (tmp_path / folder).mkdir()
         for i in range(n):
             (tmp_path / folder / f"{i:02}").touch()
-    (found,) = files(Source("s", tmp_path))
+    (found,) = files(Source("s", str(tmp_path)))
     made = [batch for _, batch in batches([("s", one) for one in found], 4, jobs=1)]
     assert list(map(n_files, made)) == [6, 4, 4, 4]
     assert [p for batch in made for one in batch for p in paths_of(one)] == paths(tmp_path)
@@ -146,7 +147,7 @@ def build_tree(root: Path) -> list[Source]:
     for name in (b"\\", b"\xfe", b"z"):
         with open(odd + b"/" + name, "wb"):  # noqa: PTH123
             pass
-    return [Source("outer", root), Source("inner", root / "z" / "inner")]
+    return [Source("outer", str(root)), Source("inner", str(root / "z" / "inner"))]
 
 
 @pytest.mark.parametrize("end", ["awaited", "met", "killed"])
@@ -198,7 +199,7 @@ def test_links_are_followed_by_who_looks_through_not_ahead(tmp_path: Path) -> No
 def test_many_sources_are_looked_at_once_each(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sources = [Source(str(number), tmp_path / str(number)) for number in range(100)]
+    sources = [Source(str(number), str(tmp_path / str(number))) for number in range(100)]
     for source in sources:
         source.folder.mkdir()
     calls: list[str] = []
@@ -211,7 +212,7 @@ def test_many_sources_are_looked_at_once_each(
 
 def test_source_that_became_another_folder_is_told(tmp_path: Path) -> None:
     (tmp_path / "s").mkdir()
-    source = Source("s", tmp_path / "s")
+    source = Source("s", str(tmp_path / "s"))
     scan = Scan([source])
     source.folder.rename(tmp_path / "elsewhere")
     source.folder.mkdir()
@@ -229,5 +230,5 @@ def test_time_beyond_the_tables_is_unknown() -> None:
             os.utime(Path(name) / str(number), ns=(0, time))
         if (Path(name) / "0").stat().st_mtime_ns < 2**64:
             pytest.skip("this file system keeps no such times")
-        ((found,),) = files(Source("s", Path(name)))
+        ((found,),) = files(Source("s", name))
     assert found.times == "- 1700000000123456"

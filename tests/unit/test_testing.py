@@ -573,3 +573,23 @@ def test_private_and_nested_elements_can_be_added(tmp_path: Path) -> None:
 def test_unknown_keyword_is_a_value_error() -> None:
     with pytest.raises(ValueError, match="NoSuchKeyword"):
         dataset_bytes(NoSuchKeyword="1")
+
+
+def test_chest_has_the_values_of_one(tmp_path: Path) -> None:
+    """Air, lung, soft tissue and bone in HU; no two slices are equal, and none depends on order."""
+    cohort = build_cohort(tmp_path / "c", patients=1, slices=[12], rows=64, columns=64, chest=True)
+    datasets = [pydicom.dcmread(cohort.folder / path) for path in files_on_disk(cohort)]
+    assert len({bytes(dataset.PixelData) for dataset in datasets}) == 12
+    middle = sorted(datasets, key=lambda d: float(d.SliceLocation))[6]
+    hu = middle.pixel_array.astype(float) + float(middle.RescaleIntercept)
+    assert hu[0, 0] == -1024  # beyond the circle
+    assert -900 < np.median(hu[28:36, 16:20]) < -820
+    assert 25 < np.median(hu[20:24, 31:33]) < 60
+    assert hu.max() > 300
+
+
+def test_each_patient_may_have_slices_of_its_own_number(tmp_path: Path) -> None:
+    cohort = build_cohort(tmp_path / "c", patients=2, slices=[8, 9], rows=4, columns=4)
+    assert [series.images for series in cohort.series] == [8, 9]
+    with pytest.raises(UsageError, match="3 numbers of slices for 2 patients"):
+        build_cohort(tmp_path / "d", patients=2, slices=[8, 9, 10])

@@ -48,7 +48,7 @@ shortcomings as (
     where verdict = 'type2_missing'
 ),
 
--- What is no part of an IOD, file meta information, counts in all images.
+-- What is not part of an IOD, file meta information, counts in all images.
 series as (
     select
         source,

@@ -12,35 +12,8 @@ images as not materialized (
     from {{ ref('images') }}
 ),
 
-elements as (
-    select
-        source,
-        series_key,
-        file_id,
-        case when depth > 0 then {{ parent_path('path') }} else 'the top level' end
-            as sequence,
-        keyword,
-        value
-    from {{ ref('stg_elements') }}
-    where
-        series_key is not null
-        and value is not null
-        and (
-            keyword in ('ReferencedSOPInstanceUID', 'ReferencedSOPClassUID')
-            or (keyword = 'SeriesInstanceUID' and depth > 0)
-        )
-),
-
--- Patients, visits, studies and procedure steps are managed, never stored as files (PS3.4).
-managed as (
-    select
-        source,
-        series_key,
-        sequence
-    from elements
-    where keyword = 'ReferencedSOPClassUID'
-    group by source, series_key, sequence
-    having bool_and(value like '1.2.840.10008.3.1.%')
+refers as not materialized (
+    select * from {{ ref('int_references') }}
 ),
 
 instances as (
@@ -53,24 +26,18 @@ instances as (
 
 referred as (
     select
-        elements.source,
-        elements.series_key,
-        elements.sequence,
-        elements.value as uid,
+        refers.source,
+        refers.series_key,
+        refers.sequence,
+        refers.uid,
         images.path,
         -- What cannot be used without the images that it refers to.
         images.Modality in ('RTSTRUCT', 'RTPLAN', 'RTDOSE', 'SEG', 'PR', 'SR') as is_dependent,
         instances.uid is not null as is_here
-    from elements
-    inner join images on elements.file_id = images.file_id
-    left join managed
-        on
-            elements.source = managed.source
-            and elements.series_key = managed.series_key
-            and elements.sequence = managed.sequence
-    left join instances
-        on elements.source = instances.source and elements.value = instances.uid
-    where elements.keyword = 'ReferencedSOPInstanceUID' and managed.sequence is null
+    from refers
+    inner join images on refers.file_id = images.file_id
+    left join instances on refers.source = instances.source and refers.uid = instances.uid
+    where refers.uid is not null
 ),
 
 sequences as (
@@ -96,12 +63,14 @@ words as (
 -- Part of a referenced series is here: one of the instances, or others of a series it names.
 named_series as (
     select distinct
-        elements.source,
-        elements.series_key
-    from elements
+        refers.source,
+        refers.series_key
+    from refers
     inner join images
-        on elements.source = images.source and elements.value = images.SeriesInstanceUID
-    where elements.keyword = 'SeriesInstanceUID' and elements.series_key <> images.series_key
+        on
+            refers.source = images.source
+            and refers.named_series_uid = images.SeriesInstanceUID
+    where refers.series_key <> images.series_key
 ),
 
 counted as (

@@ -86,7 +86,7 @@ counted as (
     left join attributes using (iod, path)
     left join found using (source, series_key, iod, path)
     union all by name
-    -- Group 0002 is no part of an IOD: it is the same for all.
+    -- Group 0002 is not part of an IOD: it is the same for all.
     select
         source,
         series_key,

@@ -9,7 +9,7 @@ roots as (
 ),
 
 -- A few rows a series: nearly always one SOP class and one frame of reference. What lies in the
--- source itself without a PatientID is no patient that anything could agree within.
+-- source itself without a PatientID is not a patient that anything could agree within.
 classes as (
     select
         source,

@@ -36,7 +36,7 @@ orientations as (
 ),
 
 -- An orientation belongs to the stack of the commonest one that it agrees with. A series of
--- thousands of orientations is no volume: beyond the first hundreds each is a stack of its own.
+-- thousands of orientations is not a volume: beyond the first hundreds each is a stack of its own.
 stacks as (
     select
         orientations.source,

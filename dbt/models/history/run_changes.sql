@@ -54,12 +54,68 @@ now_tags as not materialized (
     from {{ ref('tag_levels') }}
 ),
 
+then_findings as not materialized (
+    select * from {{ source('history', 'findings') }}
+),
+
+now_findings as not materialized (
+    select
+        findings.source,
+        findings.rule,
+        findings.subject,
+        findings.finding_key,
+        case when findings.is_waived then 'waived' else findings.severity end as told,
+        standing.finding_key is null as is_new,
+        case when standing.was_waived then 'waived' else standing.severity_before end
+            as told_before
+    from {{ ref('findings') }} as findings
+    left join {{ ref('int_standing_findings') }} as standing using (finding_key)
+),
+
+finding_changes as (
+    select
+        source,
+        rule,
+        subject,
+        finding_key,
+        case
+            when is_new then 'new'
+            when told = 'waived' then 'waived'
+            when told_before = 'waived' then 'unwaived'
+            else 'severity'
+        end as change,
+        told_before,
+        told
+    from now_findings
+    where is_new or told <> told_before
+
+    union all
+
+    select
+        then_findings.source,
+        then_findings.rule,
+        then_findings.subject,
+        then_findings.finding_key,
+        'fixed' as change,
+        case when then_findings.is_waived then 'waived' else then_findings.severity end
+            as told_before,
+        null as told
+    from then_findings
+    anti join {{ ref('int_standing_findings') }} as standing
+        on
+            then_findings.source = standing.source
+            and then_findings.rule = standing.rule
+            and then_findings.subject = standing.subject_before
+),
+
 changes as (
     select
         'file' as entity,
         change,
         source,
         path as subject,
+        null as rule,
+        null as finding_key,
         status_before as before,
         status_after as after
     from file_changes
@@ -75,6 +131,8 @@ changes as (
         end as change,
         touched_series.source,
         touched_series.series_key as subject,
+        null as rule,
+        null as finding_key,
         then_series.images::varchar as before,
         now_series.images::varchar as after
     from touched_series
@@ -93,12 +151,29 @@ changes as (
         end as change,
         coalesce(now_tags.source, then_tags.source) as source,
         coalesce(now_tags.path, then_tags.path) as subject,
+        null as rule,
+        null as finding_key,
         then_tags.level as before,
         now_tags.level as after
     from now_tags
     full join then_tags using (source, path)
     cross join first_run
     where not first_run.is_first and now_tags.level is distinct from then_tags.level
+
+    union all
+
+    select
+        'finding' as entity,
+        finding_changes.change,
+        finding_changes.source,
+        finding_changes.subject,
+        finding_changes.rule,
+        finding_changes.finding_key,
+        finding_changes.told_before as before,
+        finding_changes.told as after
+    from finding_changes
+    cross join first_run
+    where not first_run.is_first
 )
 
 select
@@ -107,6 +182,8 @@ select
     change,
     source,
     subject,
+    rule,
+    finding_key,
     before,
     after
 from {{ source('history', 'run_changes') }}
@@ -119,6 +196,8 @@ select
     changes.change,
     changes.source,
     changes.subject,
+    changes.rule,
+    changes.finding_key,
     changes.before,
     changes.after
 from changes

@@ -2,4 +2,4 @@ select * from {{ source('history', 'runs') }}
 union all by name
 select * from {{ source('history', 'failed_runs') }}
 union all by name
-select * from {{ source('history', 'this_run') }}
+select * exclude (salt) from {{ source('history', 'this_run') }}

@@ -8,6 +8,12 @@ worst as (
     {{ worst_findings('patient_key') }}
 ),
 
+commonest as (
+    {{ commonest_values('patient_key', [
+        'PatientID', 'PatientName', 'PatientSex', 'PatientBirthDate',
+    ]) }}
+),
+
 counted as (
     select
         source,
@@ -29,6 +35,7 @@ counted as (
 select
     counted.source,
     counted.patient_key,
+    commonest.* exclude (source, patient_key),
     counted.patient_ids,
     counted.names,
     counted.sexes,
@@ -46,4 +53,5 @@ select
     worst.worst_finding,
     coalesce(worst.findings, 0) as findings
 from counted
+inner join commonest using (source, patient_key)
 left join worst using (source, patient_key)

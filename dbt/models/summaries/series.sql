@@ -8,6 +8,10 @@ geometry as not materialized (
     select * from {{ ref('series_geometry') }}
 ),
 
+uids as not materialized (
+    select * from {{ ref('uids') }}
+),
+
 worst as (
     {{ worst_findings('series_key') }}
 ),
@@ -21,7 +25,7 @@ worst_of_themes as (
         {{ worst_severity("case when theme = 'conformance' then severity end") }}
             as worst_conformance_finding
     from {{ ref('findings') }}
-    where series_key is not null
+    where series_key is not null and is_waived is not true
     group by source, series_key
 ),
 
@@ -59,6 +63,19 @@ measured as (
     group by source, series_key
 ),
 
+commonest as (
+    {{ commonest_values('series_key', [
+        'study_key', 'patient_key', 'StudyInstanceUID', 'PatientID', 'PatientSex',
+        'PatientAge', 'age_years', 'StudyDate', 'StudyDescription', 'Modality',
+        'SeriesNumber', 'SeriesDescription', 'SeriesDate', 'BodyPartExamined', 'Laterality',
+        'PatientPosition', 'ProtocolName', 'FrameOfReferenceUID', 'Manufacturer',
+        'ManufacturerModelName', 'SOPClassUID', 'TransferSyntaxUID',
+        'PhotometricInterpretation', 'PixelRepresentation', 'Rows', 'Columns',
+        'PixelSpacing', 'SliceThickness', 'KVP', 'ConvolutionKernel',
+        'MagneticFieldStrength',
+    ]) }}
+),
+
 counted as (
     select
         source,
@@ -71,6 +88,8 @@ counted as (
         {{ distinct_values('SeriesNumber') }} as series_numbers,
         {{ distinct_values('FrameOfReferenceUID') }} as frame_of_reference_uids,
         {{ distinct_values('ConvolutionKernel') }} as kernels,
+        {{ distinct_values('SOPClassUID') }} as sop_class_uids,
+        {{ distinct_values('TransferSyntaxUID') }} as transfer_syntax_uids,
         min(SeriesDate) as series_date_min,
         max(SeriesDate) as series_date_max,
         {{ image_counts() }},
@@ -88,26 +107,10 @@ select
     counted.source,
     counted.series_key,
     counted.SeriesInstanceUID,
-    counted.study_keys,
-    counted.patient_keys,
-    counted.modalities,
-    counted.descriptions,
-    counted.series_numbers,
-    counted.frame_of_reference_uids,
-    counted.kernels,
-    counted.series_date_min,
-    counted.series_date_max,
-    counted.folder,
-    counted.folders,
-    counted.images,
-    counted.instances,
-    counted.size_bytes,
-    counted.rows_min,
-    counted.rows_max,
-    counted.columns_min,
-    counted.columns_max,
-    counted.slice_thickness_mm_min,
-    counted.slice_thickness_mm_max,
+    commonest.* exclude (source, series_key),
+    sop_classes.name as sop_class_name,
+    transfer_syntaxes.name as transfer_syntax_name,
+    counted.* exclude (source, series_key, SeriesInstanceUID),
     coalesce(measured.stacks, 0) as stacks,
     measured.positions,
     measured.spacing_mm,
@@ -122,7 +125,10 @@ select
     worst_of_themes.worst_conformance_finding,
     coalesce(worst.findings, 0) as findings
 from counted
+inner join commonest using (source, series_key)
 left join measured using (source, series_key)
 left join worst using (source, series_key)
 left join worst_of_themes using (source, series_key)
 left join failed using (source, series_key)
+left join uids as sop_classes on commonest.SOPClassUID = sop_classes.uid
+left join uids as transfer_syntaxes on commonest.TransferSyntaxUID = transfer_syntaxes.uid

@@ -28,7 +28,7 @@ held as (
 
 select
     addresses.source,
-    'folder' as kind,
+    addresses.kind,
     addresses.address,
     coalesce(found.files, 0) as files,
     coalesce(found.files_ok, 0) as files_ok,

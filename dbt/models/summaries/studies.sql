@@ -8,6 +8,14 @@ worst as (
     {{ worst_findings('study_key') }}
 ),
 
+commonest as (
+    {{ commonest_values('study_key', [
+        'patient_key', 'PatientID', 'PatientSex', 'PatientAge', 'age_years', 'StudyDate',
+        'StudyTime', 'StudyID', 'StudyDescription', 'AccessionNumber', 'Modality',
+        'BodyPartExamined', 'Manufacturer', 'ManufacturerModelName', 'InstitutionName',
+    ]) }}
+),
+
 counted as (
     select
         source,
@@ -31,6 +39,7 @@ select
     counted.study_key,
     counted.patient_keys,
     counted.StudyInstanceUID,
+    commonest.* exclude (source, study_key),
     counted.study_ids,
     counted.descriptions,
     counted.accession_numbers,
@@ -46,4 +55,5 @@ select
     worst.worst_finding,
     coalesce(worst.findings, 0) as findings
 from counted
+inner join commonest using (source, study_key)
 left join worst using (source, study_key)

@@ -15,7 +15,26 @@ from io import TextIOWrapper
 from typing import Any
 
 from dicomhouse import __version__
-from dicomhouse.cli import build, check, demo, diff, pixels, report, sql, status, tag, volume
+from dicomhouse.cli import (
+    build,
+    check,
+    demo,
+    diff,
+    docs,
+    doctor,
+    expect,
+    export,
+    metrics,
+    notify,
+    pixels,
+    report,
+    serve,
+    sql,
+    status,
+    tag,
+    volume,
+    waive,
+)
 from dicomhouse.cli.shared import add_warehouse
 from dicomhouse.errors import (
     DicomhouseError,
@@ -37,7 +56,15 @@ COMMANDS = {
     "volume": volume,
     "pixels": pixels,
     "status": status,
+    "doctor": doctor,
+    "metrics": metrics,
+    "serve": serve,
+    "notify": notify,
+    "waive": waive,
+    "expect": expect,
     "report": report,
+    "docs": docs,
+    "export": export,
 }
 _FIRST_STEPS = """\
 Folders of DICOM files in, a tested warehouse of their tags out.

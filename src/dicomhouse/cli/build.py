@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Collection, Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -27,8 +28,10 @@ IS_SUPERVISED = True
 _KINDS: dict[str, dict[str, Any]] = {
     "bool": {"action": "store_true"},
     "int": {"type": int, "metavar": "N"},
+    "str": {"metavar": "ADDRESS"},
     "tuple[str, ...]": {"action": "append", "metavar": "NAME"},
     "Mapping[str, float]": {"action": "append", "metavar": "RULE=NUMBER"},
+    "Path | None": {"type": Path, "metavar": "FILE"},
 }
 """By the type of a setting, what its flag takes."""
 
@@ -36,7 +39,8 @@ _KINDS: dict[str, dict[str, Any]] = {
 def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "source", nargs="*",
-        help="a folder, or NAME=PATH; none: the sources that the warehouse has, where they were. "
+        help="a folder, an archive (.zip, .tar, .tar.gz), s3://BUCKET/FOLDER, or @FILE with a path "
+        "a line; NAME=PLACE names it; none: the sources that the warehouse has, where they were. "
         "A source that is not named stays as it is",
     )  # fmt: skip
     add_settings(parser)
@@ -57,11 +61,11 @@ def add_settings(parser: argparse.ArgumentParser, but: Collection[str] = ()) -> 
     for setting in fields(Settings):
         if "help" in setting.metadata and setting.name not in but:
             flag, told = f"--{setting.name.replace('_', '-')}", setting.metadata
-            flags = [told["flag"], flag] if "flag" in told else [flag]
+            flags = [told["flag"], flag] if told["flag"] else [flag]
+            kind = _KINDS[str(setting.type)] | ({"metavar": m} if (m := told["metavar"]) else {})
             parser.add_argument(
-                *flags, dest=setting.name, default=argparse.SUPPRESS, help=told["help"],
-                **_KINDS[str(setting.type)],
-            )  # fmt: skip
+                *flags, dest=setting.name, default=argparse.SUPPRESS, help=told["help"], **kind
+            )
 
 
 def run(chosen: argparse.Namespace) -> int:
@@ -73,10 +77,12 @@ def run_build(chosen: argparse.Namespace, sources: Sequence[str]) -> int:
     from dicomhouse.run import orchestrator
 
     given = {s.name: getattr(chosen, s.name) for s in fields(Settings) if hasattr(chosen, s.name)}
-    given["forget"] = tuple(given.get("forget", ()))
+    given |= {name: tuple(value) for name, value in given.items() if isinstance(value, list)}
     given["tolerances"] = _tolerances(given.get("tolerances", ()))
     folder = leave_working_folder(resource("flows"))  # which has nothing but our own
     given["warehouse"] = folder / chosen.warehouse
+    for name in given.keys() & {"waivers", "expect"}:
+        given[name] = folder / given[name]
     settings = Settings(tuple(absolute_source(source, folder) for source in sources), **given)
     ignored = orchestrator.settle_environment(folder)
     if chosen.flow or (not chosen.direct and orchestrator.is_configured()):
@@ -87,8 +93,9 @@ def run_build(chosen: argparse.Namespace, sources: Sequence[str]) -> int:
         record = run_flow(settings)
     else:
         from dicomhouse.run.build import build_direct
+        from dicomhouse.run.progress import Bars
 
-        record = build_direct(settings, say)
+        record = build_direct(settings, say, Bars() if sys.stderr.isatty() else None)
     _summary(settings.warehouse, chosen.warehouse, record)
     return 0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 from typing import Any
 
 from dicomhouse.cli.shared import (
@@ -11,19 +12,26 @@ from dicomhouse.cli.shared import (
     add_generation,
     check_names,
     opened,
+    say,
     statement,
 )
+from dicomhouse.cli.waive import add_waivers
 from dicomhouse.errors import UsageError
 from dicomhouse.output import printable, write
+from dicomhouse.store import waivers
 
 HELP = "Show the findings; exit code 1 when one is an error."
 EXAMPLES = (
     ("check --severity error", "what must not stay"),
     ("check --rule missing_slices --format csv > gaps.csv", "one rule, for a spreadsheet"),
+    ("check --new --fail-on new-errors", "what the last run found first"),
 )
 _FINDING_COLUMNS = ("severity", "level", "rule", "source", "message", "n_offenders", "first_file")
 _COUNT_COLUMNS = ("severity", "theme", "rule", "findings")
 _FINDINGS_SHOWN = 20
+_IDLE = {"expired": "it has expired", "unmatched": "no finding matches it"}
+_FAILS = {"new-errors": "E", "errors": "E", "warnings": "EW", "never": ""}
+"""By the word of `--fail-on`, the severities that make the exit code 1."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -39,6 +47,19 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--privacy", action="store_true",
         help="count what may identify instead, by action and path, without a value",
     )  # fmt: skip
+    parser.add_argument(
+        "--new", action="store_true",
+        help="only what the last run found and the one before had not; none where it found nothing "
+        "changed, or failed",
+    )  # fmt: skip
+    parser.add_argument(
+        "--waived", action="store_true", help="only findings that someone has accepted"
+    )
+    parser.add_argument(
+        "--fail-on", choices=_FAILS, default="errors",
+        help="what makes the exit code 1 (default: errors); waived findings never do",
+    )  # fmt: skip
+    add_waivers(parser)
     add_generation(parser)
     add_format(parser)
 
@@ -46,9 +67,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(chosen: argparse.Namespace) -> int:
     if chosen.privacy:
         return _check_privacy(chosen)
+    import pyarrow.compute as pc
+
+    from dicomhouse.status import is_news
     from dicomhouse.warehouse.database import query
 
     with opened(chosen) as warehouse:
+        record = warehouse.generation.run()
         known = query(warehouse.connection, statement("known_rules"))
         check_names("rule", chosen.rule or [], known.column("rule").to_pylist())
         check_names("level", chosen.level or [], known.column("level").to_pylist())
@@ -56,15 +81,37 @@ def run(chosen: argparse.Namespace) -> int:
             "severities": chosen.severity or [],
             "rules": chosen.rule or [],
             "levels": chosen.level or [],
+            "waivers": _waivers(chosen, record),
         }
-        rows = query(warehouse.connection, statement("findings"), chosen_only)
+        found = query(warehouse.connection, statement("findings"), chosen_only)
+        idle = query(warehouse.connection, statement("waivers_to_look_at"), chosen_only)
+    is_news_still = chosen.generation or is_news(chosen.warehouse, record["generation"])
+    new = found.filter(pc.field("state") == "new") if is_news_still else found.slice(0, 0)
+    asked = new if chosen.new else found
+    rows = asked.filter(pc.field("is_waived") == chosen.waived)
     if chosen.format != "table":
         write(rows.drop_columns(["first_file", "place"]), chosen.format)
     elif rows.num_rows:
         _write_findings(rows, shorten=not chosen.rule)
     else:
-        print("no findings")
-    return 1 if "E" in rows.column("severity").to_pylist() else 0
+        print(f"no {'new ' if chosen.new else ''}findings")
+    if (n := asked.num_rows - rows.num_rows) and not chosen.waived:
+        say(f"{n:,} waived: --waived shows them")
+    for waiver in idle.to_pylist():
+        say(f"waivers, line {waiver['line']}: {waiver['problem'] or _IDLE[waiver['state']]}")
+    counted = (new if chosen.fail_on == "new-errors" else asked).filter(~pc.field("is_waived"))
+    return int(not {*_FAILS[chosen.fail_on]}.isdisjoint(counted.column("severity").to_pylist()))
+
+
+def _waivers(chosen: argparse.Namespace, record: dict[str, Any]) -> str | None:
+    """The list that counts, as JSON; None for the one that the warehouse was built with.
+
+    That is the one which is given, or the warehouse's own where it was built with no other.
+    """
+    given = chosen.waivers
+    if given is None and (chosen.generation or record["settings"].get("waivers")):
+        return None
+    return json.dumps(waivers.listed(chosen.warehouse, given))
 
 
 def _check_privacy(chosen: argparse.Namespace) -> int:

@@ -53,9 +53,10 @@ def run(chosen: argparse.Namespace) -> int:
 def _side(chosen: argparse.Namespace, name: str) -> Any:
     """The elements of a file on disk, or of an instance of the warehouse."""
     from dicomhouse import diff
+    from dicomhouse.sources.opening import is_place
 
-    if is_there(Path(name)):
-        return diff.file_elements(Path(name))
+    if is_there(Path(name)) or is_place(name):
+        return diff.file_elements(name)
     try:
         with opened(chosen) as warehouse:
             return diff.instance_elements(warehouse, name)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import gc
-import logging
 import os
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -12,8 +11,7 @@ from importlib import import_module
 from typing import Any
 
 from dicomhouse.cli.shared import say
-from dicomhouse.errors import DicomhouseError, ServerFailed
-from dicomhouse.processes import is_interruption
+from dicomhouse.errors import ServerFailed
 from dicomhouse.resources import resource
 from dicomhouse.run import orchestrator
 from dicomhouse.settings import SERVED, Settings
@@ -49,16 +47,12 @@ def run_flow(settings: Settings) -> dict[str, Any]:
                 import_module(name)
     gc.freeze()
     gc.enable()
-    for logger in ("prefect.flow_runs", "prefect.task_runs"):
-        logging.getLogger(logger).addFilter(_without_expected_traceback)
     if server is None:
         _check_configured_server()
     else:
         server.wait_until_ready()
         server.watch(_give_up)
-    record: dict[str, Any] = flow(
-        full_refresh=settings.full_refresh, retry=settings.retry, verify=settings.verify
-    )
+    record: dict[str, Any] = flow()  # all that is chosen stands in what is served
     if server is not None:
         remove_old_runs()
     return record
@@ -107,11 +101,3 @@ def _give_up(error: ServerFailed) -> None:
     """
     say(f"dicomhouse: {error}")
     os._exit(error.exit_code)
-
-
-def _without_expected_traceback(record: logging.LogRecord) -> bool:
-    """Log what a user may meet by its message alone, as the command line does."""
-    error = record.exc_info[1] if record.exc_info else None
-    if isinstance(error, DicomhouseError) or is_interruption(error):
-        record.exc_info = None
-    return True

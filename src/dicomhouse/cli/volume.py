@@ -46,7 +46,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         ("echo", "of several echoes, which one, from 1, the shortest first"),
     ):
         parser.add_argument(f"--{choice}", type=positive, metavar="N", help=text)
-    parser.add_argument("--force", action="store_true", help="stack what is no volume, too")
+    parser.add_argument("--force", action="store_true", help="stack what is not a volume, too")
     parser.add_argument(
         "--mask-padding", action="store_true", help="NaN where PixelPaddingValue stands"
     )

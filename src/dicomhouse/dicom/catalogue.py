@@ -122,7 +122,7 @@ class Catalogue:
     def value(
         self, place: Place, creator: Creator | None, tag: int, vr: str, vr_file: str, raw: bytes
     ) -> int:
-        """The code of an element that is no sequence."""
+        """The code of an element that is not a sequence."""
         headers = self.headers
         if len(headers.elements) >= self._most_elements:
             raise Unusual

@@ -270,7 +270,7 @@ def _trim_name(name: str) -> str:
 
 
 _TRIM = {**dict.fromkeys(("AE", "CS", "DS", "IS", "LO", "SH"), _trim_both), "PN": _trim_name}
-"""Blanks that are no part of a value; those behind it in all other VRs (PS3.5 6.2)."""
+"""Blanks that are not part of a value; those behind it in all other VRs (PS3.5 6.2)."""
 
 
 def _decode_charset(raw: bytes, vr: str, chars: Charset) -> tuple[str, str | None]:

@@ -2,7 +2,7 @@
 
 pydicom keeps one element of a tag in a data set, the last; here every occurrence stays. What the
 bytes are is read from them: a declaration that they contradict is told, not followed. Bytes that
-are no element are padding, or set one of the flags of `Parser`.
+belong to no element are padding, or set one of the flags of `Parser`.
 """
 
 from __future__ import annotations
@@ -139,7 +139,7 @@ class Parser:
         self.pixels_lack: str | None = None
         """The reason, where pixel data is not there whole."""
         self.has_rest = False
-        """Whether bytes that are no element stand behind the data set."""
+        """Whether bytes that belong to no element stand behind the data set."""
         self._is_closed = False
         """Whether the stream's limit is the end of a sequence, and not where the file ends."""
         self._zeros_at: int | None = None
@@ -554,7 +554,7 @@ class Parser:
             is_odd |= is_closed if is_clipped else here != end
             stream.seek(min(end, outer))
         elif not is_ended:
-            if here < outer or is_closed:  # an element follows that is no item
+            if here < outer or is_closed:  # an element follows that is not an item
                 is_odd = True
             else:
                 self.is_cut = True

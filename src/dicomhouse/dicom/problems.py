@@ -18,7 +18,7 @@ PROBLEM_CLASS = {
     "items_invalid": "value",  # where a sequence's items should stand is something else
     "vr_unknown": "value",
     "type_differs": "value",  # what another VR holds is nothing for the attribute's own
-    "length_invalid": "value",  # bytes that are no whole number of values
+    "length_invalid": "value",  # bytes that are not a whole number of values
     "number_invalid": "value",
     "number_nonfinite": "value",
     "number_out_of_range": "value",  # an IS beyond 32 bits

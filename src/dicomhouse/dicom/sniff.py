@@ -103,7 +103,7 @@ def _other_kind(head: bytes) -> str | None:
 
 
 def _begins_with_element(head: bytes, size: int) -> bool:
-    if len(head) < 8 or not any(head[:8]):  # (0000,0000) of length 0 is no element
+    if len(head) < 8 or not any(head[:8]):  # (0000,0000) of length 0 is not an element
         return False
     for order in ("little", "big"):
         group = int.from_bytes(head[0:2], order)

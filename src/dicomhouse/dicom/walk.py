@@ -168,7 +168,7 @@ class _File:
                 if tag <= tag_before or tag == DIRECTORY:
                     raise Unusual
                 if tag in PIXEL_DATA:
-                    # A dataset without elements is no instance, or a guess of pydicom's.
+                    # A dataset without elements is not an instance, or a guess of pydicom's.
                     if tag_before >> 16 <= 2:
                         raise Unusual
                     if not self._pass_pixels(start, head, context.place.syntax):

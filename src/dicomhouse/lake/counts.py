@@ -329,7 +329,7 @@ class Recount:
         self._waiting = [table.slice(end)]
         self._rows = self._left = table.num_rows - end
         table = table.slice(0, end)
-        # Files without keys are no images.
+        # Files without keys are not images.
         said = pc.and_(pc.is_valid(table["patient_key"]), pc.invert(table["structural"]))
         if pc.any(said).as_py():
             self._write(_of_rows(table.filter(said).combine_chunks()))

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import errno
-import os
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from concurrent.futures import Future
 from pathlib import Path
 from threading import Lock, Thread
@@ -12,9 +11,9 @@ from threading import Lock, Thread
 from dicomhouse.dicom.elements import FileHeader, Headers
 from dicomhouse.dicom.walk import Walker
 from dicomhouse.errors import ExtractionFailed
-from dicomhouse.filesystem import open_file
 from dicomhouse.lake.orders import Batch, FileFacts
 from dicomhouse.lake.parts import Part, PartSummary
+from dicomhouse.sources.opening import Facts, Stream, facts_of, openers
 
 _MOST_ROWS = 600_000
 _MOST_DISTINCT = 80_000
@@ -107,13 +106,15 @@ def _extract(batch: Batch, lake: Path, hung: Collection[int], attempt: _Attempt)
     part = Part(lake, batch.name, batch.source, batch.run_id, batch.file_id_key)
     facts: list[FileFacts] = []
     walker = Walker(Headers(), batch.bounds)
-    for number, (path, os_path) in enumerate(batch.files()):
+    files = list(batch.files())
+    opening = openers([place for _, place in files])
+    for number, ((path, place), opens) in enumerate(zip(files, opening, strict=True)):
         if number in hung:
             problem = f"file_unreadable: not read within {batch.bounds.max_seconds} s"
-            facts.append(_read(path, os_path, (problem, None, None), walker))
+            facts.append(_read(path, place, opens, (problem, None, None), walker))
             continue
         attempt.begins(number)
-        facts.append(_read(path, os_path, batch.problems.get(path), walker))
+        facts.append(_read(path, place, opens, batch.problems.get(path), walker))
         if not attempt.goes_on():
             return part.summary  # to nobody
         headers = walker.headers
@@ -130,7 +131,11 @@ def _extract(batch: Batch, lake: Path, hung: Collection[int], attempt: _Attempt)
 
 
 def _read(
-    path: str, os_path: str, known: tuple[str, int | None, int | None] | None, walker: Walker
+    path: str,
+    place: str,
+    opens: Callable[[], Stream],
+    known: tuple[str, int | None, int | None] | None,
+    walker: Walker,
 ) -> FileFacts:
     """Read one file; what it was like then.
 
@@ -139,7 +144,8 @@ def _read(
 
     Args:
         path: below the source.
-        os_path: the file system's.
+        place: where it lies.
+        opens: what opens it.
         known: why it is not to be read, its size and time, where the scan says so.
         walker: what reads it.
     """
@@ -150,18 +156,18 @@ def _read(
     moving = FileFacts(path, None, None)
     facts = None
     try:
-        stream, status = open_file(os_path)
-        with stream:
-            facts = _facts(path, status)
+        opened = opens()
+        with opened.raw as stream:
+            facts = _facts(path, opened.facts)
             header = walker.read(stream)  # it takes a header at once
-            now = _facts(path, os.fstat(stream.fileno()))
+            now = _facts(path, opened.now())
     except OSError as error:
         reason = error.strerror or type(error).__name__
         walker.headers.add(FileHeader("unreadable", f"file_unreadable: {reason}"), (), ())
         if error.errno in _GONE:
             return moving
         try:
-            return facts or _facts(path, os.stat(os_path))  # noqa: PTH116
+            return facts or _facts(path, facts_of(place))
         except OSError:
             return moving
     if now == facts:
@@ -170,5 +176,5 @@ def _read(
     return moving
 
 
-def _facts(path: str, status: os.stat_result) -> FileFacts:
-    return FileFacts(path, status.st_size, status.st_mtime_ns)
+def _facts(path: str, facts: Facts) -> FileFacts:
+    return FileFacts(path, facts.size_bytes, facts.modified_ns)

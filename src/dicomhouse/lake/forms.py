@@ -1,6 +1,6 @@
 """The records in a warehouse's folder are read as what anybody may have written.
 
-What is no plain file, no JSON or of another form than it should be is not believed.
+What is not a plain file, not JSON, or not of the form that it should have is not believed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _RUN_ID = r"[0-9]{6,18}-[0-9a-f]{8}"
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.+-]{8,24}")
 _WORD = re.compile(r"[a-z_]{1,40}")
 _NAME = re.compile(r"[A-Za-z0-9_]{1,100}")
-_PATH = re.compile(r"/[^\0]*")
+_PATH = re.compile(r"(?:[a-z0-9]+:/)?/[^\0]*")
 
 RUN = {
     "format": int, "run_id": re.compile(_RUN_ID), "generation": int, "dicomhouse": str,
@@ -45,7 +45,7 @@ def read_json(path: Path) -> Any:
     """What a plain file, and no link to one, holds.
 
     Raises:
-        ValueError: it is no JSON, or more than a record would ever be.
+        ValueError: it is not JSON, or more than a record would ever be.
         OSError: it is not there, or cannot be read.
     """
     with open_file(path, os.O_NOFOLLOW)[0] as file:

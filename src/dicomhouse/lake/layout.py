@@ -18,7 +18,7 @@ _CODE_STRING = re.compile(r"[A-Za-z0-9_ ]{1,16}")
 
 
 def partition_value(modality: str | None) -> str | None:
-    """The Modality a row is filed under; None for what is no code string (PS3.5 6.2).
+    """The Modality a row is filed under; None for what is not a code string (PS3.5 6.2).
 
     The text itself stays in `elements`.
     """

@@ -44,12 +44,12 @@ class Batch:
     source: str
     run_id: str
     root: str
-    """The source's folder, as the file system has it."""
+    """The source's address."""
     folders: Sequence[tuple[str, str]]
     """Path below the source and names, joined by slashes, of the files of each folder."""
     problems: Mapping[str, tuple[str, int | None, int | None]] = field(default_factory=dict)
-    """By path below the source, of what could not even be looked at, or is no file: why, its size,
-    and its modification time in nanoseconds."""
+    """By path below the source, of what could not even be looked at, or is not a file: why,
+    its size, and its modification time in nanoseconds."""
     bounds: Bounds = field(default_factory=Bounds)
     file_id_key: str = ""
 
@@ -76,7 +76,7 @@ class Batch:
         return cls(name, source, run_id, root, folders, problems, bounds, file_id_key)
 
     def files(self) -> Iterator[tuple[str, str]]:
-        """Path below the source and the file system's own of each file."""
+        """Path below the source and place of each file."""
         for folder, names in self.folders:
             for name in names.split("/"):
                 path = below(folder, name)

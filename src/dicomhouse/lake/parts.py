@@ -6,7 +6,6 @@ an occurrence. Each distinct element is turned into column values once.
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -26,7 +25,7 @@ from pydicom.uid import UID
 from dicomhouse.dicom.elements import Element, Headers
 from dicomhouse.dicom.problems import is_counted
 from dicomhouse.dicom.typed import column_value, sequence_json
-from dicomhouse.filesystem import microseconds
+from dicomhouse.filesystem import microseconds, private_name, put_in_place
 from dicomhouse.lake import counts, keys, layout
 from dicomhouse.lake.coded import Coded, Codes
 from dicomhouse.lake.orders import FileFacts
@@ -36,9 +35,9 @@ from dicomhouse.lake.schema import (
     IMAGE_LINEAGE,
     KEYS,
     VALUE_COUNTS,
+    core,
     image_column,
     image_type,
-    named_by_models,
 )
 from dicomhouse.standard.dictionary import Attribute, attribute, attribute_of_keyword
 
@@ -193,8 +192,8 @@ def write_columns_parts(lake: Path, sources: Sequence[str], image_columns: set[s
 
 
 def image_schema(columns: set[str]) -> pa.Schema:
-    """Lineage, the columns that models name, then the others seen, by name."""
-    fields = {f.name: f for f in (*IMAGE_LINEAGE, *named_by_models())}
+    """Lineage, the core, then the other attributes seen, by name."""
+    fields = {f.name: f for f in (*IMAGE_LINEAGE, *core())}
     for keyword in sorted(columns - fields.keys()):
         entry = attribute_of_keyword(keyword)
         assert entry is not None, keyword
@@ -214,8 +213,8 @@ class PartFile:
 
     def __init__(self, folder: Path, name: str, schema: pa.Schema, form: Form) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._private = folder / f".{name}.{os.getpid()}.tmp"
         self._path = folder / f"{name}.parquet"
+        self._private = private_name(self._path)
         self._schema = schema
         self._form = form
         self._pieces: list[Path] = []
@@ -255,11 +254,11 @@ class PartFile:
             self._writer = None
 
     def close(self) -> int:
-        """Give the file its own name. Returns its bytes."""
+        """Give the file its own name, once it is on the disk. Returns its bytes."""
         self.pause()
         whole = self._joined() if len(self._pieces) > 1 else self._pieces[0]
         size = whole.stat().st_size
-        whole.rename(self._path)
+        put_in_place(whole, self._path)
         return size
 
     def _joined(self) -> Path:

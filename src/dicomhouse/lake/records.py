@@ -7,7 +7,6 @@ the Modality in the name of a partition.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -17,6 +16,7 @@ from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 from typing import Any
 
+from dicomhouse.filesystem import replacing
 from dicomhouse.lake.forms import PART, has_form, is_path_of_part, read_json
 
 
@@ -73,18 +73,14 @@ class PartRecord:
         except OSError:
             return False
 
-    def save(self, parts: Path, lake: Path) -> None:
-        """Write the record once the part's files are on the disk.
+    def save(self, parts: Path) -> None:
+        """Write the record; the part's files are on the disk, since they have their names.
 
         Raises:
             OSError: the folder `parts` is gone: the generation was given up.
         """
-        for path in self.paths:
-            sync(lake / path)
-        private = parts / f".{self.name}.{os.getpid()}.tmp"
-        private.write_text(json.dumps(asdict(self)))
-        sync(private)
-        private.rename(parts / f"{self.name}.json")
+        with replacing(parts / f"{self.name}.json") as private:
+            private.write_text(json.dumps(asdict(self)))
 
 
 def records(parts: Path) -> Iterator[PartRecord]:
@@ -110,10 +106,8 @@ def adopt(record: PartRecord, generation: Path, target: Path) -> None:
         try:
             (target / path).hardlink_to(generation / path)
         except OSError:  # no links here, too many of them, or another file system
-            private = (target / path).with_name(f".{Path(path).name}.{os.getpid()}.tmp")
-            shutil.copyfile(generation / path, private)
-            sync(private)
-            private.rename(target / path)
+            with replacing(target / path) as private:
+                shutil.copyfile(generation / path, private)
 
 
 def remove(record: PartRecord, generation: Path) -> None:
@@ -134,12 +128,3 @@ def total(parts: Sequence[PartRecord]) -> dict[str, Any]:
         "elements": sum(part.elements for part in parts),
         "lake_bytes": sum(part.n_bytes for part in parts),
     }
-
-
-def sync(path: Path) -> None:
-    """Return once a file or folder is on the disk: a machine that dies later has it."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

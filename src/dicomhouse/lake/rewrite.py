@@ -133,7 +133,7 @@ def _elements(parts: Sequence[_Rows], lake: Path, folder: str, name: str) -> tup
     recount = counts.Recount(out_counts.write)
     for table in tables:
         rows += table.num_rows
-        # Files without keys are no images: what they hold makes no column.
+        # Files without keys are not images: what they hold makes no column.
         top = pc.and_(pc.equal(table["depth"], 0), pc.is_valid(table["patient_key"]))
         tags.update(pc.unique(table["tag"].filter(top)).to_pylist())
         out.write(table)

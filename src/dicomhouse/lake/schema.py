@@ -36,7 +36,7 @@ KEYS = [
     pa.field("study_key", pa.string()),
     pa.field("series_key", pa.string()),
 ]
-"""The entities a file belongs to; null for files that are no image."""
+"""The entities a file belongs to; null for files that are not images."""
 
 ELEMENTS = pa.schema(
     [
@@ -107,8 +107,8 @@ IMAGE_LINEAGE = pa.schema(
     ]
 )
 
-NAMED_BY_MODELS = (
-    # Columns that SQL names: they exist even where no file has the attribute.
+CORE = (
+    # Those that models name,
     "PatientID", "IssuerOfPatientID", "PatientName", "PatientSex", "PatientBirthDate",
     "StudyInstanceUID", "StudyID", "StudyDate", "StudyTime", "StudyDescription",
     "AccessionNumber", "SeriesInstanceUID", "SeriesNumber", "SeriesDescription", "SeriesDate",
@@ -125,8 +125,38 @@ NAMED_BY_MODELS = (
     "NominalPercentageOfCardiacPhase", "FrameReferenceTime", "ImageIndex", "ConcatenationUID",
     "BurnedInAnnotation", "RecognizableVisualFeatures", "PixelPaddingValue",
     "PixelPaddingRangeLimit", "SmallestImagePixelValue", "LargestImagePixelValue",
-    "ModalityLUTSequence", "DoseGridScaling",
+    "ModalityLUTSequence", "DoseGridScaling", "PatientAge", "ExposureTime", "XRayTubeCurrent",
+    "Exposure", "CTDIvol", "ImageAndFluoroscopyAreaDoseProduct", "OrganDose",
+    "SeriesTime", "ProtocolName", "Laterality", "MagneticFieldStrength", "InstitutionName",
+    "StationName", "DeviceSerialNumber", "SoftwareVersions",
+    # what else is asked of patients, studies, series and images,
+    "PatientSize", "PatientWeight", "ReferringPhysicianName", "AcquisitionDate",
+    "AcquisitionDateTime", "ContentDate", "ContentTime", "InstanceCreationDate",
+    "SpecificCharacterSet", "LongitudinalTemporalInformationModified", "ImageLaterality",
+    "ViewPosition", "WindowCenter", "WindowWidth", "PixelAspectRatio", "PlanarConfiguration",
+    "ImagerPixelSpacing", "LossyImageCompression", "LossyImageCompressionRatio",
+    "TotalPixelMatrixColumns", "TotalPixelMatrixRows", "ContrastBolusAgent",
+    "ContrastBolusIngredient", "ContrastBolusRoute",
+    # of CT and other X-rays,
+    "ScanOptions", "FilterType", "DataCollectionDiameter", "ReconstructionDiameter",
+    "SpiralPitchFactor", "SingleCollimationWidth", "TotalCollimationWidth", "TableHeight",
+    "RotationDirection", "DistanceSourceToDetector", "DistanceSourceToPatient", "ExposureIndex",
+    "TargetExposureIndex", "DeviationIndex", "BodyPartThickness", "CompressionForce",
+    # of MR,
+    "ScanningSequence", "SequenceVariant", "SequenceName", "MRAcquisitionType", "RepetitionTime",
+    "InversionTime", "EchoNumbers", "EchoTrainLength", "FlipAngle", "NumberOfAverages",
+    "PixelBandwidth", "ImagingFrequency", "ImagedNucleus", "ReceiveCoilName",
+    "NumberOfTemporalPositions",
+    # of PET.
+    "SeriesType", "Units", "DecayCorrection", "CorrectedImage", "RandomsCorrectionMethod",
+    "ReconstructionMethod", "ScatterCorrectionMethod", "AttenuationCorrectionMethod",
+    "ActualFrameDuration", "NumberOfSlices", "NumberOfTimeSlices",
+    "RadiopharmaceuticalInformationSequence",
 )  # fmt: skip
+"""Attributes that are columns of `images` in every warehouse, with nulls where no file has them: a
+query that was written for one runs on every other. Those of CT, MR and PET are what the indices of
+the Imaging Data Commons (`ct_index`, `mr_index`, `pt_index`, `contrast_index`) are made from.
+"""
 
 _ARROW_OF_VR: dict[str, pa.DataType] = {
     "DS": pa.float64(), "FL": pa.float64(), "FD": pa.float64(),
@@ -162,10 +192,10 @@ def image_column(tag: int) -> Attribute | None:
 
 
 @cache
-def named_by_models() -> pa.Schema:
-    """The typed columns that every warehouse has."""
+def core() -> pa.Schema:
+    """The typed columns of attributes that every warehouse has."""
     fields = []
-    for keyword in NAMED_BY_MODELS:
+    for keyword in CORE:
         attribute = attribute_of_keyword(keyword)
         assert attribute is not None, keyword
         fields.append(pa.field(keyword, image_type(attribute)))

@@ -83,7 +83,7 @@ def decode_frame(dataset: Dataset, index: int = 0, all_bits: bool = False) -> Ar
         )  # fmt: skip
     except PixelsFailed:
         raise
-    except BaseException as error:  # decoders in Rust and C raise what is no Exception
+    except BaseException as error:  # decoders in Rust and C raise what is not an Exception
         if isinstance(error, KeyboardInterrupt | SystemExit):
             raise
         raise PixelsFailed(f"cannot be decoded: {_first_line(error)}") from error

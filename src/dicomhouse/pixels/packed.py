@@ -32,7 +32,7 @@ def packed_stack(objects: Sequence[dict[str, Any]], time: int | None, force: boo
     """
     if time is None and len(objects) > 1 and not force:
         raise PixelsFailed(
-            f"no volume: {len(objects)} objects each hold a stack of their own (--time N chooses)."
+            f"not a volume: {len(objects)} objects each hold a stack (--time N chooses)."
         )
     number = (time or 1) - 1
     if not 0 <= number < len(objects):
@@ -47,7 +47,7 @@ def packed_stack(objects: Sequence[dict[str, Any]], time: int | None, force: boo
         raise
     except Exception as error:  # odd elements, of whichever kind
         raise PixelsFailed(
-            f"no volume: its geometry cannot be understood ({type(error).__name__})."
+            f"not a volume: its geometry cannot be understood ({type(error).__name__})."
         ) from error
 
 
@@ -63,7 +63,9 @@ def _mosaic(file: str, dataset: Dataset) -> Stack:
 
     wrapper = wrapper_from_data(dataset)
     if not isinstance(wrapper, MosaicWrapper):
-        raise PixelsFailed("no volume: the private header of the mosaic does not tell its slices.")
+        raise PixelsFailed(
+            "not a volume: the private header of the mosaic does not describe its slices."
+        )
     slices = int(wrapper.n_mosaic)
     across = ceil(sqrt(slices))
     rows, columns = int(dataset.Rows) // across, int(dataset.Columns) // across
@@ -83,13 +85,13 @@ def _mosaic(file: str, dataset: Dataset) -> Stack:
 def _tomography(file: str, dataset: Dataset) -> Stack:
     """Frames along the detector's normal (PS3.3 C.8.4.15): SpacingBetweenSlices may be negative."""
     if "TOMO" not in " ".join(dataset.get("ImageType") or ()):
-        raise PixelsFailed("no volume: its frames are no slices of a reconstruction.")
+        raise PixelsFailed("not a volume: its frames are not slices of a reconstruction.")
     detectors = dataset.get("DetectorInformationSequence")
     if not detectors or "ImagePositionPatient" not in detectors[0]:
-        raise PixelsFailed("no volume: the detector has no position.")
+        raise PixelsFailed("not a volume: the detector has no position.")
     spacing = dataset.get("SpacingBetweenSlices") or dataset.get("SliceThickness")
     if not spacing:
-        raise PixelsFailed("no volume: how far its slices are apart stands nowhere.")
+        raise PixelsFailed("not a volume: how far its slices are apart stands nowhere.")
     frames = int(dataset.NumberOfFrames)
     between_rows, between_columns = map(float, dataset.PixelSpacing)
     directions = np.asarray(detectors[0].ImageOrientationPatient, float).reshape(2, 3)

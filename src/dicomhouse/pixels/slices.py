@@ -23,9 +23,9 @@ from pydicom.pixels.processing import (
 )
 
 from dicomhouse.errors import PixelsFailed
-from dicomhouse.filesystem import open_file
 from dicomhouse.pixels.decode import Array, decode_frame
 from dicomhouse.processes import light_pool
+from dicomhouse.sources.opening import open_place
 
 MOST_BYTES = 6 << 30
 """Address space of a worker: a decoder that wants more fails."""
@@ -39,7 +39,7 @@ class Place:
     """Where a frame's pixels are."""
 
     file: str
-    """The file's path."""
+    """Where the file lies (`sources.opening`)."""
     frame: int
     """From 0."""
     slope: float | None = None
@@ -138,7 +138,7 @@ def read_dataset(file: str, header_alone: bool = False) -> Dataset:
         PixelsFailed: the file, or its header, cannot be read.
     """
     try:
-        with BufferedReader(open_file(file)[0]) as opened:
+        with BufferedReader(open_place(file).raw) as opened:
             return pydicom.dcmread(opened, stop_before_pixels=header_alone, force=True)
     except MemoryError:
         raise

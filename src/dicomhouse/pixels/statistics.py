@@ -30,6 +30,7 @@ from dicomhouse.pixels.slices import (
     read_dataset,
     settle_worker,
 )
+from dicomhouse.sources.opening import open_place
 
 PERCENTILES = (1, 5, 25, 50, 75, 95, 99)
 MOST_FRAMES = 65_536
@@ -112,13 +113,11 @@ def _native(image: Image) -> Array | None:
     n_bytes = n_pixels * width.itemsize
     if not n_pixels or image.pixel_bytes != n_bytes + n_bytes % 2:
         return None
-    file, status = _open(image)
-    with file:
+    with _open(image) as file:
         if image.size_bytes < image.pixel_bytes + 12:
             return None
-        data = os.pread(
-            file.fileno(), image.pixel_bytes + 12, status.st_size - image.pixel_bytes - 12
-        )
+        file.seek(image.size_bytes - image.pixel_bytes - 12)
+        data = file.read(image.pixel_bytes + 12)
     length = image.pixel_bytes.to_bytes(4, "little")
     explicit = data[:4] == _PIXEL_DATA and data[4:6] in (b"OW", b"OB") and data[8:12] == length
     if not explicit and data[4:12] != _PIXEL_DATA + length:
@@ -129,7 +128,7 @@ def _native(image: Image) -> Array | None:
 
 def _decoded(image: Image) -> Iterator[Row]:
     """Through pydicom and the decoders, one frame after the other."""
-    _open(image)[0].close()  # it is what its header was read of
+    _open(image).close()  # it is what its header was read of
     dataset = read_dataset(image.file)
     frames = int(dataset.get("NumberOfFrames") or 1)
     if frames > MOST_FRAMES:
@@ -158,13 +157,13 @@ def seconds_for(frames: int) -> float:
 
 def _open(image: Image) -> Any:
     try:
-        file, status = open_file(image.file)
+        opened = open_place(image.file)
     except OSError as error:
         raise PixelsFailed(f"the file cannot be read: {error.strerror}.") from error
-    if status.st_size != image.size_bytes:
-        file.close()
+    if opened.facts.size_bytes != image.size_bytes:
+        opened.raw.close()
         raise PixelsFailed("the file has changed since its header was read; build again.")
-    return file, status
+    return opened.raw
 
 
 def _scales(dataset: Dataset) -> Iterator[tuple[float | None, float | None]]:
@@ -353,7 +352,7 @@ def measure_all(images: Sequence[Image]) -> list[tuple[int, Row]]:
 
 def _read_ahead(file: str) -> None:
     """Let the system fetch a file while others are worked on."""
-    with suppress(OSError):
+    with suppress(OSError):  # those of a file system alone
         opened, status = open_file(file)
         with opened:
             os.posix_fadvise(opened.fileno(), 0, status.st_size, os.POSIX_FADV_WILLNEED)

@@ -6,16 +6,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
-from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from dicomhouse.errors import PixelsFailed, UsageError
-from dicomhouse.filesystem import os_path
 from dicomhouse.pixels.decode import Array
 from dicomhouse.pixels.slices import Place, Slice, read_slices
 from dicomhouse.resources import resource
+from dicomhouse.sources.opening import place
 
 if TYPE_CHECKING:
     import duckdb
@@ -116,11 +115,11 @@ def find_stack(
         stack: the number of a stack in `series_geometry`; needed where there are several.
         time: of several images at each position, which one, from 1.
         echo: of several echoes, which one, from 1, the shortest first.
-        force: put together what is no volume, too: the first image of each position.
+        force: put together what is not a volume, too: the first image of each position.
 
     Raises:
         UsageError: no such series or stack.
-        PixelsFailed: it is no volume; the message says why not.
+        PixelsFailed: it is not a volume; the message says why not.
     """
     found = _ask(connection, "volume_stacks", series=series)
     if not found:
@@ -148,7 +147,7 @@ def find_stack(
     if reasons and not force:
         choose = " (--time N or --echo N chooses)" if reasons[-1].endswith(REPEATED) else ""
         raise PixelsFailed(
-            f"no volume: {'; '.join(reasons)}{choose}. --force stacks it all the same."
+            f"not a volume: {'; '.join(reasons)}{choose}. --force stacks it all the same."
         )
     rows = _ask(
         connection, "volume_slices",
@@ -206,19 +205,7 @@ def _stack(rows: Sequence[dict[str, Any]]) -> Stack:
 
 
 def _file(row: dict[str, Any]) -> str:
-    return str(absolute_path(row["address"], row["path"]))
-
-
-def absolute_path(address: str, path: str) -> Path:
-    """Where a file of a source lies.
-
-    Raises:
-        UsageError: the path leads out of the source, as no build writes it.
-    """
-    below = PurePosixPath(os_path(path))
-    if below.is_absolute() or ".." in below.parts:
-        raise UsageError("a path of `files` leads out of its source: who made this warehouse?")
-    return Path(os_path(address), below)
+    return place(row["address"], row["path"])
 
 
 def _ask(

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any, ParamSpec, Protocol, TypeVar
 
 from dicomhouse.lake.records import PartRecord
-from dicomhouse.run.context import Run, Say, begin
+from dicomhouse.run.context import Run, begin
 from dicomhouse.run.extract import Lake, finish_lake, make_parts
 from dicomhouse.run.plan import Work, prepare, unchanged
+from dicomhouse.run.progress import Say, Show
 from dicomhouse.run.publish import publish, register, report, transform
 from dicomhouse.run.workers import checked
 from dicomhouse.settings import Settings
@@ -28,8 +29,15 @@ class Performer(Protocol):
     def perform(self, step: Callable[P, T], /, *given: P.args, **named: P.kwargs) -> T:
         """What the step returns, or raises."""
 
-    def begin(self, pool: Executor, work: Path, extractor: str) -> Any:
-        """Hand a work list to the workers; returns its future."""
+    def begin(self, pool: Executor, work: Path, extractor: str, title: str) -> Any:
+        """Hand a work list to the workers; returns its future.
+
+        Args:
+            pool: the workers.
+            work: the list.
+            extractor: what decides how a file is read.
+            title: what people call it.
+        """
 
     def end(self, begun: Any) -> PartRecord:
         """The record of a future that is done, or what it raised as an error of the run."""
@@ -41,7 +49,7 @@ class Plainly:
     def perform(self, step: Callable[P, T], /, *given: P.args, **named: P.kwargs) -> T:
         return step(*given, **named)
 
-    def begin(self, pool: Executor, work: Path, extractor: str) -> Any:
+    def begin(self, pool: Executor, work: Path, extractor: str, title: str) -> Any:
         return pool.submit(carry_out, work, extractor)
 
     def end(self, begun: Any) -> PartRecord:
@@ -73,7 +81,7 @@ def make_lake(run: Run, work: Work, by: Performer) -> Lake:
     return by.perform(finish_lake, run, work.plan, made)
 
 
-def build_direct(settings: Settings, say: Say) -> dict[str, Any]:
+def build_direct(settings: Settings, say: Say, show: Show | None = None) -> dict[str, Any]:
     """A whole run without an orchestrator; returns the record of the generation that stands."""
-    with begin(settings, say) as run:
+    with begin(settings, say, show=show) as run:
         return build(run, Plainly())

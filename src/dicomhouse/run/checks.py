@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import math
-from pathlib import Path
 from typing import Any
 
 from dicomhouse import versions
@@ -12,8 +11,9 @@ from dicomhouse.errors import UsageError
 from dicomhouse.lake import keys
 from dicomhouse.lake.layout import NULL_PARTITION
 from dicomhouse.settings import Settings
-from dicomhouse.sources.scan import sources_of
-from dicomhouse.store import generations, increment
+from dicomhouse.sources.source import sources_of
+from dicomhouse.store import generations, increment, waivers
+from dicomhouse.warehouse import expected
 
 
 def check_settings(settings: Settings) -> None:
@@ -21,29 +21,31 @@ def check_settings(settings: Settings) -> None:
 
     Raises:
         UsageError: a source is missing, is there twice or is the warehouse, two bear one name,
-            there is no dbt project, or a tolerance is none.
+            there is no dbt project, a list cannot be read, or a tolerance is none.
         SourceLost: the folder of a source that the warehouse has is gone.
     """
-    names: dict[Path, str] = {}
+    names: dict[str, str] = {}
     for source in sources_of(settings.sources, _published(settings).get("sources", {})):
-        if source.folder in names:
+        if source.address in names:
             raise UsageError(
                 "sources {source} and {other} are one folder: {folder}. Name it once.",
-                source=names[source.folder],
+                source=names[source.address],
                 other=source.name,
-                folder=source.folder,
+                folder=source.address,
             )
-        names[source.folder] = source.name
+        names[source.address] = source.name
         if source.name == NULL_PARTITION:
             raise UsageError(
                 f"no source can be named {NULL_PARTITION}: readers of Parquet take it for no name. "
                 "Give another: NAME=PATH."
             )
-        if source.folder == settings.warehouse.resolve():
+        if source.address == str(settings.warehouse.resolve()):
             raise UsageError(
                 "{folder} cannot be both source and warehouse. Choose another --warehouse.",
-                folder=source.folder,
+                folder=source.address,
             )
+    waivers.listed(settings.warehouse, settings.waivers)
+    expected.digest(settings.expect)
     if settings.pixels:
         check_decoders()
     if not (project := versions.dbt_project()).joinpath("dbt_project.yml").is_file():

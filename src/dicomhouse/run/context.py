@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import errno
 import os
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
+from hashlib import blake2b
 from importlib.metadata import version
+from pathlib import PurePosixPath
+from re import fullmatch
 from typing import Any
 from uuid import uuid4
 
@@ -18,37 +20,17 @@ from dicomhouse import versions
 from dicomhouse.errors import DicomhouseError, StorageError
 from dicomhouse.lake import keys
 from dicomhouse.run.checks import check_settings
+from dicomhouse.run.cluster import cluster_workers
+from dicomhouse.run.progress import Clock, Lines, Say, Show, shown
 from dicomhouse.run.workers import Workers, local_workers
 from dicomhouse.settings import Settings
-from dicomhouse.sources.scan import Source
-from dicomhouse.store import failures, generations, increment
+from dicomhouse.sources.source import Source
+from dicomhouse.store import failures, generations, increment, waivers
 from dicomhouse.store.generations import Generation
+from dicomhouse.warehouse.expected import digest as listed_digest
 
-Say = Callable[[str], None]
 _CANNOT_WRITE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES,
                              errno.EPERM, errno.EIO})  # fmt: skip
-
-
-@dataclass
-class Clock:
-    """How long a run was at each of its steps and at nothing else: together, all of its time."""
-
-    seconds: dict[str, float] = field(default_factory=dict)
-    _in_steps: float = 0.0
-    """Seconds of the steps within the present one."""
-
-    @contextmanager
-    def step(self, name: str) -> Iterator[None]:
-        """Time a step, or some more of it, under its name.
-
-        What passes in a step within it counts for that one alone.
-        """
-        begun, around = time.perf_counter(), self._in_steps
-        self._in_steps = 0.0
-        yield
-        took = time.perf_counter() - begun
-        self.seconds[name] = self.seconds.get(name, 0.0) + took - self._in_steps
-        self._in_steps = around + took
 
 
 @dataclass(frozen=True)
@@ -75,9 +57,39 @@ class Run:
         return versions.extractor(str(self.settings.bounds), self.file_id_key)
 
     @cached_property
+    def labels(self) -> dict[str, str]:
+        """What each source is called in Prefect, by its name.
+
+        A plain name that an operator chose (`ward_a=PATH`) is used; the name of a folder may be a
+        patient's, and such a source is `source 1`.
+        """
+        texts = self.settings.sources
+        return {
+            source.name: source.name
+            if fullmatch(r"[A-Za-z][A-Za-z0-9_-]{0,31}", source.name)
+            and (
+                (source.list_file is None and source.name != PurePosixPath(source.address).name)
+                or any(text.startswith(f"{source.name}=") for text in texts)
+            )
+            else f"source {number}"
+            for number, source in enumerate(self.sources, 1)
+        }
+
+    @cached_property
     def before(self) -> dict[str, Any]:
         """The record of the published generation; empty where there is none."""
         return {} if self.published is None else self.published.run()
+
+    @cached_property
+    def waiver_list(self) -> list[waivers.Waiver]:
+        """What someone has accepted, line by line."""
+        return waivers.listed(self.settings.warehouse, self.settings.waivers)
+
+    @property
+    def finding_salt(self) -> str:
+        """Keeps others from trying which names make a finding's key. It stands in no record."""
+        key = self.file_id_key.encode()
+        return blake2b(b"findings", key=key, digest_size=16).hexdigest()
 
     @cached_property
     def depends_on(self) -> dict[str, Any]:
@@ -88,21 +100,37 @@ class Run:
             "extractor": self.extractor,
             "dictionary": versions.dictionary(),
             "models": versions.models(),
-            "sources": rest | {source.name: str(source.folder) for source in self.sources},
+            "waivers": waivers.digest(self.waiver_list, self.started_at.date()),
+            "expected": listed_digest(self.settings.expect),
+            "sources": rest | {source.name: source.address for source in self.sources},
+            "lists": {k: v for k, v in self.before.get("lists", {}).items() if k in rest}
+            | {s.name: s.list_file for s in self.sources if s.list_file is not None},
         }
 
 
 @contextmanager
-def begin(settings: Settings, say: Say, workers: Workers = local_workers) -> Iterator[Run]:
+def begin(
+    settings: Settings, say: Say, workers: Workers | None = None, show: Show | None = None
+) -> Iterator[Run]:
     """Check the sources, take the warehouse, and clean up whatever way the run ends.
 
     What a run has read stays where the next one finds it, should this one not be published.
+
+    Args:
+        settings: what the run is asked to do.
+        say: gets a line of text now and then.
+        workers: who carries out the work lists.
+        show: shows how far the run is; lines, where it is not given.
 
     Raises:
         UsageError, WarehouseBusy, WarehouseTooNew, StorageError: before anything was read.
     """
     os.umask(0o077)  # names and identifiers: readable by their owner alone
     check_settings(settings)
+    clock = Clock()
+    if show is None:
+        show = lines = Lines(say)
+        say = lines.say
     with generations.building(settings.warehouse) as generation, ExitStack() as at_end:
         run_id, started_at = f"{generation.number:06d}-{uuid4().hex[:8]}", datetime.now(UTC)
         published = generations.current(settings.warehouse)
@@ -113,10 +141,14 @@ def begin(settings: Settings, say: Say, workers: Workers = local_workers) -> Ite
             sources = increment.sources(settings, before, extractor)
             if settings.full_refresh:
                 generation.mark_as_refresh()
-            yield Run(
-                settings, sources, published, generation, run_id, started_at, say, key,
-                workers, at_end=at_end,
-            )  # fmt: skip
+            if settings.dask:
+                there = settings.dask, settings.warehouse.resolve(), sources, say
+                workers = workers or (lambda jobs, n_read: cluster_workers(*there))
+            with shown(clock, show):
+                yield Run(
+                    settings, sources, published, generation, run_id, started_at, say, key,
+                    workers or local_workers, clock, at_end,
+                )  # fmt: skip
         except DicomhouseError as error:
             failures.note(settings.warehouse, failure(run_id, started_at, error))
             raise

@@ -7,10 +7,10 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any
 
-from dicomhouse.errors import StorageError
+from dicomhouse.errors import ExtractionFailed, StorageError
 from dicomhouse.lake.records import PartRecord, remove
 from dicomhouse.run.context import Run
 from dicomhouse.run.plan import Plan, Work, clean_up
@@ -21,8 +21,10 @@ _NEEDED_NEXT = ("dicomhouse.lake.parts", "dicomhouse.warehouse.database",
                 "dicomhouse.warehouse.models", "dicomhouse.warehouse.pixels",
                 "dicomhouse.report")  # fmt: skip
 """What a run imports once its files are read."""
-Begin = Callable[[Executor, Path, str], Any]
-"""Hands a list to the workers, with the extractor; gives its future."""
+_STALLED_SECONDS = 3_600
+"""In which some batch ends, unless the storage hangs: one has 10,000 files at most."""
+Begin = Callable[[Executor, Path, str, str], Any]
+"""Hands a list to the workers, with the extractor and a title; gives its future."""
 End = Callable[[Any], PartRecord]
 """Gives the record of a future that is done."""
 
@@ -36,21 +38,36 @@ class Lake:
 
 
 def make_parts(run: Run, work: Work, begin: Begin, end: End) -> list[PartRecord]:
-    """Have the work lists carried out, each as soon as it is known."""
+    """Have the work lists carried out, each as soon as it is known.
+
+    Raises:
+        ExtractionFailed: a worker ended, or none got on for an hour.
+    """
     made: list[PartRecord] = []
     done: SimpleQueue[Any] = SimpleQueue()
 
     def take() -> None:
-        made.append(end(done.get()))
+        try:
+            made.append(end(done.get(timeout=_STALLED_SECONDS)))
+        except Empty:
+            raise ExtractionFailed(
+                f"no batch of files was read within {_STALLED_SECONDS / 60:.0f} minutes. Does the "
+                "storage hang? Build again when it answers; what was read is kept."
+            ) from None
         read = sum(part.files for part in made if not part.rewritten)
-        told = f"{len(made)} of {work.n_lists}" if work.plan else f"{len(made)}"
-        run.say(f"extract: {told} batches, {read:,} files")
+        run.clock.count("extract", read, "files", work.n_read if work.plan else None)
+
+    def title(path: Path, number: int) -> str:
+        label = run.labels.get(work.source_of[path.stem], "another source")
+        of = f" of {work.n_lists}" if work.plan else ""
+        return f"{path.parent.name} {label} {number}{of}"
 
     def carry_out_all(pool: Executor, paths: Iterable[Path]) -> None:
         n_begun = len(made)
         for path in paths:
-            begin(pool, path, run.extractor).add_done_callback(done.put)
             n_begun += 1
+            begun = begin(pool, path, run.extractor, title(path, n_begun))
+            begun.add_done_callback(done.put)
             while not done.empty():
                 take()
         for name in _NEEDED_NEXT:  # the workers are busy meanwhile
@@ -63,6 +80,9 @@ def make_parts(run: Run, work: Work, begin: Begin, end: End) -> list[PartRecord]
     with run.clock.step("extract"), run.workers(n_workers, work.n_read) as pool:
         carry_out_all(pool, work.first)
         carry_out_all(pool, work.then)
+    read = sum(part.files for part in made if not part.rewritten)
+    if read:
+        run.say(f"extract: {read:,} files in {run.clock.seconds['extract']:.1f} s")
     return made
 
 
@@ -84,10 +104,10 @@ def finish_lake(run: Run, plan: Plan, made: Sequence[PartRecord]) -> Lake:
     keywords = seen - set(IMAGE_LINEAGE.names)
     if not all(map(attribute_of_keyword, keywords)):
         raise StorageError(
-            "the record of a part names a column that is no attribute's. "
+            "the record of a part names a column that is not an attribute's. "
             "Build again with --full-refresh; the published warehouse is unchanged."
         )
-    with writing_lake():
+    with run.clock.step("lay out"), writing_lake():
         for part in made:
             if part.name in plan.merged:
                 remove(part, run.generation.folder)

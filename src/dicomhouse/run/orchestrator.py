@@ -113,14 +113,23 @@ def settle_environment(
 
 
 def is_configured(environment: Mapping[str, str] = os.environ) -> bool:
-    """Whether PREFECT_API_URL stands in the environment, or in Prefect's active profile.
+    """Whether a run is told to a server that somebody else has started.
+
+    Raises:
+        UsageError: as `api_url`.
+    """
+    return bool(api_url(environment))
+
+
+def api_url(environment: Mapping[str, str] = os.environ) -> str | None:
+    """PREFECT_API_URL, of the environment or of Prefect's active profile.
 
     Raises:
         UsageError: the profiles cannot be read, or PREFECT_PROFILE names none of them.
     """
     if "PREFECT_API_URL" in environment:
-        return bool(environment["PREFECT_API_URL"])
-    return bool(_profile(environment).get("PREFECT_API_URL"))
+        return environment["PREFECT_API_URL"] or None
+    return _profile(environment).get("PREFECT_API_URL") or None
 
 
 def _profile(environment: Mapping[str, str]) -> Mapping[str, Any]:

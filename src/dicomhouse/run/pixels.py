@@ -6,7 +6,6 @@ next one takes up what lies in its work folder.
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -21,9 +20,10 @@ import pyarrow.parquet as pq
 
 from dicomhouse import versions
 from dicomhouse.errors import PixelsFailed
-from dicomhouse.filesystem import os_path
+from dicomhouse.filesystem import replacing
 from dicomhouse.processes import kill_workers, light_pool
 from dicomhouse.run.context import Run
+from dicomhouse.sources.opening import place
 from dicomhouse.warehouse import pixel_statistics
 
 if TYPE_CHECKING:
@@ -33,7 +33,6 @@ _BATCH = 64
 """Files of one call."""
 _WRITTEN = 4_096
 """Files after which what was measured is written down."""
-_SAY_SECONDS = 5
 
 Facts = dict[str, Any]
 
@@ -61,25 +60,15 @@ def _measured(run: Run, left: Sequence[Facts], folder: Path) -> Iterator[pa.Tabl
     """Tables of rows, each of some thousand files, and written down."""
     rows: list[Facts] = []
     n_files = n_told = 0
-    begun = told = time.monotonic()
     for batch, found in _rows(run, left):
         n_files += len(batch)
         rows += found
-        now = time.monotonic()
-        if now - told > _SAY_SECONDS:
-            rate = n_files / (now - begun)
-            rest = (len(left) - n_files) / rate
-            run.say(
-                f"pixels: {n_files:,} of {len(left):,} files, {rate:,.0f} a second, "
-                f"about {rest:.0f} s left"
-            )
-            told = now
+        run.clock.count("pixel statistics", n_files, "files", len(left))
         if n_files - n_told >= _WRITTEN or n_files == len(left):
             n_told = n_files
             table = _table(rows)
-            private = folder / f".{n_files:09}"
-            pq.write_table(table, private)
-            private.replace(folder / f"{n_files:09}.parquet")
+            with replacing(folder / f"{n_files:09}.parquet") as private:
+                pq.write_table(table, private)
             yield table
             rows = []
 
@@ -150,8 +139,7 @@ def _submit(
     from dicomhouse.pixels.statistics import image_of
 
     images: list[Image] = [
-        image_of(facts, str(Path(os_path(sources[facts["source"]]), os_path(facts["path"]))))
-        for facts in batch
+        image_of(facts, place(sources[facts["source"]], facts["path"])) for facts in batch
     ]
     return pool.submit(measure_all, images)
 

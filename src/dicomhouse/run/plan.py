@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import time
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,9 +16,11 @@ from dicomhouse.errors import SourceLost, UsageError
 from dicomhouse.filesystem import Files, printable
 from dicomhouse.lake.records import PartRecord
 from dicomhouse.run import workers
-from dicomhouse.run.context import Run
-from dicomhouse.sources.scan import Scan, Source
-from dicomhouse.store import generations, increment
+from dicomhouse.run.context import Run, identity
+from dicomhouse.sources.scan import Scan
+from dicomhouse.sources.source import Source
+from dicomhouse.store import generations, increment, waiting
+from dicomhouse.store import unchanged as unchanged_runs
 from dicomhouse.store.generations import Generation
 from dicomhouse.store.increment import Lists, Stored
 from dicomhouse.store.jobs import writing_lake
@@ -46,6 +50,10 @@ class Plan:
     """Parts that stand in the new lake as they are."""
     merged: frozenset[str] = frozenset()
     """Parts of the new lake that the last merges replace."""
+    passed_over: Mapping[str, int] = field(default_factory=dict)
+    """By source, files and folders that its globs leave out."""
+    waiting: Mapping[str, int] = field(default_factory=dict)
+    """By source, new and changed files whose folder still changes: the next run's."""
 
 
 @dataclass
@@ -61,6 +69,10 @@ class Work:
     """Lists, and files to read, as far as they are known."""
     are_all_found: bool = False
     """Whether the scan is over."""
+    waiting: Counter[str] = field(default_factory=Counter)
+    """As `Plan` has them."""
+    source_of: Mapping[str, str] = field(default_factory=dict)
+    """Of each list, by the name of the part that it asks for."""
     plan: Plan | None = None
     """Once all is known."""
 
@@ -112,6 +124,8 @@ def unchanged(run: Run) -> dict[str, Any]:
     Generations that a reader held, or that a killed run would have removed, go now.
     """
     generations.prune(run.settings.warehouse, run.settings.keep_generations)
+    told = identity(run.run_id, run.started_at) | {"generation": run.before["generation"]}
+    unchanged_runs.note(run.settings.warehouse, told)
     run.say(f"nothing changed since generation {run.before['generation']}")
     return run.before
 
@@ -164,6 +178,7 @@ def _lists(
 ) -> Iterator[Path]:
     """Work lists, each as soon as it is known; the plan stands with the last of them."""
     lists = Lists(run.generation, run.run_id, run.settings, run.sources, run.file_id_key)
+    work.source_of = lists.source_of
     to_read = lists.to_read(
         (source, files)
         for source, there in found
@@ -178,6 +193,13 @@ def _lists(
         work.n_lists += 1
         yield path
     looking.close()
+    waiting.note(run.settings.warehouse, work.waiting)
+    if n := work.waiting.total():
+        run.say(
+            f"scan: {n:,} new or changed files wait for the next run: their folders still change"
+        )
+    if n := looking.passed_over.total():
+        run.say(f"scan: {n:,} files and folders passed over by globs")
     drift = choice.drift
     reasons = _reasons(run, drift, choice.tried_again, others)
     drift["changed"] += sum(map(len, others.values()))
@@ -188,7 +210,10 @@ def _lists(
         layout = increment.lay_out(lists, choice.uses(), parts, run.settings)
     work.then = layout.then
     work.n_lists += len(layout.first) + len(layout.then)
-    work.plan = Plan(reasons, drift, others, looking.places, layout.kept, layout.merged)
+    work.plan = Plan(
+        reasons, drift, others, looking.places, layout.kept, layout.merged,
+        looking.passed_over, work.waiting,
+    )  # fmt: skip
     run.say(f"build: {'; '.join(reasons)}")
     run.say(f"plan: {len(layout.kept)} parts kept, {work.n_read:,} files to read")
     yield from layout.first
@@ -202,18 +227,25 @@ def scan(run: Run, looking: Scan, choice: Choice, work: Work) -> Iterator[tuple[
         SourceLost: a source is gone, holds none any more, or only part of those it had.
     """
     in_all = 0
+    now = time.time()
     for number, source in enumerate(run.sources, 1):
         n = 0
         for files in looking.files(source):
             n += files.n_files
-            yield source.name, files
+            run.clock.count("scan", in_all + n, "files")
+            if files.changed_within(source.rules.settle, now):
+                there = choice.as_published(source.name, files)
+                work.waiting[source.name] += files.n_files - sum(one.n_same(files) for one in there)
+                yield from ((source.name, one) for one in there)
+            else:
+                yield source.name, files
         run.say(f"scan: {n:,} files in source {number} of {len(run.sources)}")
         in_all += n
         _check_known(run, choice, source, n)
     work.are_all_found = True
     others = run.depends_on["sources"].keys() - {source.name for source in run.sources}
     if not in_all and not others and not run.settings.allow_empty:
-        folders = ", ".join(str(source.folder) for source in run.sources)
+        folders = ", ".join(source.address for source in run.sources)
         raise UsageError(
             "no files below {folder}. Is it the right folder, and is it mounted?", folder=folders
         )
@@ -221,30 +253,34 @@ def scan(run: Run, looking: Scan, choice: Choice, work: Work) -> Iterator[tuple[
 
 def _check_known(run: Run, choice: Choice, source: Source, n: int) -> None:
     """Raise SourceLost where a source has so few files, `n`, that it may not be all there."""
-    known = sum(files.n_files for files in choice.published(source.name))
+    known = _n_known(source, choice.published(source.name))
     if known and not n and not run.settings.allow_empty:
         raise SourceLost(
             f"source {{source}}: no file below {{folder}}, where there were {known:,}. Is it "
             "mounted? If it is empty by intent: --allow-empty, or --forget {source}.",
             source=source.name,
-            folder=source.folder,
+            folder=source.address,
         )
     if not n or run.settings.allow_shrink or not _are_far_fewer(n, known):
         return
     inner = _other_sources_in(run, source.name)
-    known -= sum(
-        files.n_files
-        for files in choice.published(source.name)
-        if f"{files.folder}/".startswith(inner)
-    )
+    published = choice.published(source.name)
+    known -= _n_known(source, (f for f in published if f"{f.folder}/".startswith(inner)))
     if _are_far_fewer(n, known):
         raise SourceLost(
             f"source {{source}}: {n:,} files below {{folder}}, where there were {known:,}. Is all "
             "of it mounted? If they are gone by intent: --allow-shrink. The published warehouse "
             "is unchanged.",
             source=source.name,
-            folder=source.folder,
+            folder=source.address,
         )
+
+
+def _n_known(source: Source, published: Iterable[Files]) -> int:
+    """How many files there were, of those that the source's globs do not leave out now."""
+    rules = source.rules
+    kept = (rules.sift(files) if rules.may_sift(files) else files for files in published)
+    return sum(files.n_files for files in kept if files is not None)
 
 
 def _are_far_fewer(n: int, known: int) -> bool:
@@ -254,19 +290,20 @@ def _are_far_fewer(n: int, known: int) -> bool:
 
 def _other_sources(run: Run) -> Iterator[Source]:
     """The sources that stay as they are, below which this run's do not look."""
-    named = {source.folder for source in run.sources}
-    for name, path in run.depends_on["sources"].items():
-        if (folder := Path(path)) not in named and folder.is_dir():
-            yield Source(name, folder)
+    named = {source.address for source in run.sources}
+    lists = run.depends_on["lists"]
+    for name, address in run.depends_on["sources"].items():
+        if address not in named and name not in lists and Path(address).exists():
+            yield Source(name, address)
 
 
 def _other_sources_in(run: Run, name: str) -> tuple[str, ...]:
     """The folders below a source, with a slash each, that another source now has."""
-    folder = Path(run.depends_on["sources"][name])
+    begin = f"{run.depends_on['sources'][name]}/"
     return tuple(
-        printable(f"{source.folder.relative_to(folder)}/")
+        printable(f"{source.address.removeprefix(begin)}/")
         for source in run.sources
-        if folder in source.folder.parents
+        if source.address.startswith(begin) and source.list_file is None and not source.is_store
     )
 
 
@@ -305,6 +342,10 @@ def _reasons(run: Run, drift: Mapping[str, int], tried_again: int, others: Other
         told.append("the models changed")
     if before.get("settings", {}).get("tolerances") != dict(run.settings.tolerances):
         told.append("other tolerances")
+    if before.get("waivers") != after["waivers"]:
+        told.append("other waivers, or expired ones")
+    if before.get("expected") != after["expected"]:
+        told.append("another list of what is expected")
     if run.settings.pixels and not before.get("settings", {}).get("pixels"):
         told.append("pixels are to be measured")
     if before.get("sources") != after["sources"] and not run.settings.forget:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from dicomhouse import versions
@@ -37,16 +36,23 @@ def register(run: Run, lake: Lake, compilation: Compilation) -> None:
             generation.lake,
             settings.tolerances,
             lake.plan.other_contents,
-            record(run, lake) | {"forgotten": settings.forget, "failed": _failed(run)},
+            record(run, lake)
+            | {
+                "forgotten": settings.forget,
+                "failed": _failed(run),
+                "salt": run.finding_salt,
+                "waiver_list": run.waiver_list,
+            },
             previous,
             template,
+            settings.expect,
         )
     with run.clock.step("pixels"):
-        folders = {name: Path(folder) for name, folder in run.depends_on["sources"].items()}
         kept = None if settings.full_refresh else digests_before(run)
         digest_repeated(
-            generation.database, generation.lake, folders, kept, settings.jobs, settings.budget
-        )
+            generation.database, generation.lake, run.depends_on["sources"], kept, settings.jobs,
+            settings.budget,
+        )  # fmt: skip
     if settings.pixels:
         from dicomhouse.run.pixels import measure_pixels
 
@@ -64,7 +70,12 @@ def transform(run: Run, lake: Lake, compilation: Compilation) -> list[NodeResult
     with run.clock.step("models"):
         is_small = sum(part.elements for part in lake.parts) <= _FEW_ELEMENTS
         threads = min(2, run.settings.jobs) if is_small else 1
-        results = models.build(run.generation.database, compilation.plan(), threads)
+        results = models.build(
+            run.generation.database,
+            compilation.plan(),
+            threads,
+            lambda done, of: run.clock.count("models", done, "dbt nodes", of),
+        )
     run.say(f"models: {len(results)} dbt nodes in {run.clock.seconds['models']:.1f} s")
     return results
 
@@ -87,8 +98,9 @@ def publish(run: Run, lake: Lake) -> dict[str, Any]:
     from dicomhouse.warehouse import database
 
     told = record(run, lake)
-    database.finish(run.generation.database, told)
-    generations.publish(run.settings.warehouse, run.generation, told)
+    with run.clock.step("publish"):
+        database.finish(run.generation.database, told)
+        generations.publish(run.settings.warehouse, run.generation, told)
     failures.clear(run.settings.warehouse)
     generations.prune(run.settings.warehouse, run.settings.keep_generations)
     return told
@@ -102,6 +114,8 @@ def record(run: Run, lake: Lake) -> dict[str, Any]:
         **identity(run.run_id, run.started_at),
         **run.depends_on,
         "reasons": lake.plan.reasons,
+        "passed_over": dict(lake.plan.passed_over),
+        "waiting": dict(lake.plan.waiting),
         "drift": {what: lake.plan.drift[what] for what in DRIFT},
         "settings": run.settings.as_json(),
         **total(lake.parts),

@@ -75,7 +75,7 @@ def _other_pixels(run: Run) -> list[tuple[str, str]]:
     previous = digests_before(run)
     if previous is None:
         return []
-    folders = {source.name: source.folder for source in run.sources}
+    folders = {source.name: source.address for source in run.sources}
     settings = run.settings
     others, n_unread = other_pixels(previous, folders, settings.jobs, settings.budget)
     if n_unread:

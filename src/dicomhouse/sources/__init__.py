@@ -1,1 +1,1 @@
-"""Where files are: folders and what is in them."""
+"""Where files are: folders, archives, lists, stores; which files there are, and their bytes."""

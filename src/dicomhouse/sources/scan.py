@@ -1,94 +1,26 @@
-"""Find the files below a source. Content decides later what they are; here nothing is left out."""
+"""Find the files of a source: one half of what a kind of source is (`opening` has the other).
+
+Content decides later what they are. What is left out here is counted.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
-from urllib.parse import quote
+from stat import S_ISDIR
 
-from dicomhouse.errors import SourceLost, UsageError
-from dicomhouse.filesystem import UNKNOWN, Files, is_there, printable
+from dicomhouse.errors import SourceLost
+from dicomhouse.filesystem import UNKNOWN, Files, below, os_path, printable
+from dicomhouse.sources import archives
+from dicomhouse.sources.archives import IS_ARCHIVE
 from dicomhouse.sources.listing import Listing, Listings
+from dicomhouse.sources.source import Source, listed
 
-_LONGEST_NAME = 200
-"""A source's name is part of a folder's, where every odd byte takes three characters."""
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """A folder to read, under the name that stands in every table."""
-
-    name: str
-    folder: Path
-
-    @classmethod
-    def parse(cls, text: str, known: Mapping[str, str] = MappingProxyType({})) -> Source:
-        """Read `PATH` or `NAME=PATH`; the name is the folder's unless one is given.
-
-        Args:
-            text: what was named.
-            known: the folders of the warehouse's sources by name.
-
-        Raises:
-            UsageError: there is no such folder.
-            SourceLost: there is none any more, of a source that the warehouse has.
-        """
-        name, equals, path = text.partition("=")
-        if not equals or is_there(Path(text)):
-            name, path = "", text
-        folder = Path(path).expanduser()
-        if not is_there(folder):
-            name = name or printable(folder.name)
-            if known.get(name) == str(folder.resolve()):
-                raise lost(name, folder)
-            raise UsageError("no such folder: {path}. Give a folder of DICOM files.", path=path)
-        if not folder.is_dir():
-            raise UsageError("not a folder: {path}. Give the folder with the files.", path=path)
-        folder = folder.resolve()
-        name = name or printable(folder.name) or "root"
-        if len(quote(name)) > _LONGEST_NAME:
-            raise UsageError(
-                "the source's name is too long: {name}. Give another: NAME=PATH.", name=name
-            )
-        return cls(name, folder)
-
-
-def lost(name: str, folder: str | Path) -> SourceLost:
-    """That the folder of a source which the warehouse has is gone."""
-    return SourceLost(
-        "source {source}: no folder {folder}. Is it mounted? Where it has moved: {source}=PATH. If "
-        "it is gone by intent: --forget {source}. The published warehouse is unchanged.",
-        source=name,
-        folder=folder,
-    )
-
-
-def sources_of(
-    texts: Sequence[str], known: Mapping[str, str] = MappingProxyType({})
-) -> list[Source]:
-    """The sources named on a command line, where the warehouse has those that are `known`.
-
-    Raises:
-        UsageError: a folder is missing, or two sources bear one name.
-        SourceLost: the folder of a known source is gone.
-    """
-    sources = [Source.parse(text, known) for text in texts]
-    seen: dict[str, Path] = {}
-    for source in sources:
-        if source.name in seen:
-            raise UsageError(
-                "two sources are named {source}: {one} and {other}. Name one of them, as in "
-                "NAME=PATH.",
-                source=source.name,
-                one=seen[source.name],
-                other=source.folder,
-            )
-        seen[source.name] = source.folder
-    return sources
+_HAS_ARCHIVE = re.compile(r"\.(?:zip|tar|tar\.gz|tgz)(?=/|\Z)", re.IGNORECASE)
 
 
 def identity(source: Source) -> tuple[int, int]:
@@ -97,14 +29,22 @@ def identity(source: Source) -> tuple[int, int]:
     Raises:
         SourceLost: there is no such folder any more.
     """
+    return _status(source)[:2]
+
+
+def _status(source: Source) -> tuple[int, int, bool]:
+    """Device, inode, and whether it is a folder."""
+    if source.is_store:
+        return 0, 0, False
     try:
-        return _identity(source.folder)
+        status = os.stat(source.address)  # noqa: PTH116
+        return status.st_dev, status.st_ino, S_ISDIR(status.st_mode)
     except OSError as error:
         raise SourceLost(
             f"source {{source}}: cannot look into {{folder}}: {error.strerror}. Is it mounted? The "
             "published warehouse is unchanged.",
             source=source.name,
-            folder=source.folder,
+            folder=source.address,
         ) from error
 
 
@@ -119,7 +59,7 @@ def _replaced(source: Source) -> SourceLost:
         "source {source}: {folder} was replaced or unmounted meanwhile. Build again when it is "
         "there; the published warehouse is unchanged.",
         source=source.name,
-        folder=source.folder,
+        folder=source.address,
     )
 
 
@@ -144,36 +84,109 @@ class Scan:
         Raises:
             SourceLost: the folder of a source is gone.
         """
-        self.places = {source.name: identity(source) for source in sources}
+        statuses = {source.name: _status(source) for source in sources}
+        self.places = {name: status[:2] for name, status in statuses.items()}
         """By source, which folder it is: an unmounted one is another."""
-        self._roots = set(self.places.values())
-        others = [*(source.folder for source in elsewhere), *own]
+        whole = [s for s in sources if s.list_file is None and not s.is_store]
+        self._folders = [s.address for s in whole if statuses[s.name][2]]
+        self._roots = {self.places[source.name] for source in whole}
+        self.passed_over: Counter[str] = Counter()
+        """By source, how many files and folders the globs left out."""
+        rest = (s.folder for s in elsewhere if s.list_file is None and not s.is_store)
+        others = [*rest, *own]
         for folder in others:
             with suppress(OSError):
                 self._roots.add(_identity(folder))
-        folders = [str(source.folder) for source in sources]
-        self._elsewhere = {*folders, *map(str, others)}
-        self._listings = Listings(folders, self._elsewhere, list(map(str, own)), apart)
+        self._elsewhere = {*(source.address for source in whole), *map(str, others)}
+        self._listings = Listings(self._folders, self._elsewhere, list(map(str, own)), apart)
 
     def files(self, source: Source) -> Iterator[Files]:
-        """The files below a source, folder by folder in the order of their names.
+        """The files of a source, folder by folder; what its globs leave out is counted.
 
-        A folder that is a source of its own is left to that source. Symbolic links are followed
-        once: a folder that was entered already (by its device and inode) is passed over, which
-        ends loops. A folder or link that cannot be read is an entry of its own, with its problem.
+        An archive is a folder of its members. A folder that is a source of its own is left to that
+        source. Symbolic links are followed once: a folder that was entered already (by its device
+        and inode) is passed over, which ends loops. A folder, link or archive that cannot be read
+        is an entry of its own, with its problem.
 
         Raises:
-            SourceLost: the folder is gone, cannot be listed, or became another one meanwhile.
+            SourceLost: the source is gone, cannot be listed, or became another one meanwhile.
         """
         place = self.places[source.name]
+        for files in self._found(source):
+            kept: Files | None = files
+            if source.rules.may_sift(files):
+                kept = source.rules.sift(files)
+                self.passed_over[source.name] += files.n_files - (kept.n_files if kept else 0)
+            if kept is not None:
+                yield kept
+        if not source.is_store:
+            still_there(source, place)
+
+    def _found(self, source: Source) -> Iterator[Files]:
+        if source.is_store:
+            from dicomhouse.sources.objects import find
+
+            try:
+                yield from find(source.address)
+            except OSError as error:
+                raise SourceLost(
+                    f"source {{source}}: cannot list {{folder}}: {error.strerror}. Are address "
+                    "and credentials right? The published warehouse is unchanged.",
+                    source=source.name,
+                    folder=source.address,
+                ) from error
+        elif source.list_file is not None:
+            yield from self._listed(source, source.list_file)
+        elif source.address in self._folders:
+            yield from self._below(source, "")
+        else:
+            yield from self._archive(source, source.address, "")
+
+    def _listed(self, source: Source, list_file: str) -> Iterator[Files]:
+        """What a list names: files by folder, folders with all that is in them."""
+        by_folder: dict[str, set[str]] = {}
+        entered: set[Path] = set()
+        paths = sorted(set(listed(list_file)))
+        for path in [path for path in paths if path.is_dir()]:
+            if entered.isdisjoint(path.parents):
+                entered.add(path)
+                relative = os.path.relpath(path, source.address)
+                yield from self._below(source, "" if relative == "." else relative)
+        for path in paths:
+            if path not in entered and entered.isdisjoint(path.parents):
+                folder, _, name = os.path.relpath(path, source.address).rpartition("/")
+                by_folder.setdefault(folder, set()).add(name)
+        for folder, names in sorted(by_folder.items()):
+            yield from self._files_of(source, folder, names)
+
+    def _files_of(self, source: Source, folder: str, names: set[str]) -> Iterator[Files]:
+        """Some files of a folder, those too that are not there."""
+        listing = self._listings.of(f"{source.address}/{folder}" if folder else source.address)
+        text = printable(folder)
+        there = listing.files(text)
+        wanted = {printable(name) for name in names}
+        known = there.names.split("/") if listing.names else []
+        if found := wanted.intersection(known):
+            whole = there.only([name in found for name in known])
+            yield from self._with_archives(source, folder, whole)
+        for name in sorted(wanted - set(known)):
+            problem = "file_unreadable: the list names it, and it is not there"
+            yield Files(text, name, UNKNOWN, UNKNOWN, {name: problem})
+
+    def _below(self, source: Source, beginning: str) -> Iterator[Files]:
+        """What lies in a folder of a source and in those in it, in the order of their names."""
+        root = f"{source.address}/{beginning}" if beginning else source.address
         entered: set[tuple[int, int]] = set()
-        pending = [iter([(str(source.folder), "", False)])]
+        pending = [iter([(root, beginning, False)])]
         while pending:
-            folder, below, is_link = next(pending[-1], ("", "", False))
+            folder, path, is_link = next(pending[-1], ("", "", False))
             if not folder:
                 pending.pop()
                 continue
-            if below and folder in self._elsewhere:
+            if path and folder in self._elsewhere:
+                continue
+            if path and source.rules.passes_over(printable(path)):
+                self.passed_over[source.name] += 1
                 continue
             if is_link:
                 with suppress(OSError):  # its listing says why
@@ -181,17 +194,54 @@ class Scan:
                         continue
             listing = self._listings.of(folder)
             if listing.problem is not None:
-                yield _unreadable(source, printable(below), listing.problem)
+                yield _unreadable(source, printable(path), listing.problem)
                 continue
-            if listing.identity in entered or (below and listing.identity in self._roots):
+            if listing.identity in entered or (path and listing.identity in self._roots):
                 continue
-            if not below and listing.identity != place:
+            if not path and listing.identity != self.places[source.name]:
                 raise _replaced(source)
             entered.add(listing.identity)
             if listing.names:
-                yield listing.files(printable(below))
-            pending.append(_folders(folder, below, listing))
-        still_there(source, place)
+                yield from self._with_archives(source, path, listing.files(printable(path)))
+            pending.append(_folders(folder, path, listing))
+
+    def _with_archives(self, source: Source, folder: str, files: Files) -> Iterator[Files]:
+        """Files of a folder, and instead of an archive its members."""
+        if not _HAS_ARCHIVE.search(files.names):
+            yield files
+            return
+        plain = []
+        problems = dict(files.problems)
+        inside: list[Files] = []
+        for name in files.names.split("/"):
+            plain.append(True)
+            path = below(files.folder, name)
+            if not IS_ARCHIVE.search(name) or name in problems or source.rules.passes_over(path):
+                continue
+            place = f"{source.address}/{below(folder, os_path(name))}"
+            if place in self._elsewhere:
+                plain[-1] = False
+                continue
+            members, problem = _look_into(place, path)
+            inside += members
+            if problem is not None:
+                problems[name] = problem
+            elif members:
+                plain[-1] = False
+        if any(plain):
+            yield files._replace(problems=problems).only(plain)
+        yield from inside
+
+    def _archive(self, source: Source, place: str, path: str) -> Iterator[Files]:
+        members, problem = _look_into(place, path)
+        if problem is not None or not members:
+            raise SourceLost(
+                f"source {{source}}: cannot look into {{folder}}: {problem or 'no archive'}. "
+                "The published warehouse is unchanged.",
+                source=source.name,
+                folder=source.address,
+            )
+        yield from members
 
     def close(self) -> None:
         """Give up what was not asked for."""
@@ -205,13 +255,24 @@ def _folders(folder: str, below: str, listing: Listing) -> Iterator[tuple[str, s
         yield f"{folder}/{name}", f"{below}/{name}" if below else name, name in links
 
 
+def _look_into(place: str, path: str) -> tuple[list[Files], str | None]:
+    """What an archive holds, and why not all of it; nothing of what is none."""
+    try:
+        archive, status = archives.look_into(place)
+    except OSError as error:
+        return [], f"file_unreadable: {error.strerror or type(error).__name__}"
+    if archive is None:
+        return [], None
+    return list(archive.folders(path, status.st_mtime_ns)), archive.problem
+
+
 def _unreadable(source: Source, folder: str, problem: str) -> Files:
     if not folder:
         raise SourceLost(
             f"source {{source}}: cannot look into {{folder}}: {problem}. Give the right to read "
             "it; the published warehouse is unchanged.",
             source=source.name,
-            folder=source.folder,
+            folder=source.address,
         )
     parent, _, name = folder.rpartition("/")
     return Files(parent, name, UNKNOWN, UNKNOWN, {name: problem})

@@ -67,6 +67,16 @@ SCHEMAS = {
     "sop_classes": pa.schema(
         {"sop_class_uid": pa.string(), "iod": pa.string(), "name": pa.string()}
     ),
+    # One row per UID of PS3.6.
+    "uids": pa.schema(
+        {
+            "uid": pa.string(),
+            "name": pa.string(),
+            "kind": pa.string(),
+            "keyword": pa.string(),
+            "is_retired": pa.bool_(),
+        }
+    ),
     # One row per IOD x module.
     "iod_modules": pa.schema(
         {
@@ -113,6 +123,7 @@ def tables() -> dict[str, pa.Table]:
         "attributes": attributes,
         "private_attributes": list(_private_attributes()),
         "sop_classes": list(_sop_classes()),
+        "uids": list(_uids()),
         "iod_modules": list(_iod_modules(iods)),
         "modules": [*_modules(used, tags), *_file_meta(tags)],
         "functional_groups": list(_functional_groups()),
@@ -154,6 +165,11 @@ def _private_attributes() -> Iterator[tuple[str, str, str, str, str]]:
 def _sop_classes() -> Iterator[tuple[str, str, str | None]]:
     for uid, iod in _highdicom("sop_class_iod_map").items():
         yield uid, iod, UID_dictionary[uid][0] if uid in UID_dictionary else None
+
+
+def _uids() -> Iterator[tuple[str, str | None, str, str | None, bool]]:
+    for uid, (name, kind, _, retired, keyword) in UID_dictionary.items():
+        yield uid, name or None, kind, keyword or None, bool(retired)
 
 
 def _iod_modules(

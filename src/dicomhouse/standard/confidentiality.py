@@ -2,7 +2,7 @@
 
 `python -m dicomhouse.standard.confidentiality` reads the table that dicom-anonymizer ships as lists
 of tags, one a kind of action, and writes `dbt/seeds/confidentiality_profile.csv`; it needs the dev
-extra. Private attributes, which the profile removes as well, are no rows: no tag stands for them.
+extra. Private attributes, which the profile removes as well, are not rows: no tag stands for them.
 """
 
 from __future__ import annotations

@@ -80,7 +80,7 @@ def parse_tag(text: str) -> int | PrivateTag:
     not stand in the dictionary.
 
     Raises:
-        UsageError: the text is no tag; the message names the nearest keywords.
+        UsageError: the text is not a tag; the message names the nearest keywords.
     """
     text = text.strip()
     if match := _HEXADECIMAL.fullmatch(text):
@@ -157,7 +157,7 @@ def _tag_of() -> dict[str, int]:
 
 def _unknown(text: str) -> str:
     if len(text) > _LONGEST_NAME:
-        return f"A text of {len(text)} characters is no DICOM tag. A tag is written as {_FORMS}."
+        return f"A text of {len(text)} characters is not a DICOM tag. A tag is written as {_FORMS}."
     letters = "".join(filter(str.isalnum, text)).casefold()
     keywords = {keyword.casefold(): keyword for _, keyword, _ in _entries()}
     nearest = [keywords[match] for match in get_close_matches(letters, keywords, n=_NEAREST)]
@@ -168,5 +168,5 @@ def _unknown(text: str) -> str:
         nearest += [keywords[word] for word in longer if keywords[word] not in nearest]
     nearest = nearest[:_NEAREST]
     if not nearest:
-        return f"{text!r} is no DICOM tag. A tag is written as {_FORMS}."
-    return f"{text!r} is no DICOM tag. The nearest keywords are {', '.join(nearest)}."
+        return f"{text!r} is not a DICOM tag. A tag is written as {_FORMS}."
+    return f"{text!r} is not a DICOM tag. The nearest keywords are {', '.join(nearest)}."

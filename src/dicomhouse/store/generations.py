@@ -34,13 +34,13 @@ from dicomhouse.errors import (
     WarehouseNotFound,
     WarehouseTooNew,
 )
-from dicomhouse.filesystem import open_file, replace_file
+from dicomhouse.filesystem import open_file, replace_file, replacing, sync
 from dicomhouse.lake.forms import RUN, has_form, read_json
-from dicomhouse.lake.layout import COLUMNS_PART
-from dicomhouse.lake.records import sync
 from dicomhouse.ownership import make_private_folder, may_be_written_by_others
 from dicomhouse.versions import FORMAT
 
+BUILD_LOCK = ".build-lock"
+"""What the one who builds a warehouse holds, in its folder."""
 _PUBLISHED = "run.json"
 _REMOVED = ".removed-"
 _REFRESH = ".refresh"
@@ -55,8 +55,8 @@ _MARKED = re.compile(rb"dicomhouse warehouse ([0-9]{1,9})\n")
 _LAYOUT = 1
 """Of a warehouse's folder, as its mark has it; what a generation's has is `versions.FORMAT`."""
 _ROOM = re.compile(
-    r"\.lock|\.refresh|\.?run\.json|lake|parts|work|scratch|report|spill|\.spill-[0-9]+"
-    r"|models\.log|warehouse\.duckdb(\..+)?"
+    r"\.lock|\.refresh|\.?run\.json(\..+\.tmp)?|lake|parts|work|scratch|report|spill"
+    r"|\.spill-[0-9]+|models\.log|warehouse\.duckdb(\..+)?"
 )
 """What a run makes in the folder of its generation."""
 _DATABASE = re.compile(rb".{8}DUCK", re.DOTALL)
@@ -387,7 +387,7 @@ def building(warehouse: Path) -> Iterator[Generation]:
     one when it ends like that: their processes are gone, or they would hold the lock.
 
     Raises:
-        UsageError: the folder's path would be read as something else, or is no text; or the
+        UsageError: the folder's path would be read as something else, or is not text; or the
             folder holds other files, is another user's, or others may write there.
         WarehouseBusy: another process builds this warehouse.
         WarehouseTooNew: a later dicomhouse made it.
@@ -398,7 +398,7 @@ def building(warehouse: Path) -> Iterator[Generation]:
         root = warehouse.resolve()
         _take(root)
         # Unbuffered: what a full disk refuses is not tried again as the file is closed.
-        lock, status = open_file(root / ".build-lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW)
+        lock, status = open_file(root / BUILD_LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW)
     with lock:
         if status.st_nlink != 1:
             raise UsageError(f"{root / '.build-lock'} is another file too, by a hard link.")
@@ -463,7 +463,7 @@ def _mend_copy(root: Path, there: Sequence[Generation]) -> None:
     """Remove what a copy that followed links has in their places, which links take again.
 
     Raises:
-        UsageError: something stands there that is no copy of a generation's.
+        UsageError: something stands there that is not a copy of a generation's.
     """
     places = [
         (root / name, inner)
@@ -515,8 +515,8 @@ def _check_unmarked(root: Path) -> None:
     )
     if not is_ours:
         raise UsageError(
-            f"{root} is no warehouse and holds other files, which stay as they are. Give a new or "
-            "empty folder."
+            f"{root} is not a warehouse and holds other files, which stay as they are. "
+            "Give a new or empty folder."
         )
 
 
@@ -559,7 +559,7 @@ def _check_place(warehouse: Path) -> None:
         str(warehouse.resolve()).encode()
     except UnicodeEncodeError:
         raise UsageError(
-            "the path of the warehouse is no UTF-8, which Parquet and DuckDB need. "
+            "the path of the warehouse is not valid UTF-8, which Parquet and DuckDB need. "
             "Choose another folder."
         ) from None
 
@@ -664,16 +664,14 @@ def publish(warehouse: Path, generation: Generation, record: dict[str, Any]) -> 
         shutil.rmtree(folder, ignore_errors=True)
     if generation.database.exists():
         generation.database.chmod(0o400)
-    private = generation.folder / f".{_PUBLISHED}"
-    private.write_text(json.dumps(record, indent=1) + "\n")
-    # Parts are on the disk since they have records; the folders' entries for them may not be.
-    made = [private, generation.database, *generation.report.glob("*")]
-    made += generation.lake.rglob(COLUMNS_PART)
+    # Parts are on the disk since they have their names; the folders' entries for them may not be.
+    made = [generation.database, *generation.report.glob("*")]
     folders = [path for path in generation.folder.rglob("*") if path.is_dir()]
-    for path in (*made, *folders):
-        if path.exists():
-            sync(path)
-    private.rename(generation.folder / _PUBLISHED)
+    with replacing(generation.folder / _PUBLISHED) as private:
+        private.write_text(json.dumps(record, indent=1) + "\n")
+        for path in (*made, *folders):
+            if path.exists():
+                sync(path)
     sync(generation.folder)
     sync(generation.folder.parent)
     _point_to(warehouse, generation)
@@ -696,7 +694,7 @@ def _replace_link(link: Path, target: str) -> None:
 def prune(warehouse: Path, keep: int) -> None:
     """Remove the oldest generations beyond `keep`, passing over those that somebody reads.
 
-    One whose lock is no file of ours stays too.
+    One whose lock is not a file of ours stays too.
     """
     for generation in published(warehouse)[:-keep]:
         if not _is_plain(generation.folder / ".lock"):

@@ -18,7 +18,8 @@ from dicomhouse.lake import keys, layout
 from dicomhouse.lake.orders import Batch, Input, Rewrite
 from dicomhouse.lake.records import PartRecord, adopt, records
 from dicomhouse.settings import Settings
-from dicomhouse.sources.scan import Source, lost, sources_of
+from dicomhouse.sources.opening import IS_STORE
+from dicomhouse.sources.source import Source, lost, sources_of
 from dicomhouse.store.generations import Generation
 from dicomhouse.store.plan import Part, Use, batches, merges, n_files
 
@@ -63,7 +64,8 @@ def sources(settings: Settings, before: Mapping[str, Any], extractor: str) -> li
         SourceLost: the folder of a source that the warehouse has is gone.
     """
     known: dict[str, str] = before.get("sources", {})
-    named = sources_of(settings.sources, known)
+    rules = settings.rules_by_source()
+    named = sources_of(settings.sources, known, rules)
     names = {source.name for source in named}
     for name in settings.forget:
         if name not in known:
@@ -82,9 +84,9 @@ def sources(settings: Settings, before: Mapping[str, Any], extractor: str) -> li
             if settings.forget
             else "no source: give at least one folder of DICOM files."
         )
-    folders = {source.folder: source.name for source in named}
+    folders = {source.address: source.name for source in named}
     for name in sorted(rest):
-        if (other := folders.setdefault(Path(known[name]), name)) != name:
+        if (other := folders.setdefault(known[name], name)) != name:
             raise UsageError(
                 "{folder} is the source {source} already. Build it under that name, or let it be "
                 "{other} from now on: --forget {source}.",
@@ -95,9 +97,16 @@ def sources(settings: Settings, before: Mapping[str, Any], extractor: str) -> li
     if named and before.get("extractor") == extractor:
         return named
     for name in sorted(rest):
-        if not Path(known[name]).is_dir():
+        if IS_STORE not in known[name] and not Path(known[name]).exists():
             raise lost(name, known[name])
-    return [*named, *(Source(name, Path(known[name])) for name in sorted(rest))]
+    lists = before.get("lists", {})
+    return [
+        *named,
+        *(
+            Source(name, known[name], rules.get(name, rules[""]), lists.get(name))
+            for name in sorted(rest)
+        ),
+    ]
 
 
 def stored(
@@ -177,9 +186,11 @@ class Lists:
         self.file_id_key = file_id_key
         self.read: dict[str, dict[str, int]] = {}
         """By source, the parts of files that are read, and how many files each has."""
+        self.source_of: dict[str, str] = {}
+        """Of each list, by the name of the part that it asks for."""
         self._run_id = run_id
         self._settings = settings
-        self.sources = {source.name: source.folder for source in sources}
+        self.sources = {source.name: source.address for source in sources}
         """Those that are looked through."""
         self._number = count()
 
@@ -196,12 +207,12 @@ class Lists:
         """
         size, jobs = self._settings.batch_files, self._settings.jobs
         for source, files in batches(wanted, size, jobs):
-            name = self._name()
+            name = self._name(source)
             batch = Batch.of(
                 name,
                 source,
                 self._run_id,
-                str(self.sources[source]),
+                self.sources[source],
                 files,
                 self._settings.bounds,
                 self.file_id_key,
@@ -211,10 +222,12 @@ class Lists:
 
     def to_rewrite(self, source: str, inputs: Sequence[Input]) -> Path:
         """A list of parts that become one."""
-        return Rewrite(self._name(), source, inputs).save(self.target.work / "rewrite")
+        return Rewrite(self._name(source), source, inputs).save(self.target.work / "rewrite")
 
-    def _name(self) -> str:
-        return f"part-{self._run_id}-{next(self._number):05d}"
+    def _name(self, source: str) -> str:
+        name = f"part-{self._run_id}-{next(self._number):05d}"
+        self.source_of[name] = source
+        return name
 
 
 def lay_out(

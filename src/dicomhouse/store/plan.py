@@ -147,6 +147,16 @@ class Choice:
             return found.only([name in wanted for name in present])
         return None
 
+    def as_published(self, source: str, found: Files) -> list[Files]:
+        """What the published lake has of files of one folder, as it has them."""
+        there = set(found.names.split("/"))
+        known = []
+        for one in self._rows.get(source, {}).get(found.folder, ()):
+            is_there = [name in there for name in one.files.names.split("/")]
+            if one.part.is_published and any(is_there):
+                known.append(one.files.only(is_there))
+        return known
+
     def published(self, source: str) -> Iterator[Files]:
         """The files of a source that the published lake has."""
         for rows in self._rows.get(source, {}).values():

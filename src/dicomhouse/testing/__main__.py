@@ -31,6 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--headers-only", action="store_true", help="leave the pixel data out")
+    parser.add_argument("--chest", action="store_true", help="pixels that show a chest")
     options = parser.parse_args(arguments)
     try:
         cohort = build_cohort(
@@ -43,6 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             defects=options.defect,
             seed=options.seed,
             pixels=not options.headers_only,
+            chest=options.chest,
         )
     except UsageError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,43 +71,51 @@ def build_cohort(
     folder: str | Path,
     *,
     patients: int = 3,
-    slices: int = 20,
+    slices: int | Sequence[int] = 20,
     rows: int = 16,
     columns: int = 16,
     profile: str = "osic",
     defects: Defects = (),
     seed: int = 0,
     pixels: bool = True,
+    chest: bool = False,
 ) -> Cohort:
     """Write a folder a patient, with `slices` images in each series, named 1.dcm, 2.dcm, ...
 
+    Of several numbers of slices each is one patient's.
+
     `profile` is "osic" (one CT series a patient) or "hospital" (two CT series and one MR series).
     The same arguments write the same bytes; a patient does not depend on how many there are.
-    Pixels are `rows` x `columns` of unsigned 16 bit; without `pixels` the files are headers only.
+    Pixels are `rows` x `columns` of unsigned 16 bit, a disc of water, or with `chest` a chest in
+    HU; without `pixels` the files are headers only.
     A defect is planted in its patient's first series.
 
     Raises `UsageError` for an unknown profile or defect, a patient that is not there, the same
-    defect twice in one patient, a number below 1, a stack too small for a defect, a matrix too
-    large for its elements, or a folder that holds something already.
+    defect twice in one patient, numbers of slices for fewer or more patients, a number below 1, a
+    stack too small for a defect, a matrix too large for its elements, or a folder that holds
+    something already.
     """
     folder = Path(folder)
     wanted = _wanted(defects, patients)
     if profile not in PROFILES:
         raise UsageError(f"unknown profile {profile!r}: choose from {', '.join(PROFILES)}")
-    if min(patients, slices, rows, columns) < 1:
+    stacks = [slices] * patients if isinstance(slices, int) else list(slices)
+    if min(patients, rows, columns, *stacks) < 1:
         raise UsageError("patients, slices, rows and columns must be 1 or more")
     if max(rows, columns) > 32767:
         raise UsageError("rows and columns must be 32767 or less")
-    if wanted and slices < SMALLEST_STACK:
+    if len(stacks) != patients:
+        raise UsageError(f"{len(stacks)} numbers of slices for {patients} patients")
+    if any(stacks[patient] < SMALLEST_STACK for patient in wanted):
         raise UsageError(f"a series with a defect needs {SMALLEST_STACK} slices or more")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"{folder} is not an empty folder: name a new one")
 
-    shape = Shape(slices, rows, columns, pixels)
     built: list[BuiltSeries] = []
     planted: list[PlantedDefect] = []
     n_files = n_images = 0
-    for patient in range(patients):
+    for patient, stack in enumerate(stacks):
+        shape = Shape(stack, rows, columns, pixels, chest)
         for place, series in enumerate(PROFILES[profile](seed, patient, shape)):
             plan = Plan(series)
             truth = _truth(series)

@@ -64,7 +64,7 @@ class Defect(StrEnum):
     INVALID_UID = "invalid_uid"
     """One image has an IrradiationEventUID with a leading zero in a component: that one."""
     INVALID_ELEMENT = "invalid_element"
-    """One image has a WindowWidth that is no number: that one."""
+    """One image has a WindowWidth that is not a number: that one."""
     SHORT_PIXELS = "short_pixels"
     """One image has two bytes of pixel data: that one."""
     TRUNCATED_FILE = "truncated_file"

@@ -24,7 +24,7 @@ def dataset_bytes(*others: DataElement, **overrides: Any) -> bytes:
 
     Each override is a DICOM keyword, of group 0002 too; its value is written as it is, valid or
     not, and None removes the element. Bytes are the value field itself, whatever the VR: text
-    that is no number in a DS, an odd length. `others` are elements without a keyword: private
+    that is not a number in a DS, an odd length. `others` are elements without a keyword: private
     ones, or ones with an odd VR.
 
     What is not overridden follows: study, series and frame of reference UIDs from PatientID,

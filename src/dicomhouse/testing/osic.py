@@ -98,6 +98,8 @@ def patient_series(seed: int, patient: int, shape: Shape) -> list[Series]:
     random = chance("osic", seed, patient, "scan")
     spacing = random.choice((0.625, 1.0, 1.25, 2.0, 2.5, 5.0, 10.0))
     pixel_spacing = random.randrange(580, 900) / 1000
+    if shape.is_chest:
+        pixel_spacing *= 512 / shape.columns  # as wide as a chest, whatever the matrix
     mean_current = random.randrange(150, 450)
     series_uid = uid("osic", seed, name, "series")
 

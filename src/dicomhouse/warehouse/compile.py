@@ -124,6 +124,7 @@ def _compile(project: str) -> Plan:
                      if node.resource_type in ("model", "seed") and node.description
                      and node.config.materialized != "ephemeral"}  # fmt: skip
         database.describe(connection, [described[name] for name in described if name in lasting])
+    manifest.write(str(Path("manifest.json").absolute()))  # dbt makes its folder
     shutil.rmtree(dbts)
     _DATABASE.rename("template.duckdb")
     template = Path("template.duckdb").absolute()

@@ -56,6 +56,7 @@ def register(
     record: Mapping[str, Any],
     previous: Path | None,
     template: bytes | None = None,
+    expected: Path | None = None,
 ) -> None:
     """Create a generation's DuckDB file: views over its lake, the standard, the run's settings.
 
@@ -70,9 +71,11 @@ def register(
         record: what is known of the run by now.
         previous: the DuckDB file of the published generation, where there is one.
         template: what the file begins with: a plan's template, or the standard alone.
+        expected: a list of what should be there.
 
     Raises:
         StorageError: the file cannot be written.
+        UsageError: the list cannot be read.
     """
     if template is None:
         create_template(database)
@@ -97,6 +100,11 @@ def register(
         others = [(source, path) for source, paths in other_contents.items() for path in paths]
         if others:
             connection.executemany("insert into run.other_contents values (?, ?)", others)
+        if expected is not None:
+            from dicomhouse.warehouse.expected import read
+
+            connection.register("listed", read(expected))
+            connection.execute("insert into run.expected by name select * from listed")
 
 
 @contextmanager
@@ -307,9 +315,6 @@ def _check_counts(connection: duckdb.DuckDBPyConnection, record: Mapping[str, An
 def connect(database: Path, lake: Path, allow_files: bool = False) -> duckdb.DuckDBPyConnection:
     """Open a published generation for reading alone.
 
-    The views over the lake hold its path; where the warehouse's folder has moved since, temporary
-    ones with the present path take their place.
-
     Args:
         database: the generation's file.
         lake: its lake: besides the file all that a query may read.
@@ -327,9 +332,7 @@ def connect(database: Path, lake: Path, allow_files: bool = False) -> duckdb.Duc
         connection = duckdb.connect(str(database), read_only=True, config=config)
         with _setting_up:
             _set_up(connection, lake, allow_files)
-        if connection.execute("select lake from run.place").fetchall() != [(str(lake),)]:
-            script = resource("sql", "moved.sql").read_text()
-            connection.execute(filled(script, _places(lake)))
+        connection.execute("set variable lake = ?", [str(lake)])
     except duckdb.Error as error:
         raise _unreadable(database, error) from error
     return connection
@@ -384,7 +387,7 @@ def query(
     """Run one reading statement; `getvariable('name')` in it reads one of `variables`.
 
     Raises:
-        QueryError: it is no single SELECT (or EXPLAIN, DESCRIBE, SHOW), or DuckDB refuses it, or
+        QueryError: it is not a single SELECT (or EXPLAIN, DESCRIBE, SHOW), or DuckDB refuses it, or
             cannot carry it out; then its message leaves out the value that DuckDB names.
     """
     try:
@@ -454,7 +457,7 @@ def ask(
 
 
 def _json(record: Mapping[str, Any]) -> str:
-    """A record as JSON that DuckDB reads: the bytes of a path that is no UTF-8 as `\\xNN`."""
+    """A record as JSON that DuckDB reads; bytes of a path that are not UTF-8 as `\\xNN`."""
     text = json.dumps(record, ensure_ascii=False)
     return re.sub("[\udc80-\udcff]", lambda odd: rf"\\x{ord(odd[0]) - 0xDC00:02x}", text)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 
@@ -24,10 +24,21 @@ _SPEAKS_OF_SQL_ALONE = (
 """Errors whose words hold nothing but names of the SQL: no row was looked at."""
 
 
-def build(database: Path, plan: Plan, threads: int = 1) -> list[NodeResult]:
+def build(
+    database: Path,
+    plan: Plan,
+    threads: int = 1,
+    count: Callable[[int, int], None] = lambda done, of: None,
+) -> list[NodeResult]:
     """Run the models and data tests in a registered generation's DuckDB file; how each ended.
 
     dbt's unit tests try the models on rows of their own, so they are left to the test suite.
+
+    Args:
+        database: the file.
+        plan: what to run.
+        threads: how many nodes may run at a time.
+        count: gets how many nodes are done, and of how many.
 
     Raises:
         ModelsFailed: a model or an error-severity test failed; its message names them.
@@ -35,7 +46,7 @@ def build(database: Path, plan: Plan, threads: int = 1) -> list[NodeResult]:
     """
     words: dict[str, Exception] = {}
     with modelling(database, plan.settings, database.with_name("spill")) as connection:
-        results = plan.done | run(connection, plan.nodes, plan.done, words, threads)
+        results = plan.done | run(connection, plan.nodes, plan.done, words, threads, count)
         if not any(result.has_failed for result in results.values()):
             describe(connection, plan.descriptions)
     check(results, plan.nodes, words, database.with_name("models.log"))
@@ -48,6 +59,7 @@ def run(
     done: Mapping[str, NodeResult],
     words: dict[str, Exception] | None = None,
     threads: int = 1,
+    count: Callable[[int, int], None] = lambda done, of: None,
 ) -> dict[str, NodeResult]:
     """Carry out the nodes, each once those that it waits for are done; by id, how each ended.
 
@@ -61,6 +73,7 @@ def run(
         words: filled with what DuckDB said, by id.
         threads: how many nodes may run at a time. To plan a query takes one core, and longer than
             to carry it out where there is little data.
+        count: gets how many nodes are done, and of how many.
 
     Raises:
         database.STORAGE_ERRORS: it cannot go on.
@@ -82,6 +95,7 @@ def run(
 
     def end(node: Node, status: str, seconds: float = 0) -> None:
         unended.remove(node.id)
+        count(len(nodes) - len(unended), len(nodes))
         if status in ("error", "fail", "skipped"):
             stopped.add(node.id)
         if node.sql:

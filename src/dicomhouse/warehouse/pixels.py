@@ -17,8 +17,8 @@ import pyarrow as pa
 
 from dicomhouse import versions
 from dicomhouse.dicom.bounds import Budget
-from dicomhouse.filesystem import open_file, os_path
 from dicomhouse.resources import resource
+from dicomhouse.sources.opening import open_place, place
 from dicomhouse.warehouse.database import (
     IN_MEMORY,
     SETTINGS,
@@ -32,7 +32,7 @@ from dicomhouse.warehouse.database import (
 def digest_repeated(
     database: Path,
     lake: Path,
-    folders: Mapping[str, Path],
+    folders: Mapping[str, str],
     previous: Path | None,
     threads: int,
     budget: Budget,
@@ -65,7 +65,7 @@ def digest_repeated(
 
 
 def other_pixels(
-    previous: Path, folders: Mapping[str, Path], threads: int, budget: Budget
+    previous: Path, folders: Mapping[str, str], threads: int, budget: Budget
 ) -> tuple[list[tuple[str, str]], int]:
     """Source and path of the files whose pixel data is not what a generation's digests say.
 
@@ -97,7 +97,7 @@ def _attach(connection: duckdb.DuckDBPyConnection, previous: Path) -> set[str]:
 
 
 def _with_digests(
-    files: pa.Table, folders: Mapping[str, Path], threads: int, budget: Budget
+    files: pa.Table, folders: Mapping[str, str], threads: int, budget: Budget
 ) -> pa.Table:
     """Files in an order of their own, with the `digest` of their pixel data as it is now.
 
@@ -113,26 +113,26 @@ def _with_digests(
             return None, "over_budget: of bytes to read pixels"
         if time.monotonic() > deadline:
             return None, "over_budget: of time to read pixels"
-        path = folders[file["source"]] / os_path(file["path"])
-        return _digest(path, file["size_bytes"], deadline)
+        where = place(folders[file["source"]], file["path"])
+        return _digest(where, file["size_bytes"], deadline)
 
     with ThreadPoolExecutor(threads) as pool:
         rows = files.select(["source", "path", "size_bytes", "bytes_so_far"]).to_pylist()
         told = list(pool.map(digest, rows))
-    for place, name in enumerate(("digest", "reason")):
-        files = files.append_column(name, pa.array([one[place] for one in told], pa.string()))
+    for number, name in enumerate(("digest", "reason")):
+        files = files.append_column(name, pa.array([one[number] for one in told], pa.string()))
     return files
 
 
-def _digest(path: Path, size: int, deadline: float) -> tuple[str | None, str | None]:
+def _digest(where: str, size: int, deadline: float) -> tuple[str | None, str | None]:
     """The digest of the pixel data of a file that had a size, or why there is none."""
     from dicomhouse.dicom.metered import Exceeded
     from dicomhouse.dicom.pixels import pixel_digest
 
     try:
-        file, status = open_file(path)
-        with BufferedReader(file) as stream:
-            if status.st_size != size:
+        opened = open_place(where)
+        with BufferedReader(opened.raw) as stream:
+            if opened.facts.size_bytes != size:
                 return None, "file_changed: since its header was read; build again"
             return pixel_digest(stream, deadline), None
     except OSError as error:

@@ -5,6 +5,7 @@ A plan is a folder of the user's cache, named by a digest of all that it depends
     plan.json          the nodes in an order in which they can run, each with its SQL
     template.duckdb    what depends on the project and the standard alone: seeds, the standard's
                        tables, and the models and tests that stand on these
+    manifest.json      what dbt says of the project, for its page (`dicomhouse docs`)
 
 It is written beside its place and renamed, so that several processes may make and use it at once.
 One that is damaged, or not this user's own, is made again.
@@ -32,6 +33,7 @@ from dicomhouse.errors import ModelsFailed
 
 _PLAN = "plan.json"
 _TEMPLATE = "template.duckdb"
+_MANIFEST = "manifest.json"
 _OUTPUT = "output.txt"
 _KEPT = 5
 """Plans that stay in the cache: those used last."""
@@ -114,6 +116,15 @@ class Plan:
         if _digest(content) != self.template_digest:
             raise Damaged(f"{self.template} is damaged")
         return content
+
+    def read_manifest(self) -> bytes:
+        """What dbt says of the project, as its `manifest.json`.
+
+        Raises:
+            OSError: it is not there, cannot be read, or is not this user's own.
+        """
+        with open_own(self.template.with_name(_MANIFEST)) as file:
+            return file.read()
 
 
 class Damaged(Exception):

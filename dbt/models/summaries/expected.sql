@@ -1,0 +1,1 @@
+{{ expected_and_found(source('run', 'expected'), ref('images')) }}

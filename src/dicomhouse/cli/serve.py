@@ -1,0 +1,47 @@
+"""`dicomhouse serve`: the build on a schedule, with Prefect's UI."""
+
+from __future__ import annotations
+
+import argparse
+from runpy import run_path
+
+from dicomhouse.errors import UsageError
+from dicomhouse.resources import resource
+
+HELP = "Build on a schedule, by the Prefect server that is configured or a local one."
+EXAMPLES = (
+    ("serve ward_a=/data/a --warehouse study", "every night at two"),
+    ('serve /data/a --cron "30 22 * * 1-5" --timezone Europe/Berlin', "on working days"),
+    ("serve /data/a --notify https://hooks.example.org/T0/B0", "and somebody is told"),
+)
+IS_SUPERVISED = True
+NIGHTLY = "0 2 * * *"
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("source", nargs="+", help="a folder of DICOM files, or NAME=PATH")
+    parser.add_argument("--jobs", type=int, metavar="N", help="worker processes")
+    parser.add_argument("--cron", default=NIGHTLY, help=f"when to run (default: {NIGHTLY!r})")
+    parser.add_argument("--timezone", default="UTC", help="the schedule's (default: UTC)")
+    parser.add_argument(
+        "--every", type=float, metavar="SECONDS", help="an interval instead of a cron schedule"
+    )
+    parser.add_argument("--name", default="nightly", help="the deployment's (default: nightly)")
+    parser.add_argument(
+        "--notify",
+        metavar="URL",
+        help="as `dicomhouse notify URL`, once the server is there",
+    )
+
+
+def run(chosen: argparse.Namespace) -> int:
+    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+    try:
+        ZoneInfo(chosen.timezone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise UsageError(
+            f"no time zone {chosen.timezone}. Give a name such as Europe/Berlin."
+        ) from None
+    run_path(str(resource("flows", "serve.py")))["serve"](chosen)
+    return 0

@@ -1,0 +1,180 @@
+"""A Dask cluster in the place of this machine's processes: the same lake, or one clear sentence."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import killing
+import pytest
+from clusters import Cluster
+from commands import run_cli
+from comparing import assert_equal_warehouses
+from incremental import build_lake, lake_rows
+
+from dicomhouse.errors import ExtractionFailed
+from dicomhouse.run import build, cluster
+from dicomhouse.run.cluster import Signs, look
+from dicomhouse.settings import Settings
+from dicomhouse.sources.scan import Source
+from dicomhouse.store.generations import building, current
+from dicomhouse.testing import write_image
+
+distributed = pytest.importorskip("distributed")
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    for number in range(12):
+        write_image(tmp_path / "in" / f"p{number}" / "1", PatientID=f"P{number}")
+    return tmp_path / "in"
+
+
+@pytest.fixture(scope="module")
+def two_workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    started = Cluster(tmp_path_factory.mktemp("cluster"))
+    try:
+        started.start_workers(2)
+        yield started
+    finally:
+        started.stop()
+
+
+@pytest.fixture(scope="module")
+def no_worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A scheduler that tries a batch once; each test starts its workers."""
+    folder = tmp_path_factory.mktemp("cluster")
+    started = Cluster(folder, DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES="0")
+    try:
+        yield started
+    finally:
+        started.stop()
+
+
+def build_on(where: Cluster | None, source: Path, name: str = "w", **named: Any) -> list[str]:
+    told: list[str] = []
+    address = "" if where is None else where.address
+    settings = Settings((str(source),), source.parent / name, batch_files=1, dask=address, **named)
+    build_lake(settings, told)
+    return told
+
+
+def test_cluster_makes_the_same_lake(two_workers: Cluster, source: Path) -> None:
+    told = build_on(two_workers, source)
+    assert f"extract: on 2 workers of the Dask cluster at {two_workers.address}" in told
+    assert told[-1] == "extract: 12 of 12 batches, 12 files"
+    build_on(None, source, "other")
+    assert lake_rows(source.parent / "w") == lake_rows(source.parent / "other")
+    (source / "p3" / "1").unlink()
+    write_image(source / "p4" / "1", PatientID="another")
+    build_on(two_workers, source)
+    build_on(None, source, "other")
+    assert lake_rows(source.parent / "w") == lake_rows(source.parent / "other")
+    with distributed.Client(two_workers.address, set_as_default=False) as client:
+        loaded = client.run(lambda: {"prefect", "dbt"} & set(__import__("sys").modules))
+    assert list(loaded.values()) == [set(), set()]
+
+
+def test_files_of_a_cluster_are_their_owners_alone(two_workers: Cluster, source: Path) -> None:
+    build_on(two_workers, source)
+    standing = current(source.parent / "w")
+    assert standing is not None
+    assert not [path for path in standing.lake.rglob("*") if path.stat().st_mode & 0o077]
+
+
+@pytest.mark.parametrize("step", ["lake.parts.PartFile.close#2", "lake.records.PartRecord.save"])
+def test_killed_worker_costs_another_go_and_nothing_else(
+    two_workers: Cluster, source: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    monkeypatch.setattr(build, "carry_out", killing.carry_out)
+    (killed,) = two_workers.start_workers(1, KILLING_AT=f"worker {step}")
+    told = build_on(two_workers, source)
+    assert killed.wait(10) == -signal.SIGKILL
+    assert told[-1] == "extract: 12 of 12 batches, 12 files"
+    build_on(None, source, "other")
+    assert lake_rows(source.parent / "w") == lake_rows(source.parent / "other")
+    assert not list((source.parent / "w").rglob("*.tmp"))
+
+
+def test_what_no_worker_survives_is_told(
+    no_worker: Cluster, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster, "_WORKER_SECONDS", 1)
+    monkeypatch.setattr(build, "carry_out", killing.carry_out)
+    with pytest.raises(ExtractionFailed, match="has had no worker for 1 s"):
+        build_on(no_worker, source)
+    no_worker.start_workers(1, KILLING_AT="worker lake.extract.extract_batch#3")
+    with pytest.raises(ExtractionFailed, match="tried 1 times, and the Dask worker ended"):
+        build_on(no_worker, source)
+    no_worker.scheduler.kill()
+    no_worker.scheduler.wait()
+    monkeypatch.setattr(cluster, "_CONNECT_SECONDS", 1)
+    with pytest.raises(ExtractionFailed, match="no Dask scheduler answers at tcp://127"):
+        build_on(no_worker, source)
+    monkeypatch.undo()
+    assert "2 parts kept" in "".join(build_on(None, source, "w"))  # what the worker had read
+
+
+def test_workers_that_are_all_gone_are_not_waited_for(
+    source: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(cluster, "_WORKER_SECONDS", 1)
+    monkeypatch.setattr(build, "carry_out", killing.carry_out)
+    (tmp_path / "cluster").mkdir()
+    started = Cluster(tmp_path / "cluster")
+    try:
+        started.start_workers(1, KILLING_AT="worker lake.extract.extract_batch#3")
+        with pytest.raises(ExtractionFailed, match="has had no worker for 1 s"):
+            build_on(started, source)
+    finally:
+        started.stop()
+
+
+def test_flow_on_a_cluster_builds_the_same(
+    two_workers: Cluster, demo: Path, tmp_path: Path, prefect_home: Path
+) -> None:
+    words = ("--flow", "--dask", two_workers.address, "--warehouse", str(tmp_path / "w"))
+    done = run_cli("demo", *words)
+    assert done.returncode == 0, done.stderr
+    assert "workers of the Dask cluster" in done.stderr
+    assert_equal_warehouses(tmp_path / "w", demo)
+
+
+@pytest.fixture
+def signs(source: Path, tmp_path: Path) -> Iterator[Signs]:
+    with building(tmp_path / "w"):
+        yield Signs.of(tmp_path / "w", [Source("in", source)])
+
+
+def test_worker_that_sees_all_is_believed(signs: Signs) -> None:
+    look(signs)
+
+
+def test_worker_of_another_release_is_refused(signs: Signs) -> None:
+    with pytest.raises(ExtractionFailed, match="another release"):
+        look(replace(signs, release=("0.0", signs.release[1])))
+
+
+def test_worker_that_sees_no_warehouse_or_another_is_refused(signs: Signs, tmp_path: Path) -> None:
+    with pytest.raises(ExtractionFailed, match=r"cannot write .*: No such file or directory"):
+        look(replace(signs, warehouse=str(tmp_path / "nowhere")))
+    (tmp_path / "local").mkdir()
+    (tmp_path / "local" / ".build-lock").touch()
+    with pytest.raises(ExtractionFailed, match="does not see the locks"):
+        look(replace(signs, warehouse=str(tmp_path / "local")))
+
+
+def test_worker_without_a_sources_files_is_refused(signs: Signs, tmp_path: Path) -> None:
+    (tmp_path / "in").rename(tmp_path / "mounted elsewhere")
+    (tmp_path / "in").mkdir()
+    with pytest.raises(ExtractionFailed) as refused:
+        look(signs)
+    assert "does not see the files of source in" in str(refused.value)
+    assert "source <source> in <folder>" in str(refused.value.without_names())
+
+
+def test_signs_show_no_name_in_a_workers_log(signs: Signs, tmp_path: Path) -> None:
+    assert str(tmp_path) not in repr(signs)
