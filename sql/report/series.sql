@@ -22,7 +22,9 @@ select
     if(getvariable('with_values'), array_to_string(s.descriptions, ' | '), null) as description,
     if(getvariable('with_values'), s.folder, null) as folder,
     if(getvariable('with_values'), s.SeriesInstanceUID, null) as uid,
-    if(getvariable('with_values'), left(array_to_string(s.ConvolutionKernel, ', '), 40), null) as kernel,
+    if(
+        getvariable('with_values'), left(array_to_string(s.ConvolutionKernel, ', '), 40), null
+    ) as kernel,
     if(
         getvariable('with_values'),
         left(concat_ws(' ', s.Manufacturer, s.ManufacturerModelName), 80),
