@@ -49,8 +49,6 @@ function number4(tagNumber) {
   return `(${tagNumber.slice(0, 4)},${tagNumber.slice(4)})`;
 }
 
-const filled = (row) => row.examples !== null;
-
 function viewTags(...chosen) {
   const source = hasSources && chosen.length ? Number(chosen[0]) : 0;
   const path = hasSources ? chosen[1] : chosen[0];
@@ -178,10 +176,10 @@ function tagBody(row) {
       ['Present', count(row.present)], ['Empty', row.empty ? count(row.empty) : null], ['Absent', row.absent ? count(row.absent) : null], ['Unusable', row.invalid ? count(row.invalid) : null],
       ['Range', row.number_min !== null && row.distinct_values > 1 && `${measured(row.number_min)} to ${measured(row.number_max)}, mean ${measured(row.number_mean)}`],
     ]),
-    filled(row) ? [
+    row.examples ? [
       row.examples.length > 0 && !held && h('p', { class: 'examples' }, h('span', { class: 'quiet' }, row.distinct_values === 1 ? 'Value ' : 'Examples '), row.examples.map((example) => h('code', { class: 'example' }, example))),
       held && bars(held),
       spreadOut && histogram(binsOf(spreadOut), spreadOut.least, spreadOut.most, 'image'),
-    ] : h('p', { class: 'quiet' }, 'Its values may identify and are left out.'),
+    ] : row.present > 0 && !run.with_values && h('p', { class: 'quiet' }, 'Its values may identify and are left out.'),
   ];
 }
