@@ -6,12 +6,15 @@ import base64
 import hashlib
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from commands import run_cli
 from reports import HOSTILE, PLANTED
+
+import dicomhouse
 
 VENDOR = Path(__file__).parents[2] / "src" / "dicomhouse" / "report" / "vendor"
 
@@ -26,6 +29,18 @@ def _rows(section: dict[str, Any]) -> Any:
     if "columns" not in section:
         return section
     return [dict(zip(section["columns"], row, strict=True)) for row in section["rows"]]
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """All texts in what JSON holds, but for names of fields."""
+    match value:
+        case str():
+            yield value
+        case list():
+            for one in value:
+                yield from _texts(one)
+        case dict():
+            yield from _texts(list(value.values()))
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +119,17 @@ def test_without_values_nothing_planted_is_left(reported: Path, tmp_path: Path) 
         assert with_values[kept] == without[kept]
     for counted in ("series", "patients", "stacks"):
         assert len(with_values[counted]) == len(without[counted])
+    with dicomhouse.open(reported) as warehouse:
+        free = warehouse.sql("""
+            select distinct value from elements
+            where
+                vr in ('AE', 'AS', 'DA', 'LO', 'LT', 'PN', 'SH', 'ST', 'TM', 'UI')
+                and len(value) > 2
+        """)
+    told = set(_texts([without[name] for name in ("series", "patients", "values", "varying")]))
+    told |= set(_texts([row["examples"] for row in without["tags"]]))
+    told |= set(_texts([row["tag_values"] for row in without["patient_tags"]]))
+    assert told and not told & set(free["value"])
     levels = {row["path"] for row in without["tags"]}
     assert {"PatientName", "KVP", "StudyDate"} <= levels
     assert next(row for row in without["tags"] if row["path"] == "KVP")["examples"]
