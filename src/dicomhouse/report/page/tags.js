@@ -31,14 +31,6 @@ function entityOf(row) {
   return row.information_entity ?? 'Other';
 }
 
-function byModule([a], [b]) {
-  const place = (module) => {
-    const row = rows('tags').find((one) => moduleOf(one) === module);
-    return entityPlace(entityOf(row ?? { path: '' }));
-  };
-  return place(a) - place(b) || (a < b ? -1 : 1);
-}
-
 function entityPlace(entity) {
   if (entity === 'Private') return 99;
   const place = entities.indexOf(entity);
