@@ -70,6 +70,7 @@ SLOW = {
     "test_readme": ("demo",),
     "test_received": ("demo",),
     "test_report": EVERYTHING,
+    "test_report_page": EVERYTHING,
     "test_sequences": EVERYTHING,
     "test_site": EVERYTHING,
     "test_standard": ("test_writing_twice",),
@@ -164,10 +165,10 @@ def reported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A warehouse of what reports must show and hide, of two runs, for tests that only read."""
 
     def make(folder: Path) -> None:
-        write_reported(folder / "in")
-        sources = tuple(str(folder / "in" / name) for name in ("cohort", "planted"))
+        files = tmp_path_factory.mktemp("reported_files")  # which stay there, to be read again
+        sources = tuple(str(files / name) for name in ("cohort", "planted"))
         for add in (write_reported, write_later):
-            add(folder / "in")
+            add(files)
             build_direct(Settings(sources, folder / "warehouse"), lambda line: None)
 
     return make_once(tmp_path_factory, "reported", make) / "warehouse"

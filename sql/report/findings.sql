@@ -1,4 +1,4 @@
--- The findings of each rule, the most severe first, a hundred at the most.
+-- The findings of each rule, the most severe first, waived ones last, a hundred at the most.
 with
 
 numbered as (
@@ -6,7 +6,7 @@ numbered as (
         *,
         row_number() over (
             partition by rule
-            order by position(severity in 'EWI'), source, subject
+            order by is_waived, position(severity in 'EWI'), state = 'standing', source, subject
         ) as place
     from findings
     where getvariable('with_values')
@@ -15,6 +15,8 @@ numbered as (
 select
     f.rule,
     f.severity,
+    f.state,
+    f.is_waived,
     n.source_number,
     p.patient_number,
     s.series_number,

@@ -7,9 +7,11 @@ select
     r.what_to_do,
     r.source as reference,
     count(*) as findings,
-    count(*) filter (where f.severity = 'E') as errors,
-    count(*) filter (where f.severity = 'W') as warnings,
-    count(*) filter (where f.severity = 'I') as informations,
+    count(*) filter (where f.severity = 'E' and not f.is_waived) as errors,
+    count(*) filter (where f.severity = 'W' and not f.is_waived) as warnings,
+    count(*) filter (where f.severity = 'I' and not f.is_waived) as informations,
+    count(*) filter (where f.state = 'new' and not f.is_waived) as new,
+    count(*) filter (where f.is_waived) as waived,
     sum(f.n_offenders)::bigint as files
 from findings as f
 inner join seeds.check_rules as r on f.rule = r.rule

@@ -29,6 +29,11 @@ def write_reported(folder: Path) -> None:
             SeriesDescription=HOSTILE, InstanceNumber=number, SpecificCharacterSet="ISO_IR 192",
             StudyDescription="\u202egpj\u200b\N{IDEOGRAPHIC SPACE}\N{CJK UNIFIED IDEOGRAPH-5C71}",
         )  # fmt: skip
+    for number in range(1, 4):  # a volume by its headers, whose pixels are cut short
+        write_image(
+            planted / "short" / f"{number}.dcm", PatientID="S", InstanceNumber=number,
+            PixelData=b"\0\0",
+        )  # fmt: skip
     (planted / "plantedtext.txt").write_text("no image")
 
 

@@ -95,10 +95,17 @@ def test_every_column_of_a_table_is_described(models: dict[str, Any], demo: Path
     assert all(node["description"] for node in models.values())
 
 
-def asked_tables(scripts: Iterable[Path]) -> set[str]:
-    """What SQL reads, also names that are its own."""
-    text = "\n".join(path.read_text() for path in scripts)
-    return set(re.findall(r"^[^-\n]*\b(?:from|join) (?:main\.|intermediate\.)?(\w+)", text, re.M))
+def asked_tables(scripts: Iterable[Path], models: set[str]) -> set[str]:
+    """The models that SQL reads: by SELECTs, or by those that temporary tables are made of."""
+    scripted = [one for path in scripts for one in duckdb.extract_statements(path.read_text())]
+    told = []
+    with duckdb.connect() as connection:
+        for statement in scripted:
+            select = re.sub(r"--.*|create or replace temp table \w+ as", "", statement.query)
+            connection.execute("select json_serialize_sql(?)::varchar", [select])
+            told += [tree for (tree,) in connection.fetchall()]
+    assert not any('"error":true' in tree for tree in told)
+    return set(re.findall(r'"table_name":"(\w+)"', "".join(told))) & models
 
 
 @pytest.mark.parametrize(

@@ -6,12 +6,15 @@ import base64
 import hashlib
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from commands import run_cli
 from reports import HOSTILE, PLANTED
+
+import dicomhouse
 
 VENDOR = Path(__file__).parents[2] / "src" / "dicomhouse" / "report" / "vendor"
 
@@ -26,6 +29,18 @@ def _rows(section: dict[str, Any]) -> Any:
     if "columns" not in section:
         return section
     return [dict(zip(section["columns"], row, strict=True)) for row in section["rows"]]
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """All texts in what JSON holds, but for names of fields."""
+    match value:
+        case str():
+            yield value
+        case list():
+            for one in value:
+                yield from _texts(one)
+        case dict():
+            yield from _texts(list(value.values()))
 
 
 @pytest.fixture(scope="module")
@@ -104,9 +119,36 @@ def test_without_values_nothing_planted_is_left(reported: Path, tmp_path: Path) 
         assert with_values[kept] == without[kept]
     for counted in ("series", "patients", "stacks"):
         assert len(with_values[counted]) == len(without[counted])
+    with dicomhouse.open(reported) as warehouse:
+        free = warehouse.sql("""
+            select distinct value from elements
+            where
+                vr in ('AE', 'AS', 'DA', 'LO', 'LT', 'PN', 'SH', 'ST', 'TM', 'UI')
+                and len(value) > 2
+        """)
+    told = set(_texts([without[name] for name in ("series", "patients", "values", "varying")]))
+    told |= set(_texts([row["examples"] for row in without["tags"]]))
+    told |= set(_texts([row["tag_values"] for row in without["patient_tags"]]))
+    assert told and not told & set(free["value"])
     levels = {row["path"] for row in without["tags"]}
     assert {"PatientName", "KVP", "StudyDate"} <= levels
     assert next(row for row in without["tags"] if row["path"] == "KVP")["examples"]
+
+
+def test_pictures_are_shown_or_missed_with_a_reason(reported: Path, tmp_path: Path) -> None:
+    pytest.importorskip("PIL")
+    words = ("report", "--warehouse", str(reported), "--pictures", "9")
+    told = run_cli(*words, "--output", str(tmp_path / "page.html"))
+    assert told.returncode == 0, told.stderr
+    shown = _sections((tmp_path / "page.html").read_text())
+    series = {row["series_number"]: row for row in shown["series"]}
+    seen = [row for row in shown["pictures"] if row["url"]]
+    assert {row["what"] for row in seen} == {"mid planes", "montage"}
+    assert {series[row["series_number"]]["is_volume"] for row in seen} == {True}
+    content = base64.b64decode(seen[0]["url"].removeprefix("data:image/webp;base64,"))
+    assert content[8:12] == b"WEBP"
+    (missed,) = (row for row in shown["pictures"] if not row["url"])
+    assert series[missed["series_number"]]["folder"] == "short" and "slice 1" in missed["what"]
 
 
 def test_libraries_are_what_their_list_says() -> None:

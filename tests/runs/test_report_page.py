@@ -127,6 +127,7 @@ def test_patient_is_opened_and_back_leads_to_the_list(browser: Any, show: Show) 
 def test_deep_link_opens_what_it_names(browser: Any, show: Show) -> None:
     show("tags/0/SliceLocation")
     (opened,) = browser.find_elements(By.CSS_SELECTOR, "details.tag[open]")
+    assert "left out" not in opened.text
     top = browser.execute_script("return arguments[0].getBoundingClientRect().top", opened)
     assert 0 < top < 400
     assert len(opened.find_elements(By.CSS_SELECTOR, ".histogram rect")) > 10
@@ -223,8 +224,11 @@ def test_print_shows_every_row(browser: Any, show: Show) -> None:
     before = browser.execute_script(rows)
     browser.execute_script("dispatchEvent(new Event('beforeprint'))")
     assert browser.execute_script(rows) >= before
+    paper = {"width": 718, "height": 1000, "deviceScaleFactor": 1, "mobile": False}  # A4
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", paper)
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
     assert not browser.find_element(By.CSS_SELECTOR, ".bar").is_displayed()
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= 718
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
 
 

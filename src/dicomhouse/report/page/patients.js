@@ -67,8 +67,10 @@ function patientModules(patient) {
   if (!held.length) return null;
   const modules = new Map();
   for (const one of held) modules.set(moduleOf(one[0]), [...(modules.get(moduleOf(one[0])) ?? []), one]);
+  const place = ([, [[row]]]) => entityPlace(entityOf(row));
+  const ordered = [...modules].sort((a, b) => place(a) - place(b) || (a[0] < b[0] ? -1 : 1));
   return section('Constant in this patient', h('p', { class: 'quiet' }, 'Grey: the same in all images of the source.'),
-    h('div', { class: 'modules' }, [...modules].sort(byModule).map(([module, pairs]) => h('section', { class: 'panel' }, h('h3', {}, moduleName(module)),
+    h('div', { class: 'modules' }, ordered.map(([module, pairs]) => h('section', { class: 'panel' }, h('h3', {}, moduleName(module)),
       h('dl', { class: 'pairs' }, pairs.sort(([a], [b]) => (a.tag < b.tag ? -1 : 1)).map(([one, value, isCommon]) =>
         h('div', { class: isCommon && 'is-common' }, h('dt', {}, tagLink(one.path_number)), h('dd', {}, value))))))));
 }

@@ -106,7 +106,7 @@ function findingsSection(found, total) {
   if (!total && !found.length) return section('Findings', h('p', { class: 'quiet' }, 'None.'));
   if (!run.with_values) return section('Findings', h('p', { class: 'quiet' }, `${counted(total, 'finding')}; they name files and values, and are left out.`));
   const shown = [...found].sort((a, b) => severityOrder[a.severity] - severityOrder[b.severity]);
-  return section('Findings', h('ul', { class: 'found' }, shown.map((finding) => h('li', {}, severity(finding.severity), ' ',
+  return section('Findings', h('ul', { class: 'found' }, shown.map((finding) => h('li', {}, marksOf(finding),
     h('a', { href: `#findings/${finding.rule}` }, finding.rule), ' ', finding.message,
     offendersOf(finding)))),
   found.length < total && h('p', { class: 'quiet' }, `${found.length} of ${count(total)}; the table findings has all.`));

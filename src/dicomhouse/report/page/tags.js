@@ -31,14 +31,6 @@ function entityOf(row) {
   return row.information_entity ?? 'Other';
 }
 
-function byModule([a], [b]) {
-  const place = (module) => {
-    const row = rows('tags').find((one) => moduleOf(one) === module);
-    return entityPlace(entityOf(row ?? { path: '' }));
-  };
-  return place(a) - place(b) || (a < b ? -1 : 1);
-}
-
 function entityPlace(entity) {
   if (entity === 'Private') return 99;
   const place = entities.indexOf(entity);
@@ -48,8 +40,6 @@ function entityPlace(entity) {
 function number4(tagNumber) {
   return `(${tagNumber.slice(0, 4)},${tagNumber.slice(4)})`;
 }
-
-const filled = (row) => row.examples !== null;
 
 function viewTags(...chosen) {
   const source = hasSources && chosen.length ? Number(chosen[0]) : 0;
@@ -178,10 +168,10 @@ function tagBody(row) {
       ['Present', count(row.present)], ['Empty', row.empty ? count(row.empty) : null], ['Absent', row.absent ? count(row.absent) : null], ['Unusable', row.invalid ? count(row.invalid) : null],
       ['Range', row.number_min !== null && row.distinct_values > 1 && `${measured(row.number_min)} to ${measured(row.number_max)}, mean ${measured(row.number_mean)}`],
     ]),
-    filled(row) ? [
+    row.examples ? [
       row.examples.length > 0 && !held && h('p', { class: 'examples' }, h('span', { class: 'quiet' }, row.distinct_values === 1 ? 'Value ' : 'Examples '), row.examples.map((example) => h('code', { class: 'example' }, example))),
       held && bars(held),
       spreadOut && histogram(binsOf(spreadOut), spreadOut.least, spreadOut.most, 'image'),
-    ] : h('p', { class: 'quiet' }, 'Its values may identify and are left out.'),
+    ] : row.present > 0 && !run.with_values && h('p', { class: 'quiet' }, 'Its values may identify and are left out.'),
   ];
 }

@@ -39,6 +39,7 @@ function viewOverview() {
   const series = rows('series');
   const files = rows('files');
   const rules = rows('rules');
+  const expected = rows('expected');
   const volumes = series.filter((row) => row.is_volume).length;
   const range = rangeOf([...rows('patients').map((row) => row.study_date_min), ...rows('patients').map((row) => row.study_date_max)]);
   return [
@@ -72,6 +73,10 @@ function viewOverview() {
       ['patients', (row) => count(row.patients), true], ['studies', (row) => count(row.studies), true],
       ['series', (row) => count(row.series), true], ['images', (row) => count(row.images), true],
       ['size', (row) => bytes(row.size_bytes), true]], sources)),
+    expected.length > 0 && section('What was expected', smallTable([
+      ['level', (row) => row.level ?? ''],
+      ['state', (row) => [row.state, fold('which', row.examples ?? [])]],
+      ['entities', (row) => count(row.entities), true]], expected)),
     files.length > 0 && section('Not read in full', smallTable([
       ['status', (row) => [h('code', {}, row.status), fold(`${counted(row.files, 'file')}`, row.paths)]],
       ['reason', (row) => row.reason ?? ''],
@@ -90,7 +95,8 @@ function overviewFindings(rules) {
   if (!rules.length) return h('p', {}, 'None.');
   return [
     h('p', { class: 'tallies' }, [['E', 'errors'], ['W', 'warnings'], ['I', 'informations']].map(([code, column]) =>
-      h('span', {}, severity(code), ` ${count(sum(rules, column))} `))),
+      h('span', {}, severity(code), ` ${count(sum(rules, column))} `)),
+      hasOlderRun && h('span', { class: 'quiet' }, `${count(sum(rules, 'new'))} new since the run before`)),
     bars(rules.slice(0, 10).map((rule) => [rule.rule, rule.findings, `#findings/${rule.rule}`])),
     rules.length > 10 && h('p', {}, h('a', { href: '#findings' }, `All ${rules.length} rules that found something`)),
   ];
@@ -105,7 +111,8 @@ function overviewChanges() {
       h('ul', { class: 'paths' }, row.examples.map(([subject, before, after]) => h('li', {}, h('code', {}, subject), before && after && before !== after ? ` ${before} → ${after}` : '')))))));
 }
 
-const worstOf = (rule) => (rule.errors ? 'E' : rule.warnings ? 'W' : 'I');
+const worstOf = (rule) => (rule.errors ? 'E' : rule.warnings ? 'W' : rule.informations ? 'I' : null);
+const hasOlderRun = rows('runs').filter((row) => !row.is_failed).length > 1;
 
 function viewFindings(chosen) {
   const rules = rows('rules');
@@ -152,9 +159,10 @@ function ruleCard(rule, isOpen) {
     ]);
   };
   const card = h('details', { class: 'card', id: `rule-${rule.rule}`, ontoggle: () => card.open && draw() },
-    h('summary', {}, severity(worstOf(rule)), h('span', { class: 'name' }, rule.rule),
+    h('summary', {}, severity(worstOf(rule)) ?? h('span', { class: 'badge waived' }, 'waived'), h('span', { class: 'name' }, rule.rule),
       h('span', { class: 'says' }, rule.description),
-      h('span', { class: 'number' }, counted(rule.findings, 'finding'), rule.files ? `, ${counted(rule.files, 'file')}` : '')),
+      h('span', { class: 'number' }, counted(rule.findings, 'finding'), rule.files ? `, ${counted(rule.files, 'file')}` : '',
+        hasOlderRun && rule.new > 0 && `, ${count(rule.new)} new`, worstOf(rule) && rule.waived > 0 && `, ${count(rule.waived)} waived`)),
     body);
   if (isOpen) { card.open = true; draw(); }
   return card;
@@ -166,12 +174,19 @@ function marked(text) {
 }
 
 function findingLine(finding) {
-  return h('li', {}, severity(finding.severity), ' ', finding.message ?? '',
+  return h('li', {}, marksOf(finding), finding.message ?? '',
     h('div', { class: 'quiet' },
       finding.series_number !== null ? h('a', { href: `#series/${finding.series_number}` }, seriesName(finding.series_number)) : h('code', {}, finding.subject),
       finding.patient_number !== null && [' · ', h('a', { href: `#patients/${finding.patient_number}` }, patientName(finding.patient_number))],
       hasSources && ` · ${sourceName(finding.source_number)}`),
     offendersOf(finding));
+}
+
+/** How severe a finding is, whether it is new, and whether somebody has accepted it. */
+function marksOf(finding) {
+  return [severity(finding.severity), ' ',
+    hasOlderRun && finding.state === 'new' && [h('span', { class: 'badge new' }, 'new'), ' '],
+    finding.is_waived && [h('span', { class: 'badge waived' }, 'waived'), ' ']];
 }
 
 function offendersOf(finding) {
