@@ -374,6 +374,6 @@ def test_record_names_no_column_but_an_attributes(source: Path) -> None:
     record = json.loads(path.read_text())
     path.write_text(json.dumps(record | {"image_columns": [*record["image_columns"], "Planted"]}))
     write_image(source / "c" / "1", PatientID="c")
-    with pytest.raises(StorageError, match="no attribute's"):
+    with pytest.raises(StorageError, match="not an attribute's"):
         build(source, batch_files=1)
     build(source, full_refresh=True)

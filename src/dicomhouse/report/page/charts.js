@@ -6,7 +6,7 @@ function bars(pairs, unit) {
   return h('ul', { class: 'bars' }, pairs.map(([label, number, href]) => {
     const length = h('span', { class: 'length', 'aria-hidden': 'true' });
     length.style.setProperty('--share', number / most);
-    const text = label === '' ? h('em', {}, 'empty') : label;
+    const text = label === '' ? h('em', {}, 'empty') : breakable(label);
     return h('li', {},
       h('span', { class: 'label' }, href ? h('a', { href }, text) : text),
       length,

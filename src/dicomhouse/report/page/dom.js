@@ -28,6 +28,11 @@ function h(name, attributes, ...children) {
   return fill(document.createElement(name), attributes, children);
 }
 
+/** A text whose long names may break behind their underscores. */
+function breakable(text) {
+  return printable(text).split(/(?<=_)/).flatMap((part, i) => (i ? [h('wbr'), part] : [part]));
+}
+
 function svg(name, attributes, ...children) {
   return fill(document.createElementNS('http://www.w3.org/2000/svg', name), attributes, children);
 }

@@ -40,7 +40,7 @@ function seriesColumns(isShort) {
     { title: 'thickness, mm', isNumber: true, from: 'widest', value: (row) => row.slice_thickness_mm_min, show: thickness },
     { title: 'missing', isNumber: true, from: 'medium', value: (row) => row.missing_slices, show: (row) => count(row.missing_slices) },
     { title: 'along the normal', from: 'wide', kind: 'is-plot', value: (row) => row.positions, isNumber: true, show: positionsOf },
-    { title: 'volume', kind: 'is-verdict', value: (row) => (row.is_volume ? 'yes' : `no ${row.why_not ?? ''}`), show: (row) => [isVolume(row), row.why_not && h('div', { class: 'quiet why from-medium' }, row.why_not)] },
+    { title: 'volume', kind: 'is-verdict', value: (row) => (row.is_volume ? 'yes' : `no ${row.why_not ?? ''}`), show: (row) => [isVolume(row), row.why_not && h('div', { class: 'quiet why from-medium' }, breakable(row.why_not))] },
     { title: 'worst', from: 'small', value: (row) => `${severityOrder[row.worst_finding] ?? 3}${severities[row.worst_finding] ?? ''}`, show: (row) => severity(row.worst_finding) },
   ];
 }
