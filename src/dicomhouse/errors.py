@@ -23,14 +23,14 @@ class DicomhouseError(Exception):
             text: what the user is told; a template of `str.format` where there are names.
             names: what identifies: the name of a source, the path of a folder.
         """
-        self.told = text.format(**names) if names else text
+        self.message = text.format(**names) if names else text
         self._nameless = text.format(**{name: f"<{name}>" for name in names}) if names else text
-        super().__init__(self.told)
+        super().__init__(self.message)
 
     def without_names(self) -> Self:
-        """The same failure with `<source>` for a source's name; `told` has it still."""
+        """The same failure with `<source>` for a source's name; `message` has it still."""
         nameless = type(self)(self._nameless)
-        nameless.told = self.told
+        nameless.message = self.message
         return nameless
 
 

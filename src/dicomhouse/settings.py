@@ -41,9 +41,9 @@ def default_budget(environment: Mapping[str, str] = os.environ) -> Budget:
 
 
 def _limits(kind: type[_Limits], variable: str, environment: Mapping[str, str]) -> _Limits:
-    told = environment.get(variable, "").split()
+    words = environment.get(variable, "").split()
     try:
-        return kind(**{name: int(number) for name, _, number in (t.partition("=") for t in told)})
+        return kind(**{name: int(number) for name, _, number in (t.partition("=") for t in words)})
     except (TypeError, ValueError):
         names = ", ".join(field.name for field in fields(kind))
         raise UsageError(
@@ -80,7 +80,7 @@ def absolute_source(text: str, folder: Path) -> str:
     return f"{name}={path}" if name else path
 
 
-def _told(text: str, default: Any, flag: str | None = None, metavar: str | None = None) -> Any:
+def _option(text: str, default: Any, flag: str | None = None, metavar: str | None = None) -> Any:
     """A setting that a user may give, with what the command line and the flow say of it.
 
     Its flag is its name; a shorter one may stand beside.
@@ -94,55 +94,55 @@ def _told(text: str, default: Any, flag: str | None = None, metavar: str | None 
 class Settings:
     """What a run is asked to do.
 
-    A field that is `_told` is a flag of `dicomhouse build` and a parameter of the flow.
+    A field that is an `_option` is a flag of `dicomhouse build` and a parameter of the flow.
     """
 
     sources: tuple[str, ...]
     """Each `PLACE` or `NAME=PLACE`; none: those that the warehouse has, where they were."""
     warehouse: Path
-    jobs: int = _told("worker processes (default: one a core)", lambda: os.cpu_count() or 1)
-    dask: str = _told("read the files on the workers of the Dask scheduler at ADDRESS", "")
+    jobs: int = _option("worker processes (default: one a core)", lambda: os.cpu_count() or 1)
+    dask: str = _option("read the files on the workers of the Dask scheduler at ADDRESS", "")
     batch_files: int = 5_000
     """Files of one batch; a batch ends with a folder where it can, at most at twice this."""
-    keep_generations: int = _told("generations to keep (default: 2)", 2, "--keep")
-    tolerances: Mapping[str, float] = _told(
+    keep_generations: int = _option("generations to keep (default: 2)", 2, "--keep")
+    tolerances: Mapping[str, float] = _option(
         "another tolerance of a check for this run", dict, "--tolerance"
     )
-    waivers: Path | None = _told(  # noqa: RUF009
+    waivers: Path | None = _option(  # noqa: RUF009
         "the findings that someone has accepted (default: waivers.csv in the warehouse's folder)",
         None,
     )
-    expect: Path | None = _told(  # noqa: RUF009
+    expect: Path | None = _option(  # noqa: RUF009
         "a list of what should be there: CSV, Parquet, or a C-FIND's DICOM JSON", None
     )
-    include: tuple[str, ...] = _told(
+    include: tuple[str, ...] = _option(
         "read only what a glob matches, such as `*.dcm` or `ward/**`; in files and folders at any "
         "depth, or with a slash in the path below the source; may be given again",
         (), metavar="GLOB",
     )  # fmt: skip
-    exclude: tuple[str, ...] = _told(
+    exclude: tuple[str, ...] = _option(
         "pass over what a glob matches, beside what systems leave (`Thumbs.db`, `._*`, `@eaDir`)",
         (), metavar="GLOB",
     )  # fmt: skip
-    settle: int = _told(
+    settle: int = _option(
         "a folder with a file changed less than so many seconds ago waits for the next run",
         0, metavar="SECONDS",
     )  # fmt: skip
-    forget: tuple[str, ...] = _told("take the files of a source out of the warehouse", ())
-    full_refresh: bool = _told(
+    forget: tuple[str, ...] = _option("take the files of a source out of the warehouse", ())
+    full_refresh: bool = _option(
         "read every file of the sources again, whatever the published warehouse says", False
     )
-    retry: bool = _told(
+    retry: bool = _option(
         "read again what could not be read in full, though it looks unchanged", False
     )
-    verify: bool = _told(
+    verify: bool = _option(
         "read every header and compare, not only the files' sizes and times", False
     )
-    pixels: bool = _told(
+    pixels: bool = _option(
         "measure the values of the pixels of every file that is new or changed", False
     )
-    allow_empty: bool = _told("believe that a source which had files has none any more", False)
-    allow_shrink: bool = _told(
+    allow_empty: bool = _option("believe that a source which had files has none any more", False)
+    allow_shrink: bool = _option(
         "believe that a source has lost more than a fifth of its files (and ten or more)", False
     )
 
@@ -182,7 +182,7 @@ class Settings:
 
     def served(self) -> str:
         """What a process tells its flow runs; limits and key stand in its environment."""
-        rest = {name: told for name, told in self.as_json().items() if name not in _LIMITS}
+        rest = {name: value for name, value in self.as_json().items() if name not in _LIMITS}
         return json.dumps({**rest, "forget": list(self.forget)})
 
     @classmethod

@@ -412,7 +412,7 @@ def test_broken_pixels_are_told(name: str, tmp_path: Path) -> None:
     path = write_image(tmp_path / "1", **overrides)
     with pytest.raises(PixelsFailed, match=reason) as caught:
         read(path)
-    assert "Sample" not in caught.value.told
+    assert "Sample" not in caught.value.message
 
 
 def test_sizes_of_codestreams_are_their_own() -> None:

@@ -36,7 +36,7 @@ def states(settings: Settings) -> dict[str, str]:
 
 
 def stopped(settings: Settings) -> dict[str, str]:
-    return {one.what: one.told for one in diagnose(settings) if one.state == "stops"}
+    return {one.what: one.message for one in diagnose(settings) if one.state == "stops"}
 
 
 def test_nothing_stops_where_all_is_well(settings: Settings) -> None:

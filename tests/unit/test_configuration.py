@@ -124,7 +124,7 @@ def test_what_it_cannot_say_is_told_with_its_line(
 ) -> None:
     with pytest.raises(UsageError) as told:
         read(written(tmp_path, text), {})
-    assert told.value.told.startswith(f"{tmp_path}/dicomhouse.toml, line {line}: {words}")
+    assert told.value.message.startswith(f"{tmp_path}/dicomhouse.toml, line {line}: {words}")
 
 
 @pytest.mark.parametrize("text", ["jobs = ", "jobs = 1\njobs = 2", "[a"])

@@ -34,7 +34,7 @@ from dicomhouse.testing import write_image
     ],
 )
 def test_step_tells_count_rate_and_rest(done: int, total: int | None, told: str) -> None:
-    assert Step("extract", 10.0, done, total, "files").told(14.0) == told
+    assert Step("extract", 10.0, done, total, "files").text(14.0) == told
 
 
 def test_line_comes_where_five_seconds_would_be_silent(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -105,7 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         # DuckDB points below the words that it means, and dbt speaks in several lines.
         several = isinstance(error, (QueryError, ModelsFailed))
-        lines = error.told.split("\n") if several else [error.told]
+        lines = error.message.split("\n") if several else [error.message]
         print("dicomhouse: " + "\n".join(map(printable, lines)), file=sys.stderr)
         return error.exit_code
     except BrokenPipeError:  # the reader of our output has seen enough

@@ -176,7 +176,7 @@ def _run_id(generation: int) -> str:
 
 def failure(run_id: str, started_at: datetime, error: DicomhouseError) -> dict[str, Any]:
     """What stands of a run that published nothing."""
-    return {**identity(run_id, started_at), "failure": error.told}
+    return {**identity(run_id, started_at), "failure": error.message}
 
 
 def identity(run_id: str, started_at: datetime) -> dict[str, str]:

@@ -30,7 +30,7 @@ class Diagnosis:
 
     what: str
     state: str
-    told: str
+    message: str
 
 
 def diagnose(settings: Settings) -> Iterator[Diagnosis]:
@@ -47,12 +47,12 @@ def diagnose(settings: Settings) -> Iterator[Diagnosis]:
     )
     for what, look in looks:
         try:
-            state, told = look(settings)
+            state, message = look(settings)
         except DicomhouseError as error:
-            state, told = "stops", error.told
+            state, message = "stops", error.message
         except OSError as error:
-            state, told = "stops", f"{type(error).__name__}: {error.strerror}."
-        yield Diagnosis(what, state, told)
+            state, message = "stops", f"{type(error).__name__}: {error.strerror}."
+        yield Diagnosis(what, state, message)
 
 
 def _versions(settings: Settings) -> tuple[str, str]:
@@ -93,12 +93,12 @@ def _disk(settings: Settings) -> tuple[str, str]:
     size = 0 if current is None else current.database.stat().st_size
     lake = 0 if current is None else current.run()["lake_bytes"]
     least = _LEAST_BYTES + 3 * size
-    told = f"{free / 1e9:,.1f} GB free; a run takes some {least / 1e9:,.1f} GB and what is new"
+    message = f"{free / 1e9:,.1f} GB free; a run takes some {least / 1e9:,.1f} GB and what is new"
     if free < least:
-        return "stops", f"{told}. Free space, or keep fewer generations (--keep)."
+        return "stops", f"{message}. Free space, or keep fewer generations (--keep)."
     if free < least + lake:
-        return "warning", f"{told}; to read all files again, {(least + lake) / 1e9:,.1f} GB."
-    return "ok", told
+        return "warning", f"{message}; to read all files again, {(least + lake) / 1e9:,.1f} GB."
+    return "ok", message
 
 
 def _links(settings: Settings) -> tuple[str, str]:
@@ -141,7 +141,7 @@ def _decoders(settings: Settings) -> tuple[str, str]:
     try:
         checks.check_decoders()
     except DicomhouseError as error:
-        return ("stops" if settings.pixels else "warning"), error.told
+        return ("stops" if settings.pixels else "warning"), error.message
     return "ok", "all that pixels need"
 
 

@@ -124,8 +124,8 @@ def unchanged(run: Run) -> dict[str, Any]:
     Generations that a reader held, or that a killed run would have removed, go now.
     """
     generations.prune(run.settings.warehouse, run.settings.keep_generations)
-    told = identity(run.run_id, run.started_at) | {"generation": run.before["generation"]}
-    unchanged_runs.note(run.settings.warehouse, told)
+    noted = identity(run.run_id, run.started_at) | {"generation": run.before["generation"]}
+    unchanged_runs.note(run.settings.warehouse, noted)
     run.say(f"nothing changed since generation {run.before['generation']}")
     return run.before
 
@@ -326,28 +326,28 @@ def _reasons(run: Run, drift: Mapping[str, int], tried_again: int, others: Other
     before, after = run.before, run.depends_on
     if not before:
         return ["nothing was published yet"]
-    told = []
+    reasons = []
     if before.get("extractor") != after["extractor"]:
-        told.append(
+        reasons.append(
             "another reader, other bounds or another key of file ids: every file is read again"
         )
     elif run.settings.full_refresh:
-        told.append("full refresh")
+        reasons.append("full refresh")
     counts = {**{what: drift[what] for what in DRIFT}, "tried again": tried_again,
               "of other contents": sum(map(len, others.values()))}  # fmt: skip
-    told += [f"{n:,} file{'s' if n > 1 else ''} {what}" for what, n in counts.items() if n]
+    reasons += [f"{n:,} file{'s' if n > 1 else ''} {what}" for what, n in counts.items() if n]
     if n := len(run.settings.forget):
-        told.append(f"{n} source{'s' if n > 1 else ''} forgotten")
+        reasons.append(f"{n} source{'s' if n > 1 else ''} forgotten")
     if before.get("models") != after["models"]:
-        told.append("the models changed")
+        reasons.append("the models changed")
     if before.get("settings", {}).get("tolerances") != dict(run.settings.tolerances):
-        told.append("other tolerances")
+        reasons.append("other tolerances")
     if before.get("waivers") != after["waivers"]:
-        told.append("other waivers, or expired ones")
+        reasons.append("other waivers, or expired ones")
     if before.get("expected") != after["expected"]:
-        told.append("another list of what is expected")
+        reasons.append("another list of what is expected")
     if run.settings.pixels and not before.get("settings", {}).get("pixels"):
-        told.append("pixels are to be measured")
+        reasons.append("pixels are to be measured")
     if before.get("sources") != after["sources"] and not run.settings.forget:
-        told.append("other sources")
-    return told
+        reasons.append("other sources")
+    return reasons

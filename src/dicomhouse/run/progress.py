@@ -27,17 +27,17 @@ class Step:
     """None while it is not known."""
     unit: str = ""
 
-    def told(self, now: float) -> str:
+    def text(self, now: float) -> str:
         """Such as `extract: 12,000 of 40,000 files, 3,200 a second, about 9 s left`."""
         seconds = now - self.begun
         if not self.done:
             return f"{self.name}: {seconds:,.0f} s"
         of = f" of {self.total:,}" if self.total else ""
         rate = self.done / max(seconds, 0.001)
-        told = f"{self.name}: {self.done:,}{of} {self.unit}, {rate:,.0f} a second"
+        text = f"{self.name}: {self.done:,}{of} {self.unit}, {rate:,.0f} a second"
         if self.total and self.done < self.total:
-            told += f", about {(self.total - self.done) / rate:,.0f} s left"
-        return told
+            text += f", about {(self.total - self.done) / rate:,.0f} s left"
+        return text
 
 
 @dataclass
@@ -98,7 +98,7 @@ class Lines:
     def __call__(self, steps: Sequence[Step]) -> None:
         now = time.perf_counter()
         if steps and now - self._said > _SILENT_SECONDS:
-            self.say(steps[-1].told(now))
+            self.say(steps[-1].text(now))
 
 
 class Bars:
@@ -123,10 +123,10 @@ class Bars:
             self._drawn.remove_task(self._bars.pop(name))
         for step in shown:
             if step.name not in self._bars:
-                self._bars[step.name] = self._drawn.add_task(step.name, total=None, told="")
-            told = step.told(now).partition(": ")[2]
+                self._bars[step.name] = self._drawn.add_task(step.name, total=None, text="")
+            text = step.text(now).partition(": ")[2]
             self._drawn.update(
-                self._bars[step.name], completed=step.done, total=step.total, told=told
+                self._bars[step.name], completed=step.done, total=step.total, text=text
             )
 
 
@@ -137,7 +137,7 @@ def _progress() -> Any:
     return Progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(24),
-        TextColumn("{task.fields[told]}", markup=False),
+        TextColumn("{task.fields[text]}", markup=False),
         console=Console(file=sys.stderr),
         transient=True,
     )

@@ -394,7 +394,7 @@ def building(warehouse: Path) -> Iterator[Generation]:
         StorageError: the folder cannot be written.
     """
     _check_place(warehouse)
-    with _told(warehouse):
+    with _storage_errors(warehouse):
         root = warehouse.resolve()
         _take(root)
         # Unbuffered: what a full disk refuses is not tried again as the file is closed.
@@ -406,7 +406,7 @@ def building(warehouse: Path) -> Iterator[Generation]:
         there = published(root)
         for generation in there:
             _check_format(generation)
-        with _told(warehouse):
+        with _storage_errors(warehouse):
             _, words = _resolve(root)
             if words is not None:
                 _log.warning(words)
@@ -565,7 +565,7 @@ def _check_place(warehouse: Path) -> None:
 
 
 @contextmanager
-def _told(warehouse: Path) -> Iterator[None]:
+def _storage_errors(warehouse: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
@@ -648,7 +648,7 @@ def _lock_for_building(lock: FileIO, warehouse: Path) -> None:
                     "it."
                 ) from None
             time.sleep(0.05)
-    with _told(warehouse):
+    with _storage_errors(warehouse):
         lock.seek(0)
         lock.truncate()
         lock.write(str(os.getpid()).encode())
