@@ -251,11 +251,13 @@ class Warehouse:
     def _described(self, table: str, frame: pl.LazyFrame) -> pl.LazyFrame:
         """The frame, with what its table and columns hold as its documentation."""
         if table not in self._texts:
-            (text,) = self.tables.filter(name=table)["description"]
+            texts = self.tables.filter(name=table)["description"]
+            if texts.is_empty():  # a lake whose models were not made
+                return frame
             columns = [
                 f"{name} ({kind}): {what}" for name, kind, what in self.columns(table).rows()
             ]
-            self._texts[table] = "\n".join([text or "", "", *columns])
+            self._texts[table] = "\n".join([texts[0] or "", "", *columns])
         frame.__doc__ = self._texts[table]
         return frame
 

@@ -22,7 +22,7 @@ from multiprocessing import parent_process
 from pathlib import Path
 from typing import Any
 
-from dicomhouse import cli
+from dicomhouse import cli, configuration
 from dicomhouse.lake.records import PartRecord
 from dicomhouse.run import build, workers
 from dicomhouse.settings import Settings
@@ -43,7 +43,7 @@ class InSmallBatches(Settings):
 
 def main() -> int:
     """What `python -m dicomhouse` does, until the step."""
-    cli.build.Settings = InSmallBatches  # type: ignore[misc]
+    configuration.Settings = InSmallBatches  # type: ignore[misc]
     if os.environ.get("KILLING_PROCESSES"):
         workers.FEW_FILES = 0
     build.carry_out = carry_out

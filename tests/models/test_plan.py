@@ -63,7 +63,7 @@ class TestAgainstDbt:
         told = {**record(run, lake), "finished_at": None}
         words = (run.generation.lake, run.settings.tolerances, {}, told, None)
         database.register(path, *words, template)
-        folders = {source.name: source.folder for source in run.sources}
+        folders = {source.name: source.address for source in run.sources}
         digest_repeated(path, run.generation.lake, folders, None, 2, Budget())
         return path
 
@@ -72,7 +72,7 @@ class TestAgainstDbt:
         subprocess.run(
             [
                 *(sys.executable, "-m", "dbt.cli.main", "build", "--exclude-resource-type"),
-                *("unit_test", "--project-dir", project, "--profiles-dir", project),
+                *("unit_test", "exposure", "--project-dir", project, "--profiles-dir", project),
                 *("--target-path", folder / "target", "--log-path", folder / "logs"),
             ],
             cwd=folder,

@@ -69,9 +69,9 @@ def test_only_files_that_changed_are_digested_again(
     settings = Settings((str(tmp_path / "in"),), tmp_path / "warehouse")
     read: list[str] = []
 
-    def digested(path: Path, size: int, deadline: float) -> tuple[str, None]:
-        read.append(path.name)
-        with path.open("rb") as stream:
+    def digested(place: str, size: int, deadline: float) -> tuple[str, None]:
+        read.append(Path(place).name)
+        with Path(place).open("rb") as stream:
             return pixel_digest(stream, deadline), None
 
     monkeypatch.setattr(pixels, "_digest", digested)
@@ -208,9 +208,9 @@ def test_repeated_instance_of_a_time_that_no_table_holds_is_compared(
 def test_file_that_grew_meanwhile_is_not_digested(tmp_path: Path) -> None:
     path = write_image(tmp_path / "1", PixelData=PIXELS)
     size = path.stat().st_size
-    assert pixels._digest(path, size, math.inf) == (digest(path.read_bytes()), None)
+    assert pixels._digest(str(path), size, math.inf) == (digest(path.read_bytes()), None)
     os.truncate(path, 1 << 40)
-    found, reason = pixels._digest(path, size, math.inf)
+    found, reason = pixels._digest(str(path), size, math.inf)
     assert found is None and str(reason).startswith("file_changed")
 
 
