@@ -9,9 +9,9 @@ with
         select
             source,
             {{ key }},
-            {%- for column in columns %}
+{%- for column in columns %}
             any_value({{ column }}) as {{ column }},
-            {%- endfor %}
+{%- endfor %}
             min(hash({{ columns | join(', ') }})) = max(hash({{ columns | join(', ') }})) as are_alike
         from images
         group by source, {{ key }}
@@ -25,10 +25,10 @@ with
     select
         images.source,
         images.{{ key }},
-        {%- for column in columns %}
+{%- for column in columns %}
         list_mode(list_sort(list(images.{{ column }}))) as {{ column }}
-        {{- "," if not loop.last }}
-        {%- endfor %}
+{{- "," if not loop.last }}
+{%- endfor %}
     from images
     inner join alike on images.source = alike.source and images.{{ key }} = alike.{{ key }}
     where not alike.are_alike

@@ -84,7 +84,7 @@ levels as (
 
 found as (
     {% for level, uid in uids.items() %}
-    {% if not loop.first %}union all{% endif %}
+{% if not loop.first %}union all{% endif %}
     select
         '{{ level }}' as level,
         {{ loop.index }} as depth,
@@ -98,7 +98,7 @@ found as (
     from {{ images }}
     where {{ uid }} is not null and '{{ level }}' in (select levels.level from levels)
     group by {{ uid }}
-    {% endfor %}
+{% endfor %}
 ),
 
 parents as (

@@ -1,5 +1,7 @@
-{# How many findings each entity has that nobody accepted, and the most severe; `key` is patient_key or
-the like. #}
+{#
+How many findings each entity has that nobody accepted, and the most severe; `key` is patient_key
+or the like.
+#}
 {% macro worst_findings(key) -%}
 select
         source,

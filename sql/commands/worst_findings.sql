@@ -1,6 +1,6 @@
--- The five most severe rules that failed, with how often, but for what someone has accepted; what the
--- standard wants comes after what the images lack. That a file is something else than DICOM is never
--- the first to be said.
+-- The five most severe rules that failed, with how often, but for what someone has accepted; what
+-- the standard wants comes after what the images lack. That a file is something else than DICOM is
+-- never the first to be said.
 with
 
 counted as (
