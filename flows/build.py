@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from datetime import UTC, datetime
@@ -23,6 +24,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State
 from prefect.events import emit_event
+from prefect.exceptions import TerminationSignal
 from prefect.runtime import flow_run
 from prefect.states import Cancelled, Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
@@ -72,6 +74,11 @@ def without_names(step: Callable[P, T]) -> Callable[P, T]:
             return step(*given, **named)
         except DicomhouseError as error:
             raise error.without_names() from None
+        except RuntimeError as error:
+            if SERVED in os.environ and is_interruption(error):
+                # DuckDB has taken Prefect's signal for its own.
+                raise TerminationSignal(signal.SIGTERM) from None
+            raise
 
     return carried_out
 
