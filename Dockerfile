@@ -17,15 +17,15 @@ RUN /opt/dicomhouse/bin/pip install --no-cache-dir --no-deps --no-build-isolatio
 
 FROM python:3.12-slim-bookworm
 
-RUN useradd --uid 10001 --create-home dicomhouse \
+RUN useradd --uid 10001 --create-home --home-dir /var/lib/dicomhouse dicomhouse \
     && install --directory --owner dicomhouse --mode 0700 /warehouse
 COPY --from=build /opt/dicomhouse /opt/dicomhouse
 ENV PATH=/opt/dicomhouse/bin:$PATH \
     DICOMHOUSE_WAREHOUSE=/warehouse/main \
-    PREFECT_HOME=/home/dicomhouse/.prefect \
+    PREFECT_HOME=/var/lib/dicomhouse/.prefect \
     PYTHONSAFEPATH=1
 USER 10001
-WORKDIR /home/dicomhouse
-VOLUME ["/warehouse", "/home/dicomhouse"]
+WORKDIR /var/lib/dicomhouse
+VOLUME ["/warehouse", "/var/lib/dicomhouse"]
 ENTRYPOINT ["dicomhouse"]
 CMD ["--help"]
