@@ -91,6 +91,6 @@ def test_absent_dbt_is_told(
     def absent(name: str) -> str:
         raise PackageNotFoundError(name)
 
-    monkeypatch.setattr("dicomhouse.cli.docs.version", absent)
+    monkeypatch.setattr("importlib.metadata.version", absent)
     assert main(["docs", "--warehouse", str(demo)]) == 2
     assert capsys.readouterr().err.startswith("dicomhouse: dbt is not installed: pip install ")

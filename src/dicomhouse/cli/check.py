@@ -18,7 +18,6 @@ from dicomhouse.cli.shared import (
 from dicomhouse.cli.waive import add_waivers
 from dicomhouse.errors import UsageError
 from dicomhouse.output import printable, write
-from dicomhouse.store import waivers
 
 HELP = "Show the findings; exit code 1 when one is an error."
 EXAMPLES = (
@@ -108,6 +107,8 @@ def _waivers(chosen: argparse.Namespace, record: dict[str, Any]) -> str | None:
 
     That is the one which is given, or the warehouse's own where it was built with no other.
     """
+    from dicomhouse.store import waivers
+
     given = chosen.waivers
     if given is None and (chosen.generation or record["settings"].get("waivers")):
         return None

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from dicomhouse.cli.shared import add_generation, opened, say
 from dicomhouse.errors import StorageError, UsageError
@@ -25,6 +23,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(chosen: argparse.Namespace) -> int:
+    from importlib.metadata import PackageNotFoundError, version
+    from tempfile import TemporaryDirectory
+
     from dicomhouse.warehouse.docs import page
     from dicomhouse.warehouse.plan import Compilation
 

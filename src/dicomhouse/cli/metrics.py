@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from datetime import datetime
 from pathlib import Path
 
 from dicomhouse.cli.shared import SEVERITIES, statement
@@ -96,4 +95,6 @@ def _of_generation(warehouse: Path) -> Iterator[Metric]:
 
 
 def _seconds(time: str) -> float:
+    from datetime import datetime
+
     return datetime.fromisoformat(time).timestamp()

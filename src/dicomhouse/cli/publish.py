@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from dicomhouse.cli.shared import add_generation, opened, positive, say
 
@@ -21,6 +20,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(chosen: argparse.Namespace) -> int:
+    from tempfile import TemporaryDirectory
+
     from dicomhouse.lake.layout import TABLES
     from dicomhouse.store.remote import check_address, publish
 

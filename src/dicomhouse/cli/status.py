@@ -6,7 +6,6 @@ import argparse
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -171,6 +170,8 @@ def _more(words: Sequence[str], shown: int) -> str:
 
 
 def _moment(time: str) -> str:
+    from datetime import datetime
+
     return f"{datetime.fromisoformat(time):%Y-%m-%d %H:%M}"
 
 

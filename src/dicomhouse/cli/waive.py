@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
-from datetime import date
-from getpass import getuser
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dicomhouse.cli.shared import check_names, opened, statement
 from dicomhouse.errors import UsageError
 from dicomhouse.output import printable
-from dicomhouse.store import waivers
+
+if TYPE_CHECKING:
+    from datetime import date
 
 HELP = "Accept a finding: it stays in the tables, and neither counts nor is told again."
 EXAMPLES = (
@@ -49,6 +50,7 @@ def add_waivers(parser: argparse.ArgumentParser) -> None:
 
 
 def run(chosen: argparse.Namespace) -> int:
+    from dicomhouse.store import waivers
     from dicomhouse.warehouse.database import query
 
     path = chosen.waivers or waivers.own_list(chosen.warehouse)
@@ -76,6 +78,8 @@ def run(chosen: argparse.Namespace) -> int:
 
 
 def _day(word: str) -> date:
+    from datetime import date
+
     try:
         return date.fromisoformat(word)
     except ValueError:
@@ -83,6 +87,8 @@ def _day(word: str) -> date:
 
 
 def _account() -> str | None:
+    from getpass import getuser
+
     try:
         return getuser()
     except (KeyError, OSError):  # an account without a name
