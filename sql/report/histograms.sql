@@ -16,7 +16,6 @@ numbers as (
         and isfinite(v.number_min)
         and t.vr <> 'SQ'
         and t.distinct_values > 49
-        and p.path_number < 10000
 ),
 
 ranges as (

@@ -1,6 +1,7 @@
--- By which numbers the page knows sources, patients, series and paths, and the paths whose values
--- it shows: without `with_values` those of codes and numbers that neither the confidentiality
--- profile names, nor the patient has, nor a private element is, nor repeat an identifier.
+-- By which numbers the page knows sources, patients, series and paths (ten thousand of each at the
+-- most; what has no number is not in it), and the paths whose values it shows: without
+-- `with_values` those of codes and numbers that neither the confidentiality profile names, nor the
+-- patient has, nor a private element is, nor repeat an identifier.
 create or replace temp table report_sources as
 select
     source,
@@ -12,14 +13,16 @@ select
     source,
     patient_key,
     row_number() over (order by source, folder, patient_key) - 1 as patient_number
-from patients;
+from patients
+qualify patient_number < 10000;
 
 create or replace temp table report_series as
 select
     source,
     series_key,
     row_number() over (order by source, folder, series_key) - 1 as series_number
-from series;
+from series
+qualify series_number < 10000;
 
 create or replace temp table report_paths as
 with
@@ -44,4 +47,5 @@ select
 from tag_profile as p
 left join identifying as i on p.source = i.source and p.path = i.path
 left join dicom_tags as d on p.path = d.path
-where getvariable('with_values') or not contains(p.path, '(') or d.path is not null;
+where getvariable('with_values') or not contains(p.path, '(') or d.path is not null
+qualify path_number < 10000;

@@ -14,6 +14,5 @@ where
     and t.value is not null
     and not contains(t.path, '.')
     and n.patient_number < 2000
-    and p.path_number < 10000
 group by n.patient_number
 order by n.patient_number

@@ -1,4 +1,4 @@
--- Patients with what they hold; ten thousand at the most.
+-- Patients with what they hold.
 select
     n.patient_number,
     o.source_number,
@@ -8,7 +8,11 @@ select
     p.size_bytes,
     p.worst_finding,
     p.findings,
-    array_to_string(p.modalities, ', ') as modality,
+    if(
+        getvariable('with_values') or modalities.has_values,
+        array_to_string(p.modalities, ', '),
+        null
+    ) as modality,
     if(getvariable('with_values'), array_to_string(p.patient_ids, ' | '), null) as patient_id,
     if(getvariable('with_values'), array_to_string(p.names, ' | '), null) as name,
     if(getvariable('with_values'), p.folder, null) as folder,
@@ -17,5 +21,6 @@ select
 from patients as p
 inner join report_patients as n on p.source = n.source and p.patient_key = n.patient_key
 inner join report_sources as o on p.source = o.source
+left join report_paths as modalities
+    on p.source = modalities.source and modalities.path = 'Modality'
 order by n.patient_number
-limit 10000

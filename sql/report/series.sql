@@ -1,4 +1,4 @@
--- Series with what they are and hold; ten thousand at the most.
+-- Series with what they are and hold.
 select
     n.series_number,
     o.source_number,
@@ -17,8 +17,12 @@ select
     s.worst_finding,
     s.findings,
     s.size_bytes,
-    s.KVP as kvp,
-    array_to_string(s.modalities, ', ') as modality,
+    if(getvariable('with_values') or kvps.has_values, s.KVP, null) as kvp,
+    if(
+        getvariable('with_values') or modalities.has_values,
+        array_to_string(s.modalities, ', '),
+        null
+    ) as modality,
     if(getvariable('with_values'), array_to_string(s.descriptions, ' | '), null) as description,
     if(getvariable('with_values'), s.folder, null) as folder,
     if(getvariable('with_values'), s.SeriesInstanceUID, null) as uid,
@@ -39,5 +43,7 @@ from series as s
 inner join report_series as n on s.source = n.source and s.series_key = n.series_key
 inner join report_sources as o on s.source = o.source
 left join report_patients as p on s.source = p.source and s.patient_key = p.patient_key
+left join report_paths as modalities
+    on s.source = modalities.source and modalities.path = 'Modality'
+left join report_paths as kvps on s.source = kvps.source and kvps.path = 'KVP'
 order by n.series_number
-limit 10000

@@ -70,7 +70,6 @@ select
     g.repetition_max,
     g.shear_degrees,
     g.slice_thickness_mm,
-    g.is_regular,
     g.is_volume,
     g.why_not,
     s.steps
@@ -78,6 +77,5 @@ from series_geometry as g
 inner join report_series as n on g.source = n.source and g.series_key = n.series_key
 left join stack_runs as s
     on g.source = s.source and g.series_key = s.series_key and g.stack = s.stack
-where n.series_number < 10000
 order by n.series_number, g.stack
 limit 20000

@@ -17,14 +17,6 @@ pages as (
     from module_attributes as a
     inner join iods as i on a.iod = i.iod
     group by a.path
-),
-
-names as (
-    select
-        path,
-        name,
-        vm
-    from dicom_tags
 )
 
 select
@@ -32,7 +24,6 @@ select
     n.source_number,
     t.path,
     t.tag,
-    t.keyword,
     d.name,
     t.vr,
     d.vm,
@@ -50,7 +41,6 @@ select
     t.verdict,
     t.is_constant,
     l.level,
-    l.usual_level,
     l.standard_level,
     l.contradicting_entities,
     if(p.has_values, [left(example, 80) for example in t.examples], null) as examples,
@@ -61,7 +51,6 @@ from tag_profile as t
 inner join report_paths as p on t.source = p.source and t.path = p.path
 inner join report_sources as n on t.source = n.source
 left join tag_levels as l on t.source = l.source and t.path = l.path
-left join names as d on d.path = if(starts_with(t.path, '('), t.path, t.keyword)
+left join dicom_tags as d on d.path = if(starts_with(t.path, '('), t.path, t.keyword)
 left join pages as g on t.path = g.path
-where p.path_number < 10000
 order by p.path_number

@@ -6,6 +6,6 @@ select
 from tag_values as v
 inner join report_paths as p on v.source = p.source and v.path = p.path
 inner join tag_profile as t on v.source = t.source and v.path = t.path
-where p.has_values and t.distinct_values between 2 and 49 and p.path_number < 10000
+where p.has_values and t.distinct_values between 2 and 49
 group by p.path_number
 order by p.path_number

@@ -47,6 +47,6 @@ def _write_planted(folder: Path, number: int) -> None:
         folder / "plantedfolder" / f"{number}.dcm", PatientName="Plantedname^Anna",
         PatientID="PLANTED-ID-7", PatientBirthDate="19631122", InstanceNumber=number,
         InstitutionName="Planted Clinic", SeriesDescription="planted description",
-        ImageComments="planted comment", BodyPartExamined="PLANTEDNAME",
+        ImageComments="planted comment", BodyPartExamined="PLANTEDNAME", Modality="PLANTEDNAME",
         StationName="planted station",
     )  # fmt: skip

@@ -12,11 +12,12 @@ from typing import Any
 
 import pytest
 from commands import run_cli
+from places import ROOT
 from reports import HOSTILE, PLANTED
 
 import dicomhouse
 
-VENDOR = Path(__file__).parents[2] / "src" / "dicomhouse" / "report" / "vendor"
+VENDOR = ROOT / "src" / "dicomhouse" / "report" / "vendor"
 
 
 def _sections(page: str) -> dict[str, Any]:
@@ -84,7 +85,7 @@ def test_every_bar_and_bin_counts_the_images(page: str) -> None:
 
 def test_text_from_files_is_never_markup(page: str) -> None:
     assert HOSTILE.replace("<", "\\u003c") in page.replace('\\"', '"')
-    for markup in ("<script>alert", "<b title", "<img src"):
+    for markup in ("<script>alert", "<img src"):
         assert markup not in page
 
 
@@ -151,9 +152,10 @@ def test_pictures_are_shown_or_missed_with_a_reason(reported: Path, tmp_path: Pa
     assert series[missed["series_number"]]["folder"] == "short" and "slice 1" in missed["what"]
 
 
-def test_libraries_are_what_their_list_says() -> None:
-    for name, library in json.loads((VENDOR / "vendor.json").read_text()).items():
-        content = (VENDOR / name).read_bytes()
+@pytest.mark.parametrize("folder", [VENDOR, ROOT / "tests" / "vendor"], ids=["report", "tests"])
+def test_libraries_are_what_their_list_says(folder: Path) -> None:
+    for name, library in json.loads((folder / "vendor.json").read_text()).items():
+        content = (folder / name).read_bytes()
         assert hashlib.sha256(content).hexdigest() == library["sha256"], name
-        assert (VENDOR / library["licence"]).exists()
+        assert (folder / library["licence"]).exists()
         assert b"</script" not in content

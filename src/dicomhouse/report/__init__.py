@@ -48,7 +48,6 @@ def render(
     }
     sections["run"] = {
         "generation": record["generation"],
-        "run_id": record["run_id"],
         "started_at": record["started_at"],
         "elements": record["elements"],
         "lake_bytes": record["lake_bytes"],

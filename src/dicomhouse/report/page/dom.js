@@ -50,14 +50,23 @@ function rows(name) {
   return sections.get(name);
 }
 
+/** Lists of what has one key, by it. */
+function grouped(held, key) {
+  const groups = new Map();
+  for (const one of held) {
+    const group = groups.get(key(one));
+    if (group) group.push(one);
+    else groups.set(key(one), [one]);
+  }
+  return groups;
+}
+
 const indexes = new Map();
 
 /** The rows of a section by a column, each under its value a list. */
 function rowsBy(name, column, key) {
   const id = `${name} ${column}`;
-  if (!indexes.has(id)) indexes.set(id, Map.groupBy
-    ? Map.groupBy(rows(name), (row) => row[column])
-    : rows(name).reduce((found, row) => found.set(row[column], [...(found.get(row[column]) ?? []), row]), new Map()));
+  if (!indexes.has(id)) indexes.set(id, grouped(rows(name), (row) => row[column]));
   return indexes.get(id).get(key) ?? [];
 }
 

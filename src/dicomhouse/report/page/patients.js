@@ -24,7 +24,7 @@ function viewPatients(number) {
     { title: 'size', isNumber: true, from: 'medium', value: (row) => row.size_bytes, show: (row) => bytes(row.size_bytes) },
     ...(run.with_values ? [{ title: 'studies from', from: 'wide', value: (row) => row.study_date_min ?? '' }] : []),
     { title: 'findings', isNumber: true, from: 'small', value: (row) => row.findings, show: (row) => count(row.findings) },
-    { title: 'worst', value: (row) => `${severityOrder[row.worst_finding] ?? 3}${severities[row.worst_finding] ?? ''}`, show: (row) => severity(row.worst_finding) },
+    worstColumn(),
   ], all);
   return [
     h('h1', {}, 'Patients'),
@@ -65,8 +65,7 @@ function patientModules(patient) {
     if (row.is_constant && row.examples?.length && !row.path.includes('.')) held.push([row, row.examples[0], true]);
   }
   if (!held.length) return null;
-  const modules = new Map();
-  for (const one of held) modules.set(moduleOf(one[0]), [...(modules.get(moduleOf(one[0])) ?? []), one]);
+  const modules = grouped(held, ([row]) => moduleOf(row));
   const place = ([, [[row]]]) => entityPlace(entityOf(row));
   const ordered = [...modules].sort((a, b) => place(a) - place(b) || (a[0] < b[0] ? -1 : 1));
   return section('Constant in this patient', h('p', { class: 'quiet' }, 'Grey: the same in all images of the source.'),

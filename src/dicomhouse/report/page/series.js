@@ -26,6 +26,11 @@ function positionsOf(row) {
 
 const severityOrder = { E: 0, W: 1, I: 2 };
 
+/** The most severe finding, from a width of the screen on. */
+function worstColumn(from) {
+  return { title: 'worst', from, value: (row) => `${severityOrder[row.worst_finding] ?? 3}${severities[row.worst_finding] ?? ''}`, show: (row) => severity(row.worst_finding) };
+}
+
 function seriesColumns(isShort) {
   return [
     { title: 'series', kind: 'is-text is-name', value: (row) => `${seriesName(row.series_number)} ${row.uid ?? ''} ${row.folder ?? ''}`,
@@ -41,7 +46,7 @@ function seriesColumns(isShort) {
     { title: 'missing', isNumber: true, from: 'medium', value: (row) => row.missing_slices, show: (row) => count(row.missing_slices) },
     { title: 'along the normal', from: 'wide', kind: 'is-plot', value: (row) => row.positions, isNumber: true, show: positionsOf },
     { title: 'volume', kind: 'is-verdict', value: (row) => (row.is_volume ? 'yes' : `no ${row.why_not ?? ''}`), show: (row) => [isVolume(row), row.why_not && h('div', { class: 'quiet why from-medium' }, breakable(row.why_not))] },
-    { title: 'worst', from: 'small', value: (row) => `${severityOrder[row.worst_finding] ?? 3}${severities[row.worst_finding] ?? ''}`, show: (row) => severity(row.worst_finding) },
+    worstColumn('small'),
   ];
 }
 

@@ -46,17 +46,12 @@ function viewTags(...chosen) {
   const path = hasSources ? chosen[1] : chosen[0];
   const held = rowsBy('tags', 'source_number', source);
   if (!held.length && rows('tags').length && !rows('sources')[source]) return notFound();
-  const groups = new Map();
-  for (const row of held) {
-    const key = `${String(entityPlace(entityOf(row))).padStart(2, '0')} ${entityOf(row)}\n${moduleOf(row)}`;
-    groups.set(key, [...(groups.get(key) ?? []), row]);
-  }
+  const groups = grouped(held, (row) => `${String(entityPlace(entityOf(row))).padStart(2, '0')} ${entityOf(row)}\n${moduleOf(row)}`);
   const ordered = [...groups].sort(([a], [b]) => (a < b ? -1 : 1)).map(([key, members], i) => ({ entity: key.slice(3).split('\n')[0], module: key.split('\n')[1], members, id: `module-${i}` }));
   const verdicts = [...new Set(held.map((row) => row.verdict))].sort();
   const filter = { text: '', verdict: '' };
   const told = h('p', { class: 'quiet', role: 'status' });
   const entries = [];
-  const links = new Map(rows('modules').map((row) => [row.module, row.link_standard]));
   const absent = rowsBy('absent', 'source_number', source);
   const content = ordered.map((group) => {
     const lacking = absent.filter((row) => row.module === group.module);
@@ -67,7 +62,7 @@ function viewTags(...chosen) {
     }));
     group.section = h('section', { class: 'module', id: group.id },
       h('h2', {}, moduleName(group.module), 
-        links.get(group.module) && outside(links.get(group.module), 'standard')), list,
+        standardLink(group.module, 'standard')), list,
       lacking.length > 0 && h('p', { class: 'lacking' }, 'Required and in no image: ', lacking.map((row, i) =>
         [i > 0 && ', ', h('code', {}, row.path), ` (type ${row.attribute_type})`])));
     return group.section;
@@ -107,6 +102,12 @@ function matches(row, text) {
 
 function outside(href, text) {
   return h('a', { class: 'outside', href, rel: 'noreferrer noopener', target: '_blank' }, text);
+}
+
+/** To a module's page of the standard, where it has one. */
+function standardLink(module, text) {
+  const [page] = rowsBy('modules', 'module', module);
+  return page?.link_standard && outside(page.link_standard, text);
 }
 
 /** Values and how many images hold each: numbers in their order, others the commonest first. */
@@ -152,7 +153,6 @@ function tagEntry(row, isOpen) {
 function tagBody(row) {
   const held = valuesOf(row);
   const [spreadOut] = rowsBy('histograms', 'path_number', row.path_number);
-  const links = new Map(rows('modules').map((one) => [one.module, one.link_standard]));
   const level = row.level === 'unknown' ? 'not known: no entity has two images' : row.level && (row.standard_level && row.level !== row.standard_level
     ? [`in fact ${row.level}`, h('span', { class: 'quiet' }, `, by the standard ${row.standard_level}`),
       row.contradicting_entities > 0 && h('div', { class: 'contradiction' }, `varies within ${count(row.contradicting_entities)} of the level ${row.standard_level}`)]
@@ -160,7 +160,7 @@ function tagBody(row) {
   return [
     h('p', { class: 'about' }, row.name && h('b', {}, row.name), row.tag && h('code', {}, number4(row.tag)),
       h('span', {}, `VR ${row.vr}`), row.vm && h('span', {}, `VM ${row.vm}`), row.attribute_type && h('span', {}, `type ${row.attribute_type}`),
-      links.get(row.module) && outside(links.get(row.module), 'the standard'), row.link_innolitics && outside(row.link_innolitics, 'Innolitics'),
+      standardLink(row.module, 'the standard'), row.link_innolitics && outside(row.link_innolitics, 'Innolitics'),
       h('a', { href: tagAddress(row) }, 'link to this')),
     facts([
       ['Verdict', row.verdict], ['Level', level],

@@ -104,7 +104,7 @@ function overviewFindings(rules) {
 
 function overviewChanges() {
   const changes = rows('changes');
-  if (!changes.length) return h('p', { class: 'quiet' }, rows('runs').filter((row) => !row.is_failed).length > 1 ? 'Nothing since the run before.' : 'This is the first run: there is nothing to compare with.');
+  if (!changes.length) return h('p', { class: 'quiet' }, hasOlderRun ? 'Nothing since the run before.' : 'This is the first run: there is nothing to compare with.');
   return h('ul', { class: 'changes' }, changes.map((row) => h('li', {},
     h('details', { class: 'fold' },
       h('summary', {}, `${counted(row.changed, row.entity, row.entity === 'series' ? 'series' : undefined)} ${row.change === 'level' ? 'of another level' : row.change}`, hasSources && row.source_number !== null && ` in ${sourceName(row.source_number)}`),
@@ -135,7 +135,7 @@ function viewFindings(chosen) {
     h('h1', {}, 'Findings'),
     rules.length ? [
       h('div', { class: 'filters' },
-        picker('Severity', [['', 'all'], ['errors', 'errors'], ['warnings', 'warnings'], ['informations', 'informations']], set('severity')),
+        picker('Severity', [['', 'all'], ['errors', 'errors'], ['warnings', 'warnings'], ['informations', 'information']], set('severity')),
         picker('Theme', [['', 'all'], ...themes.map((theme) => [theme, theme])], set('theme')),
         textField('Filter', set('text'))),
       told,
@@ -210,8 +210,7 @@ function viewDistributions() {
 }
 
 function distributions(series) {
-  const perPatient = new Map();
-  for (const row of series) perPatient.set(row.patient_number, (perPatient.get(row.patient_number) ?? 0) + 1);
+  const ofPatients = grouped(series.filter((row) => row.patient_number !== null), (row) => row.patient_number);
   const panel = (title, content) => h('section', { class: 'panel' }, h('h2', {}, title), content);
   const stacked = series.filter((row) => row.positions > 1);
   const months = scannersByMonth(series);
@@ -226,7 +225,7 @@ function distributions(series) {
       run.with_values && panel('Convolution kernels', commonest(series.map((row) => row.kernel))),
       panel('Matrix', commonest(series.map((row) => row.rows_max && `${row.rows_max} × ${row.columns_max}`))),
       panel('One volume', commonest(series.map((row) => (row.is_volume ? 'yes' : `no: ${row.why_not ?? 'not known'}`)), 8)),
-      panel('Series of a patient', spread([...perPatient.values()], 'patient')),
+      panel('Series of a patient', spread([...ofPatients.values()].map((held) => held.length), 'patient')),
       run.with_values && panel('Scanners', commonest(series.map((row) => row.scanner)))),
     months && panel('Scanners by month', months),
   ];
