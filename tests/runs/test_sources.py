@@ -80,7 +80,7 @@ def test_dicomdir_that_names_a_file_which_is_gone_is_a_finding(warehouse: Wareho
         select subject, severity, n_offenders, offenders, message from findings
         where rule = 'dicomdir_file_missing'
     """).rows()
-    assert (subject, severity, n) == ("DICOMDIR", "E", 1)
+    assert (subject, severity, n) == ("DICOMDIR", "W", 1)
     assert offenders[0].startswith("98892003/")
     assert message == "1 of 31 files that the DICOMDIR names is not there"
 
