@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from incremental import build_lake, lake_rows
+from stores import served_store
 
 from dicomhouse.errors import SourceLost
 from dicomhouse.filesystem import below
@@ -18,23 +19,12 @@ from dicomhouse.testing import write_image
 
 boto3 = pytest.importorskip("boto3")
 objects = pytest.importorskip("dicomhouse.sources.objects")
-server = pytest.importorskip("moto.server")
 
 
 @pytest.fixture(scope="module")
 def endpoint() -> Iterator[str]:
-    served = server.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    served.start()
-    host, port = served.get_host_and_port()
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in {
-            "AWS_ENDPOINT_URL": f"http://{host}:{port}", "AWS_ACCESS_KEY_ID": "nobody",
-            "AWS_SECRET_ACCESS_KEY": "nothing", "AWS_REGION": "us-east-1",
-            "AWS_DEFAULT_REGION": "us-east-1",
-        }.items():  # fmt: skip
-            patch.setenv(name, value)
-        yield f"http://{host}:{port}"
-    served.stop()
+    with served_store() as address:
+        yield address
 
 
 @pytest.fixture

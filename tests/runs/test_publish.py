@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from polars.testing import assert_frame_equal
+from stores import served_store
 
 import dicomhouse
 from dicomhouse.cli import main
@@ -18,32 +20,20 @@ from dicomhouse.store import remote
 from dicomhouse.store.generations import Generation
 
 obstore = pytest.importorskip("obstore")
-server = pytest.importorskip("moto.server")
 ADDRESS = "s3://bucket/far/study"
 
 
 @pytest.fixture(scope="module")
-def s3() -> Iterator[int]:
-    """The port of a server on loopback."""
-    started = server.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    started.start()
-    yield started.get_host_and_port()[1]
-    started.stop()
+def s3() -> Iterator[str]:
+    with served_store() as address:
+        yield address
 
 
 @pytest.fixture
-def store(s3: int, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """An empty bucket, and an environment in which the address leads to it."""
-    for name, value in {
-        "AWS_ACCESS_KEY_ID": "testing",
-        "AWS_SECRET_ACCESS_KEY": "testing",
-        "AWS_REGION": "us-east-1",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{s3}",
-        "AWS_ALLOW_HTTP": "true",
-    }.items():
-        monkeypatch.setenv(name, value)
-    connection = HTTPConnection("127.0.0.1", s3)
+def store(s3: str, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """An empty bucket, to which the address leads."""
+    monkeypatch.setenv("AWS_ALLOW_HTTP", "true")
+    connection = HTTPConnection(urlsplit(s3).netloc)
     for method, path in (("POST", "/moto-api/reset"), ("PUT", "/bucket")):
         connection.request(method, path)
         connection.getresponse().read()
