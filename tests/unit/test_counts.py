@@ -88,6 +88,17 @@ def test_odd_images_are_counted_as_their_elements_show(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+def test_zero_has_one_sign(tmp_path: Path) -> None:
+    """Else the least of -0 and 0, which are equal, would be the one that a thread saw first."""
+    for number, value in enumerate((0.0, -0.0)):
+        write_image(tmp_path / "s" / str(number), DataElement(0x00189306, "FD", value))
+    lake = built(tmp_path, tmp_path / "s")
+    told = pl.read_parquet(lake / "_value_counts" / "**" / "*.parquet")
+    numbers = told.filter(pl.col("tag") == "00189306")["number_min"]
+    assert numbers.to_list() == [0, 0]
+    assert not np.signbit(numbers.to_numpy()).any()
+
+
 def test_pieces_of_a_part_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(extract, "_MOST_ROWS", 700)
     build_cohort(tmp_path / "s", patients=2, slices=8, profile="hospital")

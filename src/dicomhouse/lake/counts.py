@@ -255,7 +255,8 @@ def _contents(elements: Distinct, lists: _Lists, said: Codes) -> dict[str, Any]:
         return column.column(joined(column.ranks, np.minimum))
 
     def numbers(column: Numbers) -> pa.Array:
-        return pa.array(column, mask=np.isnan(column))
+        # Of 0 and -0, which are equal, whichever comes first would be the least or the greatest.
+        return pa.array(column + 0.0, mask=np.isnan(column))
 
     alone = _content(elements, is_sequence & has_value, is_bulk)
     return {
