@@ -97,13 +97,13 @@ def publish(run: Run, lake: Lake) -> dict[str, Any]:
     """Make the generation current and return its record (`run.json`)."""
     from dicomhouse.warehouse import database
 
-    told = record(run, lake)
+    finished = record(run, lake)
     with run.clock.step("publish"):
-        database.finish(run.generation.database, told)
-        generations.publish(run.settings.warehouse, run.generation, told)
+        database.finish(run.generation.database, finished)
+        generations.publish(run.settings.warehouse, run.generation, finished)
     failures.clear(run.settings.warehouse)
     generations.prune(run.settings.warehouse, run.settings.keep_generations)
-    return told
+    return finished
 
 
 def record(run: Run, lake: Lake) -> dict[str, Any]:
@@ -127,4 +127,4 @@ def record(run: Run, lake: Lake) -> dict[str, Any]:
 def _failed(run: Run) -> list[dict[str, Any]]:
     """The runs before this one that published nothing; without their words where some forget."""
     failed = failures.noted(run.settings.warehouse)
-    return [told | {"failure": None} for told in failed] if run.settings.forget else failed
+    return [one | {"failure": None} for one in failed] if run.settings.forget else failed

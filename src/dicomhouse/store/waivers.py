@@ -56,8 +56,10 @@ def read(path: Path, flags: int = 0) -> list[Waiver]:
     except FileNotFoundError:
         return []
     except (OSError, UnicodeDecodeError) as error:
-        told = getattr(error, "strerror", None) or "it is not valid UTF-8"
-        raise UsageError("cannot read the waivers {path}: {told}.", path=path, told=told) from error
+        reason = getattr(error, "strerror", None) or "it is not valid UTF-8"
+        raise UsageError(
+            "cannot read the waivers {path}: {reason}.", path=path, reason=reason
+        ) from error
     lines = csv.DictReader(io.StringIO(text, newline=""), restkey="", strict=True)
     try:
         if missing := _NEEDED.difference(lines.fieldnames or ()):
@@ -76,10 +78,10 @@ def read(path: Path, flags: int = 0) -> list[Waiver]:
         ]
     except csv.Error as error:
         raise UsageError(
-            "cannot read the waivers {path}, line {line}: {told}.",
+            "cannot read the waivers {path}, line {line}: {reason}.",
             path=path,
             line=lines.line_num,
-            told=error,
+            reason=error,
         ) from error
 
 
@@ -110,5 +112,5 @@ def digest(waivers: list[Waiver], day: date) -> str | None:
     """What the list says on a day: another one where a line was changed or has expired since."""
     if not waivers:
         return None
-    told = [{**line, "is_past": str(line["expires"] or "9") < day.isoformat()} for line in waivers]
-    return blake2b(json.dumps(told).encode(), digest_size=8).hexdigest()
+    lines = [{**line, "is_past": str(line["expires"] or "9") < day.isoformat()} for line in waivers]
+    return blake2b(json.dumps(lines).encode(), digest_size=8).hexdigest()
