@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -189,6 +190,17 @@ def test_night_without_a_change_or_that_failed_tells_nothing_again(
     capsys.readouterr()
     assert main(["status", *at, "--format", "md"]) == 0
     assert "failed" in capsys.readouterr().out.splitlines()[0]
+
+
+def test_waivers_of_many_at_a_time_all_stand(tmp_path: Path) -> None:
+    given = [str(number) for number in range(40)]
+
+    def waive(subject: str) -> None:
+        waivers.add(tmp_path / "list", {"rule": "x", "subject": subject, "reason": "so"})
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(waive, given))
+    assert sorted(str(line["subject"]) for line in waivers.read(tmp_path / "list")) == sorted(given)
 
 
 def test_list_of_waivers_is_kept_as_it_was_written_and_bad_lines_are_told(

@@ -7,10 +7,12 @@ said in SQL (`sql/lake/waivers.sql`); here it is read and written as text.
 from __future__ import annotations
 
 import csv
+import fcntl
 import io
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import date
 from hashlib import blake2b
 from pathlib import Path
@@ -88,10 +90,20 @@ def read(path: Path, flags: int = 0) -> list[Waiver]:
 def add(path: Path, waiver: Mapping[str, str | None]) -> None:
     """Write one more line at the end of a list, and the list in one step; what is there stays.
 
+    Those who add at the same time wait for each other.
+
     Raises:
         StorageError: it cannot be written.
         UsageError: what stands there is no such list.
     """
+    try:
+        with _locked(path.parent):
+            replace_file(path, _with_line(path, waiver))
+    except OSError as error:
+        raise StorageError(f"cannot write {path}: {error.strerror}.") from error
+
+
+def _with_line(path: Path, waiver: Mapping[str, str | None]) -> bytes:
     read(path)
     try:
         with open_file(path)[0] as file:
@@ -102,10 +114,17 @@ def add(path: Path, waiver: Mapping[str, str | None]) -> None:
     line = io.StringIO()
     csv.DictWriter(line, names, "", "ignore", lineterminator="\n").writerow(waiver)
     joint = "" if there.endswith("\n") else "\n"
+    return f"{there}{joint}{line.getvalue()}".encode()
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        replace_file(path, f"{there}{joint}{line.getvalue()}".encode())
-    except OSError as error:
-        raise StorageError(f"cannot write {path}: {error.strerror}.") from error
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def digest(waivers: list[Waiver], day: date) -> str | None:
