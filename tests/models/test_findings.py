@@ -165,6 +165,24 @@ def test_waived_finding_stays_and_neither_counts_nor_is_told_until_it_expires(
     values = status_of(tmp_path / "w")
     assert [row["change"] for row in values["finding_changes"]] == ["unwaived"]
     assert (2, "expired") in [(row["line"], row["state"]) for row in values["waivers"]]
+    assert main(["check", *at, "--fail-on", "new-errors"]) == 1
+
+
+def test_finding_that_is_worse_is_news(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A birth date that one image lacks is a warning; two dates are an error."""
+    at = ("--warehouse", str(tmp_path / "w"), "--rule", "patient_attribute_inconsistent")
+    write_image(tmp_path / "in" / "a", PatientBirthDate="19500101")
+    write_image(tmp_path / "in" / "b", PatientBirthDate=None, InstanceNumber=2)
+    build(tmp_path)
+    assert main(["check", *at, "--fail-on", "new-errors"]) == 0
+    write_image(tmp_path / "in" / "b", PatientBirthDate="19510202", InstanceNumber=2)
+    build(tmp_path)
+    capsys.readouterr()
+    assert main(["check", *at, "--new", "--fail-on", "new-errors", "--format", "json"]) == 1
+    (row,) = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    assert (row["severity"], row["state"]) == ("E", "standing")
+    values = status_of(tmp_path / "w")
+    assert ("worse", "E") in [(row["change"], row["severity"]) for row in values["finding_changes"]]
 
 
 def test_night_without_a_change_or_that_failed_tells_nothing_again(
