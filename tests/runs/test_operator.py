@@ -23,8 +23,8 @@ ENDED = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 def test_operator_reads_runs_and_is_told(tmp_path: Path, prefect_home: Path) -> None:
     source = tmp_path / "in"
     build_cohort(source, patients=1, slices=8, defects=[("missing_slice", 0)])
-    named = Path(f"ward_a={source}")
-    with webhook() as (hook, told), serving(named, tmp_path / "w", "--notify", hook) as port:
+    words = (f"ward_a={source}", "--warehouse", str(tmp_path / "w"))
+    with webhook() as (hook, told), serving(*words, "--notify", hook) as port:
         url = f"http://127.0.0.1:{port}/api"
         api = api_of(port, prefect_home)
         login = login_of(prefect_home)
