@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,9 +16,11 @@ import duckdb
 import polars as pl
 import pytest
 import yaml
+from building import build_tables
 from commands import run_cli
 from comparing import assert_equal_warehouses
-from places import PYDICOM_DATA, ROOT
+from places import PYDICOM_DATA
+from projects import READ_BY_RUNS, write_project
 
 import dicomhouse
 from dicomhouse.errors import QueryError, StorageError
@@ -162,7 +163,7 @@ def test_columns_of_one_name_are_all_there(demo: Path) -> None:
 def test_warehouse_that_is_open_for_writing_elsewhere_is_told(tmp_path: Path) -> None:
     write_image(tmp_path / "in" / "1")
     settings = Settings((str(tmp_path / "in"),), tmp_path / "w")
-    build_direct(settings, lambda line: None)
+    build_tables(settings, ())
     write_image(tmp_path / "in" / "2", InstanceNumber=2)
     program = "import duckdb, sys; held = duckdb.connect(sys.argv[1]); print(flush=True); input()"
     with subprocess.Popen(
@@ -176,7 +177,7 @@ def test_warehouse_that_is_open_for_writing_elsewhere_is_told(tmp_path: Path) ->
         with dicomhouse.open(tmp_path / "w") as opened, pytest.raises(StorageError):
             opened.sql("select 1")
         other.communicate(b"\n")
-    build_direct(settings, lambda line: None)
+    build_tables(settings, ())
 
 
 def test_output_that_cannot_be_written_is_told(demo: Path) -> None:
@@ -268,14 +269,14 @@ def test_readers_keep_their_generation_while_others_are_published(tmp_path: Path
     for slices in (8, 9, 10, 11):
         build_cohort(tmp_path / f"in{slices}", patients=1, slices=slices)
     target = tmp_path / "w"
-    build_direct(Settings((f"in={tmp_path / 'in8'}",), target), lambda line: None)
+    build_tables(Settings((f"in={tmp_path / 'in8'}",), target), ["frames"])
     with dicomhouse.open(target) as reader:
         lazy = reader.elements.filter(pl.col("keyword") == "SOPInstanceUID").select(pl.len())
         for slices in (9, 10, 11):
-            build_direct(Settings((f"in={tmp_path / f'in{slices}'}",), target), lambda line: None)
+            build_tables(Settings((f"in={tmp_path / f'in{slices}'}",), target), ["frames"])
             assert lazy.collect().item() == 8
             assert rows(reader, "select count(*) n from elements where path = 'Rows'") == [{"n": 8}]
-            assert rows(reader, "select sum(images) n from series") == [{"n": 8}]
+            assert rows(reader, "select count(*) n from frames") == [{"n": 8}]
             with dicomhouse.open(target) as newer:
                 assert rows(newer, "select count(*) n from images") == [{"n": slices}]
     assert sorted(f.name for f in (target / "generations").iterdir()) == [
@@ -289,9 +290,9 @@ def test_failed_model_names_itself_and_leaves_the_published_warehouse(tmp_path: 
     build_cohort(tmp_path / "in", patients=1, slices=3)
     at = ["--direct", "--warehouse", str(tmp_path / "w")]
     assert run_cli("build", str(tmp_path / "in"), *at).returncode == 0
-    broken = tmp_path / "dbt"
-    shutil.copytree(ROOT / "dbt", broken)
-    (broken / "models" / "summaries" / "patients.sql").write_text("select * from nowhere_at_all")
+    broken = write_project(
+        tmp_path / "dbt", {"patients": "select * from nowhere_at_all"}, READ_BY_RUNS
+    )
     done = run_cli("build", str(tmp_path / "in"), *at, DICOMHOUSE_DBT=str(broken))
     assert done.returncode == 1
     assert "model patients (error)" in done.stderr
@@ -318,8 +319,7 @@ def test_planted_defects_are_found_and_nothing_else(tmp_path: Path) -> None:
         tmp_path / "in", patients=len(planted) + 2, slices=20,
         defects=[(defect, patient) for patient, defect in enumerate(planted)],
     )  # fmt: skip
-    done = run_cli("build", str(tmp_path / "in"), "--direct", "--warehouse", str(tmp_path / "w"))
-    assert done.returncode == 0, done.stderr
+    build_direct(Settings((str(tmp_path / "in"),), tmp_path / "w"), lambda line: None)
     with dicomhouse.open(tmp_path / "w") as opened:
         found = rows(opened, """
             select f.rule, split_part(f.offenders[1], '/', 1) as patient
@@ -352,8 +352,7 @@ def test_steps_are_held_against_their_own_group(tmp_path: Path) -> None:
                 ImagePositionPatient=[0, 0, position],
                 ImageOrientationPatient=[1, 0, 0, 0, 1, 0],
             )
-    done = run_cli("build", str(tmp_path / "in"), "--direct", "--warehouse", str(tmp_path / "w"))
-    assert done.returncode == 0, done.stderr
+    build_direct(Settings((str(tmp_path / "in"),), tmp_path / "w"), lambda line: None)
     with dicomhouse.open(tmp_path / "w") as opened:
         found = rows(opened, """
             select series.folder, findings.rule, findings.measured
