@@ -16,6 +16,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from building import build_tables
 from commands import run_cli
 from places import PYDICOM_DATA
 from pydicom.datadict import keyword_for_tag
@@ -458,7 +459,7 @@ def test_a_bare_data_set_lacks_no_file_meta_information(tmp_path: Path) -> None:
         bare = whole[raw.data_set_at(whole) :] if number == 1 else whole
         (tmp_path / "in").mkdir(exist_ok=True)
         (tmp_path / "in" / f"{number}.dcm").write_bytes(bare)
-    build_direct(Settings((str(tmp_path / "in"),), tmp_path / "w"), lambda line: None)
+    build_tables(Settings((str(tmp_path / "in"),), tmp_path / "w"), ["conformance"])
     with dicomhouse.open(tmp_path / "w") as warehouse:
         rows = warehouse.sql("""
             select path, images, absent, verdict from conformance
