@@ -17,7 +17,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 from building import build_tables
-from commands import run_cli
+from commands import call_cli
 from places import PYDICOM_DATA
 from pydicom.datadict import keyword_for_tag
 from pydicom.dataelem import DataElement
@@ -485,7 +485,7 @@ def test_osic_like_cohort_lacks_what_the_notebook_found(tmp_path: Path) -> None:
             select distinct percent_absent from conformance_by_module
             where module = 'general-series'
         """).rows()  # fmt: skip
-    check = run_cli("check", "--warehouse", str(tmp_path / "w"), "--format", "json")
+    check = call_cli("check", "--warehouse", str(tmp_path / "w"), "--format", "json")
     assert check.returncode == 0  # warnings alone
     told = [json.loads(line) for line in check.stdout.splitlines()]
     assert {row["rule"] for row in told if row["severity"] != "I"} == {"type2_missing"}

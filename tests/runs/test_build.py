@@ -17,7 +17,7 @@ import polars as pl
 import pytest
 import yaml
 from building import build_tables
-from commands import run_cli
+from commands import call_cli, run_cli
 from comparing import assert_equal_warehouses
 from places import PYDICOM_DATA
 from projects import READ_BY_RUNS, write_project
@@ -144,7 +144,7 @@ def test_query_that_fails_in_the_rows_tells_no_value_of_theirs(demo: Path) -> No
         assert "Archibald" not in failed.stderr
     with dicomhouse.open(demo) as opened, pytest.raises(QueryError, match=r"LINE 1.*PatientName"):
         opened.sql("select cast(PatientName as int) from images")
-    unknown = run_cli("sql", *at, "select PatientNam from images")
+    unknown = call_cli("sql", *at, "select PatientNam from images")
     assert "Candidate bindings" in unknown.stderr.splitlines()[1]
 
 
@@ -155,7 +155,7 @@ def test_columns_of_one_name_are_all_there(demo: Path) -> None:
         "json": '{"a": 1, "a_2": 2, "a_1": 3, "n": 3}\n',
         "table": "a  a_2  a_1  n\n-  ---  ---  -\n1  2    3    3\n",
     }.items():
-        assert run_cli("sql", "--warehouse", str(demo), asked, "--format", form).stdout == told
+        assert call_cli("sql", "--warehouse", str(demo), asked, "--format", form).stdout == told
     with dicomhouse.open(demo) as opened:
         assert rows(opened, asked) == [{"a": 1, "a_2": 2, "a_1": 3, "n": 3}]
 
@@ -191,19 +191,19 @@ def test_output_that_cannot_be_written_is_told(demo: Path) -> None:
 
 def test_commands_answer_with_their_exit_codes(demo: Path, tmp_path: Path) -> None:
     at = ["--warehouse", str(demo)]
-    found = run_cli("sql", *at, "--format", "json", "select 1 as one")
+    found = call_cli("sql", *at, "--format", "json", "select 1 as one")
     assert (found.returncode, json.loads(found.stdout)) == (0, {"one": 1})
-    assert run_cli("sql", *at, "--report", "overview").returncode == 0
-    check = run_cli("check", *at)
+    assert call_cli("sql", *at, "--report", "overview").returncode == 0
+    check = call_cli("check", *at)
     assert check.returncode == 1
     assert "file_truncated" in check.stdout
-    assert run_cli("check", *at, "--severity", "I").returncode == 0
-    status = run_cli("status", *at)
+    assert call_cli("check", *at, "--severity", "I").returncode == 0
+    status = call_cli("status", *at)
     assert "pixel_data_ends" in status.stdout
-    assert run_cli("sql", *at).returncode == 2
-    assert run_cli("sql", *at, "--report", "nothing").returncode == 2
-    assert run_cli("sql", *at, "drop table images").returncode == 6
-    assert run_cli("check", "--warehouse", str(tmp_path)).returncode == 3
+    assert call_cli("sql", *at).returncode == 2
+    assert call_cli("sql", *at, "--report", "nothing").returncode == 2
+    assert call_cli("sql", *at, "drop table images").returncode == 6
+    assert call_cli("check", "--warehouse", str(tmp_path)).returncode == 3
     assert run_cli("build", str(tmp_path / "nowhere"), *at).returncode == 2
 
 
