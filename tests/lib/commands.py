@@ -40,5 +40,8 @@ def call_cli(*words: str) -> subprocess.CompletedProcess[str]:
     told = BytesIO(), BytesIO()
     out, err = (TextIOWrapper(stream, encoding="utf-8", write_through=True) for stream in told)
     with redirect_stdout(out), redirect_stderr(err):
-        code = main(words)
+        try:
+            code = main(words)
+        except SystemExit as ended:  # the words make no command
+            code = ended.code
     return subprocess.CompletedProcess(words, code, *(one.getvalue().decode() for one in told))
