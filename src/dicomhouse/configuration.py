@@ -158,7 +158,7 @@ def _checked(file: Path) -> dict[str, Any]:
     import tomllib
 
     try:
-        text = file.read_text(encoding="utf-8")
+        text = file.read_text(encoding="utf-8-sig")
         content = tomllib.loads(text)
     except (OSError, ValueError) as error:  # whose text has line and column
         reason = error.strerror if isinstance(error, OSError) else str(error)

@@ -133,6 +133,11 @@ def test_file_that_is_no_toml_is_told_with_line_and_column(tmp_path: Path, text:
         read(written(tmp_path, text), {})
 
 
+def test_mark_of_an_editor_before_it_is_no_part_of_it(tmp_path: Path) -> None:
+    (tmp_path / "dicomhouse.toml").write_bytes(b"\xef\xbb\xbfjobs = 3\r\n")
+    assert read(tmp_path / "dicomhouse.toml", {}).settings["jobs"] == 3
+
+
 def test_file_that_is_not_there_is_wrong_usage(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="No such file"):
         read(tmp_path / "nowhere", {})

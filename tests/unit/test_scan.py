@@ -240,3 +240,14 @@ def test_time_beyond_the_tables_is_unknown() -> None:
             pytest.skip("this file system keeps no such times")
         ((found,),) = files(Source("s", name))
     assert found.times == "- 1700000000123456"
+
+
+def test_list_of_another_system_names_the_same_files(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    for name in ("1", "2"):
+        (tmp_path / "a" / name).touch()
+    (tmp_path / "list").write_bytes(b"\xef\xbb\xbfa/1\r\n\r\na/2\r\n")
+    source = Source.parse(f"@{tmp_path / 'list'}")
+    assert source.address == str(tmp_path / "a")
+    ((found,),) = files(source)
+    assert paths_of(found) == ["1", "2"] and not found.problems

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from codecs import BOM_UTF8
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,13 +115,14 @@ def listed(list_file: str) -> list[Path]:
     """
     try:
         with Path(list_file).open("rb") as file:
-            lines = file.read(_MOST_LIST_BYTES).splitlines()
+            content = file.read(_MOST_LIST_BYTES).removeprefix(BOM_UTF8)
     except OSError as error:
         raise UsageError(
             f"cannot read the list {{path}}: {error.strerror}.", path=list_file
         ) from None
     beside = Path(list_file).parent
-    paths = [Path(os.path.normpath(beside / os.fsdecode(line))) for line in lines if line.strip()]
+    lines = filter(bytes.strip, content.splitlines())
+    paths = [Path(os.path.normpath(beside / os.fsdecode(line))) for line in lines]
     if not paths:
         raise UsageError("the list {path} names no file. Give a path a line.", path=list_file)
     return paths
