@@ -161,6 +161,8 @@ class Settings:
                 raise UsageError(f"{name} must be at least 1.")
         if self.settle < 0:
             raise UsageError("settle must be 0 seconds or more.")
+        for rules in self.rules_by_source().values():
+            rules.check()
 
     def rules_by_source(self) -> dict[str, Rules]:
         """What is read of each source, and under the empty name of all others."""

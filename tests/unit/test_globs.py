@@ -146,6 +146,13 @@ def test_list_is_looked_through_again_without_being_named(tmp_path: Path) -> Non
     assert build_lake(Settings((), tmp_path / "w"))["files"] == {"ok": 3}
 
 
+@pytest.mark.parametrize("glob", ["[z-a]", "a/[z-a]*", "", "/"])
+def test_glob_that_can_match_no_name_is_wrong_usage(tmp_path: Path, glob: str) -> None:
+    for given in ({"include": (glob,)}, {"rules": {"ward": {"exclude": (glob,)}}}):
+        with pytest.raises(UsageError, match="is no glob"):
+            Settings((), tmp_path, **given)
+
+
 def test_list_that_cannot_be_read_or_is_empty_is_wrong_usage(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="cannot read the list"):
         Source.parse(f"@{tmp_path / 'nowhere'}")
