@@ -12,6 +12,7 @@ from incremental import build_lake, lake_rows
 
 from dicomhouse.errors import UsageError
 from dicomhouse.filesystem import Files, below
+from dicomhouse.run.checks import check_settings
 from dicomhouse.settings import Settings
 from dicomhouse.sources.globs import Rules
 from dicomhouse.sources.scan import Scan
@@ -144,6 +145,35 @@ def test_list_is_looked_through_again_without_being_named(tmp_path: Path) -> Non
     build_lake(Settings((f"@{listed}",), tmp_path / "w"))
     listed.write_text("in/1\nin/3\nin/2\n")
     assert build_lake(Settings((), tmp_path / "w"))["files"] == {"ok": 3}
+
+
+def test_list_that_grows_beyond_its_folder_keeps_paths_below_the_source(tmp_path: Path) -> None:
+    for path in ("in/a/1", "in/b/2"):
+        write_image(tmp_path / path)
+    listed = tmp_path / "list"
+    listed.write_text("in/a/1\n")
+    assert build_lake(Settings((f"@{listed}",), tmp_path / "w"))["sources"] == {
+        "list": str(tmp_path / "in" / "a")
+    }
+    listed.write_text("in/a/1\nin/b/2\n")
+    record = build_lake(Settings((), tmp_path / "w"))
+    assert record["sources"] == {"list": str(tmp_path / "in")}
+    rows = lake_rows(tmp_path / "w")["files"]
+    assert ["'a/1'" in row or "'b/2'" in row for row in rows] == [True, True]
+
+
+def test_lists_of_one_folder_are_sources_of_their_own(tmp_path: Path) -> None:
+    for name in "12":
+        write_image(tmp_path / "in" / name)
+        (tmp_path / f"list{name}").write_text(f"in/{name}\n")
+    one, other = (f"@{tmp_path / name}" for name in ("list1", "list2"))
+    check_settings(Settings((one, other), tmp_path / "w"))
+    build_lake(Settings((one,), tmp_path / "w"))
+    assert build_lake(Settings((other,), tmp_path / "w"))["files"] == {"ok": 2}
+    with pytest.raises(UsageError, match="list2 is the source list2 already"):
+        build_lake(Settings((f"again={other}",), tmp_path / "w"))
+    with pytest.raises(UsageError, match="one folder or list"):
+        check_settings(Settings((one, f"again={one}"), tmp_path / "w"))
 
 
 @pytest.mark.parametrize("glob", ["[z-a]", "a/[z-a]*", "", "/"])

@@ -40,6 +40,11 @@ class Source:
         return IS_STORE in self.address
 
     @property
+    def origin(self) -> str:
+        """What no other source may be: its list, or else its address; lists may share a folder."""
+        return self.list_file or self.address
+
+    @property
     def folder(self) -> Path:
         """Of a file system's sources."""
         assert not self.is_store
