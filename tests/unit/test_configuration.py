@@ -81,6 +81,19 @@ def test_environment_overrides_it_and_flags_override_both(tmp_path: Path) -> Non
     assert made.tolerances == {"kvp_too_low": 1.5}
 
 
+def test_paths_of_the_environment_begin_where_the_command_runs(tmp_path: Path) -> None:
+    file = written(tmp_path, 'waivers = "own.csv"\nexpect = "list.csv"')
+    told = read(file, {"DICOMHOUSE_WAIVERS": "other.csv"})
+    made = told.settings_of(["in"], told.warehouse, Path("/working"), {})
+    assert (made.waivers, made.expect) == (Path("/working/other.csv"), tmp_path / "list.csv")
+
+
+def test_home_is_known_in_its_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/own")
+    told = read(written(tmp_path, 'warehouse = "~/w"\nwaivers = "~/own.csv"'), {})
+    assert (told.warehouse, told.settings["waivers"]) == (Path("/own/w"), Path("/own/own.csv"))
+
+
 @pytest.mark.parametrize(
     ("variable", "text"), [("JOBS", "many"), ("PIXELS", "yes"), ("TOLERANCES", "x")]
 )
