@@ -72,7 +72,7 @@ def default_file_id_key(environment: Mapping[str, str] = os.environ) -> str:
 def absolute_source(text: str, folder: Path) -> str:
     """A source, `PATH` or `NAME=PATH`, as it is named from another folder than this one."""
     name, equals, path = text.partition("=")
-    if not equals or is_there(folder / text):
+    if not equals or IS_STORE in name or is_there(folder / text):
         name, path = "", text
     if IS_STORE not in path:
         is_list = path.startswith("@") and not is_there(folder / path)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from dicomhouse.errors import SourceLost, UsageError
 from dicomhouse.filesystem import Files, below, os_path, printable
+from dicomhouse.settings import absolute_source
 from dicomhouse.sources import listing
 from dicomhouse.sources.scan import Scan
 from dicomhouse.sources.source import Source, sources_of
@@ -56,6 +57,8 @@ def test_missing_source_is_wrong_usage(tmp_path: Path) -> None:
 
 def test_address_of_a_store_is_a_source_and_others_are_wrong_usage() -> None:
     assert Source.parse("s3://bucket/ward a/") == Source("ward a", "s3://bucket/ward a")
+    assert Source.parse("s3://bucket/a=b") == Source("a=b", "s3://bucket/a=b")
+    assert absolute_source("s3://bucket/a=b", Path("/in")) == "s3://bucket/a=b"
     assert Source.parse("x=gs://bucket") == Source("x", "gs://bucket")
     for address in ("file:///etc", "x=http://host/a", "memory://"):
         with pytest.raises(UsageError, match="no such kind of store"):

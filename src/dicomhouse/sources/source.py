@@ -71,7 +71,7 @@ class Source:
             SourceLost: there is none any more, of a source that the warehouse has.
         """
         name, equals, given = text.partition("=")
-        if not equals or is_there(Path(text)):
+        if not equals or IS_STORE in name or is_there(Path(text)):  # as in s3://bucket/a=b
             name, given = "", text
         list_file = None
         if IS_STORE in given:
