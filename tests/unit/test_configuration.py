@@ -193,12 +193,18 @@ def test_commands_read_it_in_their_folder(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.chdir(tmp_path)
     write_image(tmp_path / "in" / "1")
     write_image(tmp_path / "in" / "junk" / "2")
-    text = 'warehouse = "w"\nexclude = ["junk"]\n[[sources]]\nname = "ward"\naddress = "in"\n'
-    written(tmp_path, text)
+    (tmp_path / "own.csv").write_text("rule,subject,reason\n")
+    text = 'warehouse = "w"\nexclude = ["junk"]\nwaivers = "own.csv"\n'
+    written(tmp_path, f'{text}[[sources]]\nname = "ward"\naddress = "in"\n')
     built = run_cli("build", "--direct")
     assert built.returncode == 0, built.stderr
     told = run_cli("sql", "select source, files from sources", "--format", "csv")
     assert told.stdout.splitlines()[1:] == ["ward,1"]
+    assert run_cli("check").returncode == 0
+    waived = run_cli("waive", "file_empty", "*", "--reason", "so sent")
+    assert waived.stdout.startswith(f"waived in {tmp_path / 'own.csv'}: ")
+    assert (tmp_path / "own.csv").read_text().splitlines()[1:] == ["file_empty,*,so sent"]
+    assert "waivers, line 2: " in run_cli("check").stderr
     written(tmp_path, "jobs = 0.5\n")
     refused = run_cli("status")
     assert refused.returncode == 2 and "dicomhouse.toml, line 1: jobs has to be" in refused.stderr
