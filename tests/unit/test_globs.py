@@ -107,6 +107,20 @@ def test_folder_with_a_young_file_waits_and_keeps_what_was_published(tmp_path: P
     assert waiting.noted(warehouse) == {}
 
 
+def test_files_of_a_source_that_is_not_looked_through_wait_on(tmp_path: Path) -> None:
+    one, other = tmp_path / "one", tmp_path / "other"
+    old = time.time() - 1_000
+    for source in (one, other):
+        os.utime(write_image(source / "1"), (old, old))
+    build_lake(Settings((str(one), str(other)), tmp_path / "w"))
+    write_image(one / "2")
+    for source in (one, other):
+        build_lake(Settings((str(source),), tmp_path / "w", settle=600))
+        assert waiting.noted(tmp_path / "w") == {"one": 1}
+    build_lake(Settings((str(other),), tmp_path / "w", forget=("one",)))
+    assert waiting.noted(tmp_path / "w") == {}
+
+
 def test_file_of_the_future_does_not_wait_for_ever(tmp_path: Path) -> None:
     later = time.time() + 10_000
     os.utime(write_image(tmp_path / "in" / "1"), (later, later))
