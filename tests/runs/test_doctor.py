@@ -11,7 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-from commands import run_cli
+from commands import call_cli, run_cli
 from incremental import build_lake, here
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -164,10 +164,10 @@ def test_doctor_ends_with_one_where_something_stops(tmp_path: Path, prefect_home
 
 def test_metrics_are_what_prometheus_reads(demo: Path, tmp_path: Path) -> None:
     file = tmp_path / "dicomhouse.prom"
-    done = run_cli("metrics", "--warehouse", str(demo), "--output", str(file))
+    done = call_cli("metrics", "--warehouse", str(demo), "--output", str(file))
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
     assert file.stat().st_mode & 0o777 == 0o644
-    told = run_cli("metrics", "--warehouse", str(demo)).stdout
+    told = call_cli("metrics", "--warehouse", str(demo)).stdout
     assert told == file.read_text()
     found = {
         (one.name, *one.labels.values()): one.value
@@ -186,7 +186,7 @@ def test_metrics_are_what_prometheus_reads(demo: Path, tmp_path: Path) -> None:
 def test_metrics_tell_failed_runs_even_without_a_warehouse(tmp_path: Path) -> None:
     told = {"started_at": "2026-01-01T00:00:00+00:00", "finished_at": "2026-01-01T00:01:00+00:00"}
     failures.note(tmp_path, {**told, "run_id": "1", "dicomhouse": "0", "failure": "of Doe^John"})
-    done = run_cli("metrics", "--warehouse", str(tmp_path))
+    done = call_cli("metrics", "--warehouse", str(tmp_path))
     assert done.returncode == 0, done.stderr
     assert "dicomhouse_failed_runs 1.0" in done.stdout
     assert "dicomhouse_generation 0.0" in done.stdout
