@@ -113,7 +113,7 @@ RULE_CASES: dict[str, list[tuple[str, list[Image]]]] = {
         ("I", grouped("AcquisitionNumber", [0, 4, 8, 12], [0.5, 3, 5.5, 8])),
         ("I", grouped("AcquisitionTime", *FOURS[:2], values=TURNS_OF_TIME)),
         ("pass", grouped("AcquisitionTime", range(0, 9, 2), [1, 3, 7, 9], values=TURNS_OF_TIME)),
-        ("pass", grouped("AcquisitionTime", range(0, 12, 2), range(1, 12, 2), values=TURNS_OF_TIME)),
+        ("pass", grouped("AcquisitionTime", range(0, 9, 2), range(1, 9, 2), values=TURNS_OF_TIME)),
         ("I", grouped("ConvolutionKernel", *FOURS[:2], values=("B30f", "B60f"))),
     ],
     "duplicate_position": [
