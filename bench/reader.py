@@ -32,7 +32,7 @@ from dicomhouse.dicom.walk import Walker
 from dicomhouse.lake.extract import extract_batch
 from dicomhouse.lake.orders import Batch, FileFacts
 from dicomhouse.lake.parts import write_part
-from dicomhouse.processes import light_pool
+from dicomhouse.pools import light_pool
 from dicomhouse.testing import build_cohort
 
 BATCH = 10_000

@@ -151,10 +151,10 @@ class ByPrefect:
 
 def _show_models(nodes: list[NodeResult]) -> None:
     """The slowest models, and the tests that did not pass."""
-    told = [node for node in nodes if node.kind != "test" or node.status != "pass"]
+    shown = [node for node in nodes if node.kind != "test" or node.status != "pass"]
     rows: list[dict[str, Any]] = [
         {"node": node.name, "kind": node.kind, "status": node.status, "seconds": node.seconds}
-        for node in sorted(told, key=lambda node: -node.seconds)
+        for node in sorted(shown, key=lambda node: -node.seconds)
     ]
     create_table_artifact(
         rows,
@@ -178,8 +178,8 @@ def _show_outcome(run: Run, record: dict[str, Any], found: list[dict[str, Any]])
         description=described,
     )
     if n_errors := sum(row["new"] for row in new if row["severity"] == "error"):
-        told = f"{n_errors:,} new error{'s' if n_errors > 1 else ''}"
-        resource = {"prefect.resource.id": "dicomhouse.findings", "prefect.resource.name": told}
+        count = f"{n_errors:,} new error{'s' if n_errors > 1 else ''}"
+        resource = {"prefect.resource.id": "dicomhouse.findings", "prefect.resource.name": count}
         emit_event(NEW_ERRORS, resource, payload={"errors": n_errors})
 
 
@@ -283,13 +283,13 @@ def _carried_out(settings: Callable[[], Settings]) -> Any:
         with begin(settings(), by.say, show=by.show) as run:
             labels = list(run.labels.values())
             more = len(labels) - _NAMED_SOURCES
-            told = ", ".join(labels[:_NAMED_SOURCES]) + (f" and {more} more" if more > 0 else "")
-            _name(f"{told} · generation {run.generation.number}")
+            sources = ", ".join(labels[:_NAMED_SOURCES]) + (f" and {more} more" if more > 0 else "")
+            _name(f"{sources} · generation {run.generation.number}")
             record = steps.build(run, by)
             if record is run.before:
-                _name(f"{told} · still generation {record['generation']}")
-                told = f"nothing changed since generation {record['generation']}"
-                return Completed(message=told, data=record)
+                _name(f"{sources} · still generation {record['generation']}")
+                message = f"nothing changed since generation {record['generation']}"
+                return Completed(message=message, data=record)
             _show_outcome(run, record, by.found)
             return record
     except DicomhouseError as error:

@@ -21,6 +21,19 @@ waived as (
     where
         getvariable('waivers') is null
         and coalesce(waivers.expires, current_date) >= current_date
+),
+
+-- Those that the last run found worse than before, or that are accepted no more, are news, too.
+turned as (
+    select distinct finding_key
+    from run_changes
+    where
+        run_id = (select arg_max(runs.run_id, runs.generation) from runs)
+        and entity = 'finding'
+        and (
+            change = 'unwaived'
+            or (change = 'severity' and position(after in 'EWI') < position(before in 'EWI'))
+        )
 )
 
 select
@@ -44,12 +57,14 @@ select
     findings.first_run_id,
     waived.finding_key is not null as is_waived,
     waived.waiver,
+    findings.state = 'new' or turned.finding_key is not null as is_news,
     row_number() over (
         partition by findings.rule, findings.severity, findings.source, is_waived
         order by findings.subject
     ) as place
 from findings
 left join waived on findings.finding_key = waived.finding_key
+left join turned on findings.finding_key = turned.finding_key
 where
     (len(getvariable('severities')) = 0 or list_contains(getvariable('severities'), severity))
     and (len(getvariable('rules')) = 0 or list_contains(getvariable('rules'), rule))

@@ -12,7 +12,10 @@ changes as (
     where
         run_id = getvariable('run')
         and entity = 'finding'
-        and change in ('new', 'severity', 'unwaived')
+        and (
+            change in ('new', 'unwaived')
+            or (change = 'severity' and position(after in 'EWI') < position(before in 'EWI'))
+        )
 )
 
 select

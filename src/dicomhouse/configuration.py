@@ -98,26 +98,26 @@ def read(file: Path | None, environment: Mapping[str, str] = os.environ) -> Conf
     Raises:
         UsageError: the file cannot be read, or says what nobody understands.
     """
-    told = {} if file is None else _checked(file)
+    content = {} if file is None else _checked(file)
     folder = Path() if file is None else file.resolve().parent
-    settings = {name: _plain(told[name]) for name in SETTINGS if name in told}
+    settings = {name: _plain(content[name]) for name in SETTINGS if name in content}
     settings |= _of_environment(environment)
     for name in settings.keys() & _PATHS:
         settings[name] = folder / settings[name]
     sources: list[str] = []
     rules: dict[str, dict[str, Any]] = {}
-    for source in told.get("sources", ()):
+    for source in content.get("sources", ()):
         sources.append(absolute_source(f"{source['name']}={source['address']}", folder))
         rules[source["name"]] = {k: value for k, value in source.items() if k in SETTINGS}
     for name in _LIMITS:  # for this process and those that it starts, as the environment has them
-        if name in told:
-            limits = " ".join(f"{limit}={number}" for limit, number in told[name].items())
+        if name in content:
+            limits = " ".join(f"{limit}={number}" for limit, number in content[name].items())
             os.environ.setdefault(f"DICOMHOUSE_{name.upper()}", limits)
-    warehouse = environment.get("DICOMHOUSE_WAREHOUSE") or folder / told.get(
+    warehouse = environment.get("DICOMHOUSE_WAREHOUSE") or folder / content.get(
         "warehouse", "warehouse"
     )
     return Configuration(
-        Path(warehouse), settings | {"rules": rules}, tuple(sources), told.get("schedule", {})
+        Path(warehouse), settings | {"rules": rules}, tuple(sources), content.get("schedule", {})
     )
 
 
@@ -159,7 +159,7 @@ def _checked(file: Path) -> dict[str, Any]:
 
     try:
         text = file.read_text(encoding="utf-8")
-        told = tomllib.loads(text)
+        content = tomllib.loads(text)
     except (OSError, ValueError) as error:  # whose text has line and column
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise UsageError(f"cannot read {{file}}: {reason}.", file=file) from None
@@ -181,19 +181,19 @@ def _checked(file: Path) -> dict[str, Any]:
                 raise refuse((*place, key), f"has to be {_TYPES[keys[key]]}.")
 
     tables = dict.fromkeys(("sources", "schedule", *_LIMITS), "table")
-    check(told, (), {"warehouse": "str", **SETTINGS, **tables})
+    check(content, (), {"warehouse": "str", **SETTINGS, **tables})
     for name, limits in _LIMITS.items():
-        check(told.get(name, {}), (name,), {limit.name: "int" for limit in fields(limits)})
-    check(told.get("schedule", {}), ("schedule",), SCHEDULE)
-    _check_schedule(told.get("schedule", {}), refuse)
-    if not isinstance(told.get("sources", []), list):
+        check(content.get(name, {}), (name,), {limit.name: "int" for limit in fields(limits)})
+    check(content.get("schedule", {}), ("schedule",), SCHEDULE)
+    _check_schedule(content.get("schedule", {}), refuse)
+    if not isinstance(content.get("sources", []), list):
         raise refuse(("sources",), "are tables, each under [[sources]].")
-    for number, source in enumerate(told.get("sources", ())):
+    for number, source in enumerate(content.get("sources", ())):
         check(source, ("sources", number), SOURCE)
         for key in ("name", "address"):
             if not source.get(key):
                 raise refuse(("sources", number), f"lacks {key}.")
-    return told
+    return content
 
 
 def _check_schedule(schedule: Mapping[str, Any], refuse: Any) -> None:

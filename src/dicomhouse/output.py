@@ -7,7 +7,7 @@ import json
 import math
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 from unicodedata import category
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 FORMS = ("table", "csv", "json", "parquet")
 _WIDEST = 120
+_ROWS_AT_ONCE = 10_000
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _NUMBERS = re.compile(r"[-+]?[0-9.]+(e[-+]?[0-9]+)?(\\[-+]?[0-9.]+(e[-+]?[0-9]+)?)*", re.IGNORECASE)
 _OBEYED = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
@@ -32,18 +33,24 @@ def write(rows: pa.Table, form: str) -> None:
 
             pq.write_table(rows, sys.stdout.buffer)
         case "json":
-            for row in rows.to_pylist():
-                line = json.dumps(_json(row), ensure_ascii=False, default=str)
+            for values in _by_row(rows):
+                row = _json(dict(zip(rows.column_names, values, strict=True)))
+                line = json.dumps(row, ensure_ascii=False, default=str)
                 print(_escaped(line, "", lambda c: json.dumps(c)[1:-1]))
         case "csv":
             writer = csv.writer(sys.stdout, lineterminator="\n")
             writer.writerow(rows.column_names)
-            for row in rows.to_pylist():
-                writer.writerow([_csv(value) for value in row.values()])
+            writer.writerows(map(_csv, values) for values in _by_row(rows))
         case _:
-            cells = [[_cell(v) for v in r.values()] for r in rows.to_pylist()]
+            cells = [list(map(_cell, values)) for values in _by_row(rows)]
             show = _fitted if sys.stdout.isatty() else _plain
             show(rows.column_names, cells)
+
+
+def _by_row(rows: pa.Table) -> Iterator[tuple[Any, ...]]:
+    """The values of each row, as Python's: of some thousand rows at a time."""
+    for batch in rows.to_batches(max_chunksize=_ROWS_AT_ONCE):
+        yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
 
 
 def _fitted(names: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -2,40 +2,32 @@
 
 A command that builds runs in a child with a process group of its own. The parent imports next to
 nothing, so that it answers a signal at once: it passes it on, waits a moment, and ends the group.
-Pool workers end by themselves when their parent is gone. No process imports anything from the
-folder that a user stands in, or works there.
+No process imports anything from the folder that a user stands in, or works there.
 """
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager, suppress
-from multiprocessing import process
-from multiprocessing.connection import wait
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
 _GRACE_SECONDS = 1.5
 _LIFELINE = "DICOMHOUSE_LIFELINE"
-_STOPS = (signal.SIGINT, signal.SIGTERM)
+STOPS = (signal.SIGINT, signal.SIGTERM)
+"""The signals that ask a run to stop."""
 _PATHS = (
     *("DICOMHOUSE_CACHE", "DICOMHOUSE_DBT"),
     *("PREFECT_API_SSL_CERT_FILE", "PREFECT_HOME", "PREFECT_PROFILES_PATH"),
     *("SSL_CERT_DIR", "SSL_CERT_FILE", "TMPDIR"),
 )
 """Variables of the environment that name a path."""
-_given_up = threading.Event()
-"""A pool was ended before its work was done, on purpose."""
-_workers: list[process.BaseProcess] = []
-"""Of the last pool."""
 
 
 def is_interruption(error: BaseException | None) -> bool:
@@ -63,18 +55,18 @@ def supervise(words: Sequence[str]) -> int:
     read_end, write_end = os.pipe()
     os.set_inheritable(read_end, True)
     handlers = {
-        number: signal.signal(number, lambda got, _: received.append(got)) for number in _STOPS
+        number: signal.signal(number, lambda got, _: received.append(got)) for number in STOPS
     }
     try:
         # The child takes its mask along: a signal waits until it can answer (`hold_lifeline`).
-        signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
         child = subprocess.Popen(
             [sys.executable, "-P", *words],
             process_group=0,
             close_fds=False,
             env={**_safe_environment(), _LIFELINE: str(read_end)},
         )
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPS)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
         os.close(read_end)
         stop_at = None
         while True:
@@ -133,7 +125,7 @@ def hold_lifeline() -> None:
         _signal_group(os.getpgrp(), signal.SIGKILL)
 
     threading.Thread(target=watch, daemon=True, name="lifeline").start()
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPS)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
 
 
 def leave_working_folder(elsewhere: Path) -> Path:
@@ -142,6 +134,8 @@ def leave_working_folder(elsewhere: Path) -> Path:
     What lies in a working folder is anybody's: a Python module of a well-known name, or settings
     that a library reads there. Call it before such a library is imported.
     """
+    from multiprocessing import process
+
     left = Path.cwd()
     os.environ |= _safe_environment()
     os.chdir(elsewhere)
@@ -160,82 +154,6 @@ def _safe_environment() -> dict[str, str]:
         "PYTHONPATH": os.pathsep.join(str(here / path) for path in modules if path),
         "PYTHONSAFEPATH": "1",
     }
-
-
-@contextmanager
-def light_pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
-    """A pool of worker processes that import only what their work needs.
-
-    Call it in the main thread. All workers start here and now, while `__main__` is hidden: a
-    spawned process would import it again, and with it the orchestrator. On any exception, a stop
-    included, the workers are killed rather than waited for.
-    """
-    _given_up.clear()
-    pool = ProcessPoolExecutor(
-        jobs, mp_context=multiprocessing.get_context("spawn"), initializer=_begin_worker
-    )
-    try:
-        with _hidden_main():
-            for ready in [pool.submit(time.sleep, 0.01) for _ in range(jobs)]:
-                ready.result()
-        _workers[:] = (pool._processes or {}).values()
-        yield pool
-        pool.shutdown()
-    except BaseException:
-        _given_up.set()
-        kill_workers(pool)
-        pool.shutdown(wait=False, cancel_futures=True)
-        raise
-
-
-def kill_workers(pool: ProcessPoolExecutor) -> None:
-    """End the workers of a pool, whatever they are at: it is broken then."""
-    for worker in list((pool._processes or {}).values()):
-        worker.kill()
-
-
-def how_a_worker_ended() -> str:
-    """How a worker of the last pool ended that did so before its time."""
-    deadline = time.monotonic() + 1  # the pool's own thread may be about to learn it
-    while time.monotonic() < deadline:
-        for code in (worker.exitcode for worker in _workers):
-            if code == -signal.SIGKILL:
-                return "was killed by signal 9, perhaps for lack of memory"
-            if code:
-                return f"ended by signal {-code}" if code < 0 else f"ended with code {code}"
-        time.sleep(0.02)
-    return "ended unexpectedly"
-
-
-def is_given_up() -> bool:
-    """Whether the workers of the last pool were killed by this process: it stops, or has failed."""
-    return _given_up.is_set()
-
-
-@contextmanager
-def _hidden_main() -> Iterator[None]:
-    main = sys.modules["__main__"]
-    hidden = {name: main.__dict__.pop(name) for name in ("__file__",) if name in main.__dict__}
-    spec, main.__spec__ = main.__spec__, None
-    try:
-        yield
-    finally:
-        main.__dict__.update(hidden)
-        main.__spec__ = spec
-
-
-def _begin_worker() -> None:
-    os.umask(0o077)
-    for number in _STOPS:  # the parent decides
-        signal.signal(number, signal.SIG_IGN)
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-
-    def watch() -> None:
-        wait([parent.sentinel])
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True, name="parent-watch").start()
 
 
 def raise_on_sigterm() -> None:

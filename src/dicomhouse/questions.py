@@ -72,8 +72,8 @@ def question(name: str) -> Question:
         try:
             return _question(Path(name).stem, Path(name).read_text(encoding="utf-8"))
         except (OSError, UnicodeError) as error:
-            told = getattr(error, "strerror", None) or "it is not UTF-8"
-            raise UsageError(f"cannot read the report {name}: {told}.") from error
+            reason = getattr(error, "strerror", None) or "it is not UTF-8"
+            raise UsageError(f"cannot read the report {name}: {reason}.") from error
     named = {question.name: question for question in questions()}
     if name not in named:
         raise UsageError(f"no report {name}; there are: {', '.join(named)}.")

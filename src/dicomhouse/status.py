@@ -109,7 +109,7 @@ def _last_run(
 ) -> dict[str, Any]:
     outcomes = [{**record, "outcome": "published", "failure": None}]
     outcomes += [{**looked, "outcome": "unchanged", "failure": None}] if looked else []
-    outcomes += [{**told, "outcome": "failed"} for told in failed]
+    outcomes += [{**one, "outcome": "failed"} for one in failed]
     last = max(enumerate(outcomes), key=lambda one: (one[1]["finished_at"], one[0]))[1]
     names = ("outcome", "run_id", "started_at", "finished_at", "failure")
     return {name: last[name] for name in names}

@@ -69,7 +69,7 @@ def served(operator: Operator, hook: str, **environment: str) -> Iterator[None]:
     """The schedule's process, as it was started with some environment."""
     os.environ |= environment
     source = Path(f"ward_a={operator.source}")
-    with serving(source, operator.warehouse, "--notify", hook) as port:
+    with serving(str(source), "--warehouse", str(operator.warehouse), "--notify", hook) as port:
         operator.api = api_of(port, Path(os.environ["PREFECT_HOME"]))
         yield
     for name in environment:

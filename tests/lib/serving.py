@@ -24,15 +24,14 @@ from commands import marked_processes
 
 
 @contextmanager
-def serving(source: Path, warehouse: Path, *words: str, cwd: Path | None = None) -> Iterator[int]:
+def serving(*words: str, cwd: Path | None = None) -> Iterator[int]:
     """`dicomhouse serve` on a free port, which is given; it ends, and all that it has started."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port: int = free.getsockname()[1]
     mark = uuid4().hex
     serve = subprocess.Popen(
-        [sys.executable, "-P", "-m", "dicomhouse", "serve", str(source),
-         "--warehouse", str(warehouse), *words],
+        [sys.executable, "-P", "-m", "dicomhouse", "serve", *words],
         cwd=cwd, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         env={**os.environ, "PREFECT_SERVER_API_PORT": str(port), "DICOMHOUSE_MARK": mark},
     )  # fmt: skip

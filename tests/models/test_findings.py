@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -164,6 +165,24 @@ def test_waived_finding_stays_and_neither_counts_nor_is_told_until_it_expires(
     values = status_of(tmp_path / "w")
     assert [row["change"] for row in values["finding_changes"]] == ["unwaived"]
     assert (2, "expired") in [(row["line"], row["state"]) for row in values["waivers"]]
+    assert main(["check", *at, "--fail-on", "new-errors"]) == 1
+
+
+def test_finding_that_is_worse_is_news(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A birth date that one image lacks is a warning; two dates are an error."""
+    at = ("--warehouse", str(tmp_path / "w"), "--rule", "patient_attribute_inconsistent")
+    write_image(tmp_path / "in" / "a", PatientBirthDate="19500101")
+    write_image(tmp_path / "in" / "b", PatientBirthDate=None, InstanceNumber=2)
+    build(tmp_path)
+    assert main(["check", *at, "--fail-on", "new-errors"]) == 0
+    write_image(tmp_path / "in" / "b", PatientBirthDate="19510202", InstanceNumber=2)
+    build(tmp_path)
+    capsys.readouterr()
+    assert main(["check", *at, "--new", "--fail-on", "new-errors", "--format", "json"]) == 1
+    (row,) = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    assert (row["severity"], row["state"]) == ("E", "standing")
+    values = status_of(tmp_path / "w")
+    assert ("worse", "E") in [(row["change"], row["severity"]) for row in values["finding_changes"]]
 
 
 def test_night_without_a_change_or_that_failed_tells_nothing_again(
@@ -189,6 +208,17 @@ def test_night_without_a_change_or_that_failed_tells_nothing_again(
     capsys.readouterr()
     assert main(["status", *at, "--format", "md"]) == 0
     assert "failed" in capsys.readouterr().out.splitlines()[0]
+
+
+def test_waivers_of_many_at_a_time_all_stand(tmp_path: Path) -> None:
+    given = [str(number) for number in range(40)]
+
+    def waive(subject: str) -> None:
+        waivers.add(tmp_path / "list", {"rule": "x", "subject": subject, "reason": "so"})
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(waive, given))
+    assert sorted(str(line["subject"]) for line in waivers.read(tmp_path / "list")) == sorted(given)
 
 
 def test_list_of_waivers_is_kept_as_it_was_written_and_bad_lines_are_told(

@@ -207,12 +207,29 @@ def test_private_server_ends_with_a_killed_parent(tmp_path: Path, prefect_home: 
         time.sleep(0.05)
 
 
-def test_short_schedule_fires_and_builds_the_warehouse(tmp_path: Path, prefect_home: Path) -> None:
+CONFIGURATION = """
+warehouse = "w"
+[schedule]
+every = 10
+[[sources]]
+name = "ward"
+address = "in"
+exclude = ["*.txt"]
+"""
+
+
+def test_short_schedule_fires_and_builds_as_the_file_says(
+    tmp_path: Path, prefect_home: Path
+) -> None:
     build_cohort(tmp_path / "in", patients=1, slices=8)
-    with serving(tmp_path / "in", tmp_path / "w", "--every", "10"):
+    (tmp_path / "in" / "letter.txt").write_text("not asked for")
+    (tmp_path / "dicomhouse.toml").write_text(CONFIGURATION)
+    with serving("--config", str(tmp_path / "dicomhouse.toml")):
         wait_for((tmp_path / "w" / "current").exists)
         with dicomhouse.open(tmp_path / "w") as opened:
-            assert opened.sql("select count(*) n from images").item() == 8
+            assert opened.sql("select source, count(*) from files group by all").rows() == [
+                ("ward", 8)
+            ]
     assert list(prefect_home.glob("*.login")) == []
 
 
@@ -221,7 +238,7 @@ def test_served_build_answers_its_owner_alone_and_reads_what_it_was_given(
 ) -> None:
     for folder in ("in", "other"):
         build_cohort(tmp_path / folder, patients=1, slices=8)
-    with serving(tmp_path / "in", tmp_path / "w") as port:
+    with serving(str(tmp_path / "in"), "--warehouse", str(tmp_path / "w")) as port:
         (file,) = wait_for(lambda: list(prefect_home.glob("*.login")))
         assert file.stat().st_mode & 0o777 == 0o600
         login = wait_for(file.read_text)

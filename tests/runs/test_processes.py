@@ -18,13 +18,14 @@ from commands import marked_processes
 
 import dicomhouse
 from dicomhouse.errors import DicomhouseError, ExtractionFailed, Interrupted
-from dicomhouse.processes import light_pool, supervise
+from dicomhouse.pools import light_pool
+from dicomhouse.processes import supervise
 from dicomhouse.run.workers import checked
 
 PROGRAM = """
 import prefect, sys, time
 from dicomhouse.lake.extract import extract_batch
-from dicomhouse.processes import light_pool
+from dicomhouse.pools import light_pool
 
 if __name__ == "__main__":
     with light_pool(1) as pool:
@@ -86,7 +87,8 @@ def test_batches_of_a_run_that_stops_have_not_failed() -> None:
 ELSEWHERE = """
 import os, sys
 from pathlib import Path
-from dicomhouse.processes import leave_working_folder, light_pool, supervise
+from dicomhouse.pools import light_pool
+from dicomhouse.processes import leave_working_folder, supervise
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["supervise"]:

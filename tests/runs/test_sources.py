@@ -101,6 +101,14 @@ def test_pixels_of_archives_are_measured_as_those_of_folders(warehouse: Warehous
     assert len(rows) == 3 and len({str(digests) for _, digests in rows}) == 1
 
 
+def test_page_of_a_run_that_measures_pixels_has_pictures(warehouse: Warehouse) -> None:
+    pytest.importorskip("PIL")
+    ((volumes,),) = warehouse.sql("select count(*) from series where is_volume").rows()
+    page = (warehouse.generation.report / "index.html").read_text()
+    assert volumes > len(KINDS)
+    assert page.count("data:image/webp") == 2 * volumes  # mid planes and a montage
+
+
 def test_two_members_of_archives_can_be_compared(folder: Path) -> None:
     members = [str(folder / "ct.zip" / "patient" / name) for name in ("IM0000", "IM0001")]
     done = run_cli("diff", *members)

@@ -92,7 +92,7 @@ def test_nothing_of_the_working_folder_is_used(
 
 
 def test_served_build_uses_nothing_of_the_working_folder(trap: Path, prefect_home: Path) -> None:
-    with serving(Path("in"), Path("warehouse"), "--every", "10", cwd=trap):
+    with serving("in", "--warehouse", "warehouse", "--every", "10", cwd=trap):
         wait_for((trap / "warehouse" / "current").exists)
     assert_untouched(trap)
 

@@ -60,11 +60,11 @@ def add_settings(parser: argparse.ArgumentParser, but: Collection[str] = ()) -> 
     )  # fmt: skip
     for setting in fields(Settings):
         if "help" in setting.metadata and setting.name not in but:
-            flag, told = f"--{setting.name.replace('_', '-')}", setting.metadata
-            flags = [told["flag"], flag] if told["flag"] else [flag]
-            kind = _KINDS[str(setting.type)] | ({"metavar": m} if (m := told["metavar"]) else {})
+            flag, option = f"--{setting.name.replace('_', '-')}", setting.metadata
+            flags = [option["flag"], flag] if option["flag"] else [flag]
+            kind = _KINDS[str(setting.type)] | ({"metavar": m} if (m := option["metavar"]) else {})
             parser.add_argument(
-                *flags, dest=setting.name, default=argparse.SUPPRESS, help=told["help"], **kind
+                *flags, dest=setting.name, default=argparse.SUPPRESS, help=option["help"], **kind
             )
 
 

@@ -48,8 +48,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--new", action="store_true",
-        help="only what the last run found and the one before had not; none where it found nothing "
-        "changed, or failed",
+        help="only what the last run found and the one before had not, or not as severe, or "
+        "what is accepted no more; nothing where it found nothing changed, or failed",
     )  # fmt: skip
     parser.add_argument(
         "--waived", action="store_true", help="only findings that someone has accepted"
@@ -85,11 +85,11 @@ def run(chosen: argparse.Namespace) -> int:
         found = query(warehouse.connection, statement("findings"), chosen_only)
         idle = query(warehouse.connection, statement("waivers_to_look_at"), chosen_only)
     is_news_still = chosen.generation or is_news(chosen.warehouse, record["generation"])
-    new = found.filter(pc.field("state") == "new") if is_news_still else found.slice(0, 0)
+    new = found.filter(pc.field("is_news")) if is_news_still else found.slice(0, 0)
     asked = new if chosen.new else found
     rows = asked.filter(pc.field("is_waived") == chosen.waived)
     if chosen.format != "table":
-        write(rows.drop_columns(["first_file", "place"]), chosen.format)
+        write(rows.drop_columns(["first_file", "is_news", "place"]), chosen.format)
     elif rows.num_rows:
         _write_findings(rows, shorten=not chosen.rule)
     else:

@@ -51,11 +51,11 @@ def run(chosen: argparse.Namespace) -> int:
         else:
             write(counts, "table")
             shown = chosen.state or [state for state in STATES if state != "complete"]
-            told = query(
+            examples = query(
                 warehouse.connection, statement("expected_examples"),
                 {"states": shown},
             )  # fmt: skip
-            _write_examples(told)
+            _write_examples(examples)
     return int(not _LACKS.isdisjoint(counts.column("state").to_pylist()))
 
 

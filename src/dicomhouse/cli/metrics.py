@@ -34,9 +34,9 @@ def run(chosen: argparse.Namespace) -> int:
 
     registry = CollectorRegistry()
     gauges: dict[str, Gauge] = {}
-    for name, told, labels, value in _metrics(chosen.warehouse):
+    for name, text, labels, value in _metrics(chosen.warehouse):
         if name not in gauges:
-            gauges[name] = Gauge(f"dicomhouse_{name}", told, list(labels), registry=registry)
+            gauges[name] = Gauge(f"dicomhouse_{name}", text, list(labels), registry=registry)
         (gauges[name].labels(**labels) if labels else gauges[name]).set(value)
     if chosen.output is None:
         print(generate_latest(registry).decode(), end="")

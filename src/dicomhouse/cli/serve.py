@@ -39,11 +39,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(chosen: argparse.Namespace) -> int:
     from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-    told = chosen.configuration.schedule
-    chosen.every = chosen.every or (None if chosen.cron else told.get("every"))
-    chosen.cron = chosen.cron or told.get("cron", NIGHTLY)
-    chosen.timezone = chosen.timezone or told.get("timezone", "UTC")
-    chosen.notify = chosen.notify or told.get("notify")
+    schedule = chosen.configuration.schedule
+    chosen.every = chosen.every or (None if chosen.cron else schedule.get("every"))
+    chosen.cron = chosen.cron or schedule.get("cron", NIGHTLY)
+    chosen.timezone = chosen.timezone or schedule.get("timezone", "UTC")
+    chosen.notify = chosen.notify or schedule.get("notify")
     try:
         ZoneInfo(chosen.timezone)
     except (ZoneInfoNotFoundError, ValueError, OSError):

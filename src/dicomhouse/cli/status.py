@@ -76,13 +76,13 @@ def _title(values: Mapping[str, Any]) -> str:
         return f"The run of {_moment(last['started_at'])} failed"
     if values["since"] is None:
         return f"First run: {_severities(values['findings']) or 'no finding'}"
-    told = [
+    parts = [
         f"{word}: {_severities(found)}"
         for change, word in _CHANGES.items()
         if (found := _by_severity(values, change))
     ]
-    if told:
-        return "; ".join(told)
+    if parts:
+        return "; ".join(parts)
     return "Nothing changed" if last["outcome"] == "unchanged" else "No finding came or went"
 
 
@@ -97,9 +97,9 @@ def _lines(values: Mapping[str, Any]) -> Iterator[str]:
     else:
         yield f"Run: {stands}, {_took(of_run['seconds'])}: {'; '.join(of_run['reasons'])}"
     came = [
-        f"{entity} " + ", ".join(f"{n:,} {_WORDS.get(word, word)}" for word, n in told.items())
-        for entity, told in values["changes"].items()
-        if told
+        f"{entity} " + ", ".join(f"{n:,} {_WORDS.get(word, word)}" for word, n in counts.items())
+        for entity, counts in values["changes"].items()
+        if counts
     ]
     if came:
         yield f"Changed: {'; '.join(came)}"
@@ -129,15 +129,15 @@ def _took(seconds: Mapping[str, float]) -> str:
 
 def _waivers(rows: Sequence[Mapping[str, Any]]) -> str:
     """What is to be looked at in the waivers' list."""
-    told = []
+    problems = []
     for state, words in {
         "expired": "expired",
         "unmatched": "matching nothing",
         "invalid": "not valid",
     }.items():
         if lines := [str(row["line"]) for row in rows if row["state"] == state]:
-            told.append(f"{words}: line {', '.join(lines[:_NAMED])}{_more(lines, _NAMED)}")
-    return f" (waivers {'; '.join(told)})" if told else ""
+            problems.append(f"{words}: line {', '.join(lines[:_NAMED])}{_more(lines, _NAMED)}")
+    return f" (waivers {'; '.join(problems)})" if problems else ""
 
 
 def _by_severity(values: Mapping[str, Any], change: str) -> dict[str, int]:
@@ -191,8 +191,8 @@ def _show(chosen: argparse.Namespace) -> int:
     for failed in failures.noted(chosen.warehouse):
         print(printable(f"failed       {failed['finished_at']}: {failed['failure']}"))
     for source, n in waiting.noted(chosen.warehouse).items():
-        told = f"{n:,} new or changed files of {source}: their folders still change"
-        print(printable(f"waiting      {told}"))
+        line = f"{n:,} new or changed files of {source}: their folders still change"
+        print(printable(f"waiting      {line}"))
     with opened(chosen) as warehouse:
         record = warehouse.generation.run()
         runs = query(warehouse.connection, statement("last_runs"))

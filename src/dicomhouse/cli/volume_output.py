@@ -112,14 +112,14 @@ def _written(chosen: Namespace, volume: Volume) -> Iterator[Path]:
 
 
 def _progress(say: Callable[[str], None]) -> Callable[[int, int], None]:
-    begun = told = 0.0
+    begun = last_line = 0.0
 
     def tell(done: int, among: int) -> None:
-        nonlocal begun, told
+        nonlocal begun, last_line
         now = time.monotonic()
-        begun, told = begun or now, told or now
-        if now - told >= _PROGRESS_SECONDS and done < among:
-            told = now
+        begun, last_line = begun or now, last_line or now
+        if now - last_line >= _PROGRESS_SECONDS and done < among:
+            last_line = now
             left = (now - begun) / done * (among - done)
             say(f"{done:,} of {among:,} slices, about {left:.0f} s left")
 

@@ -107,9 +107,9 @@ def _next_version(
     actions += [{"add": _added(path, folder)} for path in came]
     if not actions:
         return Version(table, known.number, len(wanted), 0, 0)
-    told = {"timestamp": now, "operation": "WRITE", "engineInfo": "dicomhouse"}
+    commit = {"timestamp": now, "operation": "WRITE", "engineInfo": "dicomhouse"}
     number = known.number + 1
-    _write_new(log / f"{number:020}.json", [{"commitInfo": told}, *actions])
+    _write_new(log / f"{number:020}.json", [{"commitInfo": commit}, *actions])
     return Version(table, number, len(wanted), len(came), len(went))
 
 
@@ -146,7 +146,7 @@ def _columns(
     """The actions that tell a table's columns, where they are others than before."""
     fields = [_named(name, "string") for name in _PARTITIONS[table]]
     fields += [_named(field.name, _type(field.type)) for field in _stored(schema)]
-    told = json.dumps({"type": "struct", "fields": fields})
+    struct = json.dumps({"type": "struct", "fields": fields})
     if known is None:
         yield {
             "protocol": {"minReaderVersion": 3, "minWriterVersion": 7,
@@ -158,8 +158,8 @@ def _columns(
             "partitionColumns": _PARTITIONS[table],
             "configuration": {},
         }
-    if known.get("schemaString") != told:
-        yield {"metaData": {**known, "schemaString": told}}
+    if known.get("schemaString") != struct:
+        yield {"metaData": {**known, "schemaString": struct}}
 
 
 def _named(name: str, kind: Any) -> dict[str, Any]:

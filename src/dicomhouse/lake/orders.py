@@ -70,8 +70,8 @@ class Batch:
         for one in found:
             for file, size, time in one.rows() if one.problems else ():
                 if file in one.problems:
-                    told = one.problems[file], _number(size), _number(time, 1_000)
-                    problems[below(one.folder, file)] = told
+                    problem = one.problems[file], _number(size), _number(time, 1_000)
+                    problems[below(one.folder, file)] = problem
         folders = [(one.folder, one.names) for one in found]
         return cls(name, source, run_id, root, folders, problems, bounds, file_id_key)
 

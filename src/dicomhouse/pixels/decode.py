@@ -77,7 +77,7 @@ def decode_frame(dataset: Dataset, index: int = 0, all_bits: bool = False) -> Ar
             )
             _check_size(stream, rows, columns)
         plugin = _PLUGINS.get(syntax, "")
-        array, told = decoder.as_array(
+        array, properties = decoder.as_array(
             dataset, index=index, raw=samples == 1, decoding_plugin=plugin,
             **cast(Any, {"correct_unused_bits": not all_bits}),
         )  # fmt: skip
@@ -87,7 +87,7 @@ def decode_frame(dataset: Dataset, index: int = 0, all_bits: bool = False) -> Ar
         if isinstance(error, KeyboardInterrupt | SystemExit):
             raise
         raise PixelsFailed(f"cannot be decoded: {_first_line(error)}") from error
-    if array.ndim == 3 and str(told.get("photometric_interpretation")).startswith("YBR_FULL"):
+    if array.ndim == 3 and str(properties.get("photometric_interpretation")).startswith("YBR_FULL"):
         with suppress(ValueError, NotImplementedError):
             array = convert_color_space(array, "YBR_FULL", "RGB", per_frame=True)
     if array.shape[:2] != (rows, columns):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
@@ -17,19 +18,27 @@ Pictures = dict[tuple[str, str], dict[str, bytes] | str]
 """By source and series_key: WebP files by what they show, or why there are none."""
 
 
-def gallery(connection: duckdb.DuckDBPyConnection, most: int, jobs: int = 2) -> Pictures:
+def gallery(
+    connection: duckdb.DuckDBPyConnection,
+    most: int,
+    jobs: int = 2,
+    count: Callable[[int, int], None] = lambda done, of: None,
+) -> Pictures:
     """The mid planes and a montage of up to `most` volumes, each patient's first before others.
 
     Args:
         connection: to a warehouse whose sources are where they were.
         jobs: worker processes that decode.
+        count: gets how many volumes are drawn, and of how many.
     """
     statement = resource("sql", "commands", "pictured_series.sql").read_text()
     chosen = query(connection, statement, {"most": most}).to_pylist()
-    return {
-        (row["source"], row["series_key"]): _pictures(connection, row["series_key"], jobs)
-        for row in chosen
-    }
+    pictures: Pictures = {}
+    for row in chosen:
+        key = row["series_key"]
+        pictures[row["source"], key] = _pictures(connection, key, jobs)
+        count(len(pictures), len(chosen))
+    return pictures
 
 
 def _pictures(

@@ -24,7 +24,7 @@ from pydicom.pixels.processing import (
 
 from dicomhouse.errors import PixelsFailed
 from dicomhouse.pixels.decode import Array, decode_frame
-from dicomhouse.processes import light_pool
+from dicomhouse.pools import light_pool
 from dicomhouse.sources.opening import open_place
 
 MOST_BYTES = 6 << 30

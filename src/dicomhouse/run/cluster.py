@@ -198,11 +198,11 @@ class _Cluster(Executor):
         threading.Thread(target=self._watch, daemon=True, name="dask-watch").start()
 
     def submit(self, job: Callable[..., Any], /, *given: Any, **_: Any) -> Future[Any]:
-        told: Future[Any] = Future()
+        result: Future[Any] = Future()
         begun = self._pool.submit(_carry_out, self._signs, job, *given)
         self._begun.add(begun)
-        begun.add_done_callback(partial(self._tell, told))
-        return told
+        begun.add_done_callback(partial(self._tell, result))
+        return result
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Give up what is not done: nobody waits for it any more."""
@@ -214,16 +214,16 @@ class _Cluster(Executor):
         for begun in list(self._begun):
             begun.cancel()
 
-    def _tell(self, told: Future[Any], begun: Future[Any]) -> None:
+    def _tell(self, result: Future[Any], begun: Future[Any]) -> None:
         from distributed.scheduler import KilledWorker
 
         self._begun.discard(begun)
         try:
-            told.set_result(begun.result())
+            result.set_result(begun.result())
         except CancelledError:
-            told.set_exception(self._lost or self._scheduler_lost())
+            result.set_exception(self._lost or self._scheduler_lost())
         except KilledWorker as error:
-            told.set_exception(
+            result.set_exception(
                 ExtractionFailed(
                     f"a batch was tried {error.allowed_failures + 1} times, and the Dask worker "
                     "ended each time, perhaps for lack of memory. Give the workers more, then "
@@ -231,7 +231,7 @@ class _Cluster(Executor):
                 )
             )
         except BaseException as error:
-            told.set_exception(error)
+            result.set_exception(error)
 
     def _scheduler_lost(self) -> ExtractionFailed:
         return ExtractionFailed(

@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from dicomhouse import versions
 from dicomhouse.errors import PixelsFailed
 from dicomhouse.filesystem import replacing
-from dicomhouse.processes import kill_workers, light_pool
+from dicomhouse.pools import kill_workers, light_pool
 from dicomhouse.run.context import Run
 from dicomhouse.sources.opening import place
 from dicomhouse.warehouse import pixel_statistics

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dicomhouse import versions
 from dicomhouse.lake.records import total
@@ -13,8 +13,13 @@ from dicomhouse.run.verify import digests_before
 from dicomhouse.store import failures, generations
 from dicomhouse.warehouse.plan import Compilation, NodeResult
 
+if TYPE_CHECKING:
+    from dicomhouse.pixels.gallery import Pictures
+
 _FEW_ELEMENTS = 5_000_000
 """Up to these, to plan the models' queries takes longer than to carry them out."""
+_PICTURED = 12
+"""Volumes that the page of a run that measures pixels has pictures of."""
 
 
 def register(run: Run, lake: Lake, compilation: Compilation) -> None:
@@ -81,14 +86,23 @@ def transform(run: Run, lake: Lake, compilation: Compilation) -> list[NodeResult
 
 
 def report(run: Run, lake: Lake) -> None:
-    """Write the generation's HTML report."""
+    """Write the generation's HTML report, with pictures where the run measures pixels."""
     from dicomhouse.report import render
     from dicomhouse.warehouse import database
 
     generation = run.generation
-    with run.clock.step("report"):
-        with database.connect(generation.database, generation.lake) as connection:
-            page = render(connection, record(run, lake))
+    pictures: Pictures = {}
+    with database.connect(generation.database, generation.lake) as connection:
+        if run.settings.pixels:
+            from dicomhouse.pixels.gallery import gallery
+
+            with run.clock.step("pictures"):
+                pictures = gallery(
+                    connection, _PICTURED, run.settings.jobs,
+                    lambda done, of: run.clock.count("pictures", done, "volumes", of),
+                )  # fmt: skip
+        with run.clock.step("report"):
+            page = render(connection, record(run, lake), pictures=pictures)
         generation.report.mkdir()
         (generation.report / "index.html").write_text(page, encoding="utf-8")
 
@@ -97,13 +111,13 @@ def publish(run: Run, lake: Lake) -> dict[str, Any]:
     """Make the generation current and return its record (`run.json`)."""
     from dicomhouse.warehouse import database
 
-    told = record(run, lake)
+    finished = record(run, lake)
     with run.clock.step("publish"):
-        database.finish(run.generation.database, told)
-        generations.publish(run.settings.warehouse, run.generation, told)
+        database.finish(run.generation.database, finished)
+        generations.publish(run.settings.warehouse, run.generation, finished)
     failures.clear(run.settings.warehouse)
     generations.prune(run.settings.warehouse, run.settings.keep_generations)
-    return told
+    return finished
 
 
 def record(run: Run, lake: Lake) -> dict[str, Any]:
@@ -127,4 +141,4 @@ def record(run: Run, lake: Lake) -> dict[str, Any]:
 def _failed(run: Run) -> list[dict[str, Any]]:
     """The runs before this one that published nothing; without their words where some forget."""
     failed = failures.noted(run.settings.warehouse)
-    return [told | {"failure": None} for told in failed] if run.settings.forget else failed
+    return [one | {"failure": None} for one in failed] if run.settings.forget else failed

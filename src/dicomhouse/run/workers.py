@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, contextmanager
 
 from dicomhouse.errors import ExtractionFailed, Interrupted
 from dicomhouse.lake.records import PartRecord
-from dicomhouse.processes import how_a_worker_ended, is_given_up, light_pool
+from dicomhouse.pools import how_a_worker_ended, is_given_up, light_pool
 
 FEW_FILES = 1_000
 """Up to these, to start processes takes longer than the work."""

@@ -97,7 +97,7 @@ class Archive:
             modified_ns: when it was modified.
         """
         time = microseconds(modified_ns)
-        told = UNKNOWN if time is None else str(time)
+        stamp = UNKNOWN if time is None else str(time)
         by_folder: dict[str, dict[str, Member]] = {}
         for name, member in self.members.items():
             folder, _, last = printable(name).rpartition("/")
@@ -109,7 +109,7 @@ class Archive:
                 below(path, folder) if folder else path,
                 "/".join(names),
                 " ".join(sizes),
-                " ".join([told] * len(names)),
+                " ".join([stamp] * len(names)),
                 {name: problem for name in names if (problem := members[name].problem)},
             )
 

@@ -211,10 +211,10 @@ class Listings:
         assert process.stdout is not None
         with suppress(OSError), process.stdin as asked:
             asked.write(order)
-        with process.stdout as told:
-            while len(length := told.read(_LENGTH_BYTES)) == _LENGTH_BYTES:
+        with process.stdout as stream:
+            while len(length := stream.read(_LENGTH_BYTES)) == _LENGTH_BYTES:
                 n = int.from_bytes(length, "little")
-                some = told.read(n)
+                some = stream.read(n)
                 if len(some) == n:  # else it was killed
                     self._told.append(some)
 
@@ -226,8 +226,8 @@ def main() -> None:
     entries = 0
 
     def tell() -> None:
-        told = marshal.dumps(some)
-        sys.stdout.buffer.write(len(told).to_bytes(_LENGTH_BYTES, "little") + told)
+        content = marshal.dumps(some)
+        sys.stdout.buffer.write(len(content).to_bytes(_LENGTH_BYTES, "little") + content)
         sys.stdout.buffer.flush()
 
     for folder, listing in from_the_end(roots, set(others), own):

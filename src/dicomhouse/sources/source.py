@@ -64,24 +64,24 @@ class Source:
             UsageError: there is no such place.
             SourceLost: there is none any more, of a source that the warehouse has.
         """
-        name, equals, told = text.partition("=")
+        name, equals, given = text.partition("=")
         if not equals or is_there(Path(text)):
-            name, told = "", text
+            name, given = "", text
         list_file = None
-        if IS_STORE in told:
-            if not told.startswith(_STORES):
+        if IS_STORE in given:
+            if not given.startswith(_STORES):
                 raise UsageError(
                     "no such kind of store: {address}. There are s3://, gs:// and az://.",
-                    address=told,
+                    address=given,
                 )
-            address = told.rstrip("/")
+            address = given.rstrip("/")
             own_name = address.rpartition("/")[2]
-        elif told.startswith("@") and not is_there(Path(told)):
-            list_file = str(Path(told[1:]).expanduser().resolve())
+        elif given.startswith("@") and not is_there(Path(given)):
+            list_file = str(Path(given[1:]).expanduser().resolve())
             address = str(common_folder(listed(list_file)))
             own_name = Path(list_file).stem
         else:
-            path = _existing(name, Path(told).expanduser(), known)
+            path = _existing(name, Path(given).expanduser(), known)
             address, own_name = str(path), path.name
         name = name or printable(own_name) or "root"
         if len(quote(name)) > _LONGEST_NAME:

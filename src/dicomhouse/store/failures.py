@@ -36,9 +36,9 @@ def noted(warehouse: Path) -> list[dict[str, Any]]:
         lines = file.read(_MOST_BYTES).splitlines()
     for line in lines:
         with suppress(ValueError, RecursionError):
-            told = json.loads(line)
-            if isinstance(told, dict) and all(isinstance(told.get(n), str) for n in _TEXTS):
-                found.append({name: told[name] for name in _TEXTS})
+            record = json.loads(line)
+            if isinstance(record, dict) and all(isinstance(record.get(n), str) for n in _TEXTS):
+                found.append({name: record[name] for name in _TEXTS})
     return found
 
 

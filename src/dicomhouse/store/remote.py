@@ -98,9 +98,9 @@ def publish(
                         if below.startswith(f"lake/{table}/") and below.endswith(COLUMNS_PART))
             for table in TABLES
         }  # fmt: skip
-        told = {"format": FORMAT, "dicomhouse": record["dicomhouse"], "run_id": name,
+        pointer = {"format": FORMAT, "dicomhouse": record["dicomhouse"], "run_id": name,
                 "columns": columns}  # fmt: skip
-        content = json.dumps(told).encode()
+        content = json.dumps(pointer).encode()
         obstore.put(store, f"generations/{name}/copy.json", content)
         try:
             obstore.put(store, _POINTER, content, mode=version or "create")

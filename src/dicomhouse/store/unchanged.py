@@ -17,16 +17,16 @@ _NAME = "unchanged.json"
 _FORM = {"run_id": str, "started_at": str, "finished_at": str, "generation": int}
 
 
-def note(warehouse: Path, told: dict[str, Any]) -> None:
+def note(warehouse: Path, record: dict[str, Any]) -> None:
     """Say that a run found nothing changed. Where nothing can be written, nothing is."""
     with suppress(OSError):
-        replace_file(warehouse / _NAME, f"{json.dumps(told)}\n".encode())
+        replace_file(warehouse / _NAME, f"{json.dumps(record)}\n".encode())
 
 
 def noted(warehouse: Path, generation: int) -> dict[str, Any] | None:
     """The last run that found the warehouse as this generation has it; None if none has since."""
     with suppress(OSError, ValueError):
-        told = read_json(warehouse / _NAME)
-        if has_form(told, _FORM) and told["generation"] == generation:
-            return {name: told[name] for name in _FORM}
+        record = read_json(warehouse / _NAME)
+        if has_form(record, _FORM) and record["generation"] == generation:
+            return {name: record[name] for name in _FORM}
     return None

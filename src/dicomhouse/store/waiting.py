@@ -31,6 +31,6 @@ def note(warehouse: Path, files: Mapping[str, int]) -> None:
 def noted(warehouse: Path) -> dict[str, int]:
     """By source, how many files the last run left; of a damaged note nothing."""
     with suppress(OSError, *_DAMAGES), open_file(warehouse / _NAME, os.O_NOFOLLOW)[0] as file:
-        told = json.loads(file.read(_MOST_BYTES))
-        return {str(source): int(n) for source, n in told.items()}
+        counts = json.loads(file.read(_MOST_BYTES))
+        return {str(source): int(n) for source, n in counts.items()}
     return {}

@@ -7,10 +7,12 @@ said in SQL (`sql/lake/waivers.sql`); here it is read and written as text.
 from __future__ import annotations
 
 import csv
+import fcntl
 import io
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import date
 from hashlib import blake2b
 from pathlib import Path
@@ -56,8 +58,10 @@ def read(path: Path, flags: int = 0) -> list[Waiver]:
     except FileNotFoundError:
         return []
     except (OSError, UnicodeDecodeError) as error:
-        told = getattr(error, "strerror", None) or "it is not valid UTF-8"
-        raise UsageError("cannot read the waivers {path}: {told}.", path=path, told=told) from error
+        reason = getattr(error, "strerror", None) or "it is not valid UTF-8"
+        raise UsageError(
+            "cannot read the waivers {path}: {reason}.", path=path, reason=reason
+        ) from error
     lines = csv.DictReader(io.StringIO(text, newline=""), restkey="", strict=True)
     try:
         if missing := _NEEDED.difference(lines.fieldnames or ()):
@@ -76,20 +80,30 @@ def read(path: Path, flags: int = 0) -> list[Waiver]:
         ]
     except csv.Error as error:
         raise UsageError(
-            "cannot read the waivers {path}, line {line}: {told}.",
+            "cannot read the waivers {path}, line {line}: {reason}.",
             path=path,
             line=lines.line_num,
-            told=error,
+            reason=error,
         ) from error
 
 
 def add(path: Path, waiver: Mapping[str, str | None]) -> None:
     """Write one more line at the end of a list, and the list in one step; what is there stays.
 
+    Those who add at the same time wait for each other.
+
     Raises:
         StorageError: it cannot be written.
         UsageError: what stands there is no such list.
     """
+    try:
+        with _locked(path.parent):
+            replace_file(path, _with_line(path, waiver))
+    except OSError as error:
+        raise StorageError(f"cannot write {path}: {error.strerror}.") from error
+
+
+def _with_line(path: Path, waiver: Mapping[str, str | None]) -> bytes:
     read(path)
     try:
         with open_file(path)[0] as file:
@@ -100,15 +114,22 @@ def add(path: Path, waiver: Mapping[str, str | None]) -> None:
     line = io.StringIO()
     csv.DictWriter(line, names, "", "ignore", lineterminator="\n").writerow(waiver)
     joint = "" if there.endswith("\n") else "\n"
+    return f"{there}{joint}{line.getvalue()}".encode()
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        replace_file(path, f"{there}{joint}{line.getvalue()}".encode())
-    except OSError as error:
-        raise StorageError(f"cannot write {path}: {error.strerror}.") from error
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def digest(waivers: list[Waiver], day: date) -> str | None:
     """What the list says on a day: another one where a line was changed or has expired since."""
     if not waivers:
         return None
-    told = [{**line, "is_past": str(line["expires"] or "9") < day.isoformat()} for line in waivers]
-    return blake2b(json.dumps(told).encode(), digest_size=8).hexdigest()
+    lines = [{**line, "is_past": str(line["expires"] or "9") < day.isoformat()} for line in waivers]
+    return blake2b(json.dumps(lines).encode(), digest_size=8).hexdigest()

@@ -36,13 +36,13 @@ def page(manifest: bytes, connection: duckdb.DuckDBPyConnection) -> bytes:
     """
     statement = resource("sql", "commands", "catalog.sql").read_text()
     relations = query(connection, statement).to_pylist()
-    told = json.loads(manifest)
-    for node in told["nodes"].values():
+    described = json.loads(manifest)
+    for node in described["nodes"].values():
         node |= dict.fromkeys(_OF_THIS_MACHINE & node.keys())
     spec = find_spec("dbt.task.docs")
     assert spec is not None and spec.origin is not None
     html = Path(spec.origin).with_name("index.html").read_bytes()
-    for place, content in (("MANIFEST", told), ("CATALOG", _catalog(told, relations))):
+    for place, content in (("MANIFEST", described), ("CATALOG", _catalog(described, relations))):
         html = html.replace(f'"{place}.JSON INLINE DATA"'.encode(), _script(content))
     return html.replace(b"<head>", _POLICY, 1)
 

@@ -63,8 +63,12 @@ def read(path: Path) -> Iterator[pa.Table]:
         for rows, lines in readers.get(path.suffix.lower(), _csv)(path):
             yield _named(rows, lines)
     except (OSError, ValueError, pa.ArrowException) as error:
-        told = getattr(error, "strerror", None) or str(error).split(". ")[0] or type(error).__name__
-        raise UsageError("cannot read the list {path}: {told}.", path=path, told=told) from error
+        reason = (
+            getattr(error, "strerror", None) or str(error).split(". ")[0] or type(error).__name__
+        )
+        raise UsageError(
+            "cannot read the list {path}: {reason}.", path=path, reason=reason
+        ) from error
 
 
 def load(connection: duckdb.DuckDBPyConnection, path: Path, into: str) -> None:
@@ -92,7 +96,7 @@ def digest(path: Path | None) -> str | None:
             return file_digest(file, "blake2b").hexdigest()[:16]
     except OSError as error:
         raise UsageError(
-            "cannot read the list {path}: {told}.", path=path, told=error.strerror
+            "cannot read the list {path}: {reason}.", path=path, reason=error.strerror
         ) from error
 
 
@@ -204,11 +208,11 @@ def _dicom_json(path: Path) -> Iterator[tuple[pa.Table, Any]]:
     import pyarrow as pa
 
     try:
-        told = json.loads(path.read_bytes())
+        content = json.loads(path.read_bytes())
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
     rows, bad = {}, {}
-    for number, one in enumerate(told if isinstance(told, list) else [told], 1):
+    for number, one in enumerate(content if isinstance(content, list) else [content], 1):
         if isinstance(one, dict):
             rows[number] = {name: _first_value(one.get(tag)) for name, tag in _TAGS.items()}
         else:

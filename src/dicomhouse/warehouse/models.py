@@ -159,12 +159,12 @@ def check(
             file.write(f"-- {name}\n{words.get(name, '')}\n{sql.get(name, '')}\n\n")
     names = ", ".join(f"{node.kind} {node.name} ({node.status})" for _, node in failed[:10])
     more = f" and {len(failed) - 10} more" if len(failed) > 10 else ""
-    told = "".join(
+    words_of_duckdb = "".join(
         f"\n{node.name}: {_first_line(words[name])}" for name, node in failed[:3] if name in words
     )
     raise ModelsFailed(
         f"{names}{more} failed, so nothing was published; what this run has read is kept for the "
-        f"next one. Their SQL and all that DuckDB said is in {log} until then.{told}"
+        f"next one. Their SQL and all that DuckDB said is in {log} until then.{words_of_duckdb}"
     )
 
 

@@ -118,9 +118,9 @@ def _with_digests(
 
     with ThreadPoolExecutor(threads) as pool:
         rows = files.select(["source", "path", "size_bytes", "bytes_so_far"]).to_pylist()
-        told = list(pool.map(digest, rows))
+        digests = list(pool.map(digest, rows))
     for number, name in enumerate(("digest", "reason")):
-        files = files.append_column(name, pa.array([one[number] for one in told], pa.string()))
+        files = files.append_column(name, pa.array([one[number] for one in digests], pa.string()))
     return files
 
 

@@ -98,9 +98,9 @@ class Plan:
 
     def save(self) -> None:
         """Write it beside its template."""
-        told = asdict(self)
-        del told["template"]
-        text = json.dumps(told)
+        content = asdict(self)
+        del content["template"]
+        text = json.dumps(content)
         path = self.template.with_name(_PLAN)
         path.write_text(f"{_digest(text.encode())}\n{text}", encoding="utf-8")
 
@@ -142,13 +142,13 @@ def load(folder: Path) -> Plan:
         digest, _, text = file.read().partition(b"\n")
     if digest.decode("latin-1") != _digest(text):
         raise Damaged(f"{folder / _PLAN} is damaged")
-    told = json.loads(text)
-    nodes = tuple(Node(**node) for node in told.pop("nodes"))
-    done = {name: NodeResult(**result) for name, result in told.pop("done").items()}
+    content = json.loads(text)
+    nodes = tuple(Node(**node) for node in content.pop("nodes"))
+    done = {name: NodeResult(**result) for name, result in content.pop("done").items()}
     with suppress(OSError):
         os.utime(folder)  # it was used last
-    descriptions = [Description(**described) for described in told.pop("descriptions")]
-    return Plan(nodes, done, descriptions, template=folder / _TEMPLATE, **told)
+    descriptions = [Description(**described) for described in content.pop("descriptions")]
+    return Plan(nodes, done, descriptions, template=folder / _TEMPLATE, **content)
 
 
 class Compilation:
@@ -182,8 +182,8 @@ class Compilation:
             self._repair(error)
         except OSError as error:  # no cache that is ours: nothing is kept
             self._place = None
-            told = error.strerror or error
-            self._start(f"no cache folder of this user's own ({told}): dbt compiles the models")
+            reason = error.strerror or error
+            self._start(f"no cache folder of this user's own ({reason}): dbt compiles the models")
 
     def _repair(self, error: Exception) -> None:
         self._is_repair = True
@@ -245,10 +245,10 @@ class Compilation:
         words = (made / _OUTPUT).read_text(encoding="utf-8", errors="replace")
         lines = [line.rstrip() for line in words.splitlines() if line.strip()][-_LAST_LINES:]
         ended = f"signal {-code}" if code < 0 else f"code {code}"
-        told = "\n".join(lines) or f"dbt ended with {ended}, without a word."
+        last_words = "\n".join(lines) or f"dbt ended with {ended}, without a word."
         return (
             f"the dbt project {self._project} could not be compiled, so nothing was published; "
-            f"what this run has read is kept for the next one. Its last words:\n{told}"
+            f"what this run has read is kept for the next one. Its last words:\n{last_words}"
         )
 
     def close(self) -> None:
