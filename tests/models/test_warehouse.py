@@ -123,8 +123,10 @@ def test_warehouse_says_what_is_in_it(warehouse: Warehouse) -> None:
 def test_unknown_names_are_told(warehouse: Warehouse) -> None:
     with pytest.raises(AttributeError, match="no table or attribute serieses"):
         _ = warehouse.serieses
-    with pytest.raises(UsageError, match="no table serieses; there are: conformance"):
+    with pytest.raises(UsageError, match="no table serieses; the nearest: series"):
         warehouse.columns("serieses")
+    with pytest.raises(UsageError, match="no table xyz; there are: conformance"):
+        warehouse.columns("xyz")
     with pytest.raises(UsageError, match="no report nothing; there are: "):
         warehouse.report("nothing")
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+from contextlib import suppress
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -66,6 +68,35 @@ def test_run_whose_source_is_lost_is_noted(settings: Settings, tmp_path: Path) -
         build_lake(settings)
     (told,) = failures.noted(settings.warehouse)
     assert told["run_id"].startswith("000002-") and "Is it mounted?" in told["failure"]
+
+
+def test_run_of_other_words_is_noted_where_there_is_a_warehouse(settings: Settings) -> None:
+    wrong = replace(settings, sources=("/nowhere/at/all",))
+    with pytest.raises(UsageError):
+        build_lake(replace(wrong, warehouse=settings.warehouse / "other"))
+    assert not (settings.warehouse / "other").exists()
+    with pytest.raises(UsageError):
+        build_lake(wrong)
+    (told,) = failures.noted(settings.warehouse)
+    assert "no such folder" in told["failure"]
+
+
+def test_run_that_is_killed_is_noted_and_one_that_is_stopped_is_not(settings: Settings) -> None:
+    def run(ends: BaseException) -> None:
+        with suppress(BaseException), begin(settings, lambda line: None, here):
+            assert failures.noted(settings.warehouse) == []  # it goes on
+            raise ends
+
+    run(KeyboardInterrupt())
+    assert failures.noted(settings.warehouse) == []
+    run(ValueError("what nobody thought of ends as a kill does: without a word here"))
+    (told,) = failures.noted(settings.warehouse)
+    assert told["failure"].startswith("it did not end")
+    (settings.warehouse / "failures.jsonl").mkdir()  # nothing can be noted: as on a full disk
+    with pytest.raises(StorageError), begin(settings, lambda line: None, here):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    (told,) = failures.noted(settings.warehouse)
+    assert told["failure"].startswith("it did not end")
 
 
 def test_run_whose_disk_is_full_is_noted(settings: Settings) -> None:
