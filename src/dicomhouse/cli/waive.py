@@ -85,12 +85,15 @@ def run(chosen: argparse.Namespace) -> int:
 
 
 def _day(word: str) -> date:
-    from datetime import date
+    from datetime import UTC, date, datetime
 
     try:
-        return date.fromisoformat(word)
+        day = date.fromisoformat(word)
     except ValueError:
         raise argparse.ArgumentTypeError("a day is needed, such as 2026-12-31") from None
+    if day < datetime.now(UTC).date():
+        raise argparse.ArgumentTypeError(f"{day} is past: it would waive nothing")
+    return day
 
 
 def _account() -> str | None:

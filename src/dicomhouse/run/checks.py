@@ -7,7 +7,7 @@ import math
 from typing import Any
 
 from dicomhouse import versions
-from dicomhouse.errors import UsageError
+from dicomhouse.errors import UsageError, unknown
 from dicomhouse.lake import keys
 from dicomhouse.lake.layout import NULL_PARTITION
 from dicomhouse.settings import Settings
@@ -53,7 +53,7 @@ def check_settings(settings: Settings) -> None:
     known = _known_tolerances()
     for name, number in settings.tolerances.items():
         if name not in known:
-            raise UsageError(f"no tolerance {name}; there are: {', '.join(sorted(known))}.")
+            raise unknown("tolerance", name, known)
         if not (math.isfinite(number) and number >= 0):
             raise UsageError(f"the tolerance {name} must be a number from 0 up, not {number}.")
 
