@@ -13,6 +13,7 @@ import sys
 
 import pyarrow as pa
 import pytest
+from commands import run_cli
 
 from dicomhouse import cli, output
 
@@ -148,3 +149,9 @@ def _on_a_terminal(program: str, columns: int) -> list[str]:
 def test_table_in_a_file_is_a_line_a_row(capsys: pytest.CaptureFixture[str]) -> None:
     output.write(pa.table({"name": ["long " * 20, "b"]}), "table")
     assert len(capsys.readouterr().out.splitlines()) == 4
+
+
+@pytest.mark.parametrize("hours", ["0", "-1", "nan", "inf"])
+def test_notify_within_no_time_is_wrong_usage(hours: str) -> None:
+    refused = run_cli("notify", "https://hooks.example.org", "--within", hours)
+    assert refused.returncode == 2 and "--within takes hours" in refused.stderr

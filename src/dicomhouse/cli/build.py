@@ -117,7 +117,7 @@ def _summary(folder: Path, named: Path, is_default: bool, record: dict[str, Any]
         rows = warehouse.connection.execute(statement("summary")).fetchall()
         worst = warehouse.connection.execute(statement("worst_findings")).fetchall()
     files = ", ".join(f"{count:,} {status}" for status, count in record["files"].items())
-    print(f"\nfiles      {files}")
+    print(f"\nfiles      {files or 'none'}")
     for name, count in rows:
         print(f"{name:<10} {count:,}")
     print("findings   " + ("none" if not worst else "most severe first"))

@@ -17,6 +17,8 @@ EXAMPLES = (
     ("notify https://hooks.example.org/T0/B0 --within 2", "of a deployment that runs hourly"),
     ("notify --off", "nothing any more"),
 )
+_LEAST_HOURS = 10 / 3_600
+_MOST_HOURS = 366 * 24
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -38,8 +40,8 @@ def run(chosen: argparse.Namespace) -> int:
         raise UsageError("notify takes a URL, or --off.")
     if chosen.url and urlsplit(chosen.url).scheme not in ("http", "https"):
         raise UsageError("notify takes a URL that begins with https:// or http://.")
-    if chosen.within * 3_600 < 10:
-        raise UsageError("--within takes at least ten seconds: 0.003.")
+    if not _LEAST_HOURS <= chosen.within <= _MOST_HOURS:  # nor what is no number
+        raise UsageError("--within takes hours from 0.003, ten seconds, to 8784, a year.")
     orchestrator.settle_environment(leave_working_folder(resource("flows")))
     if not orchestrator.is_configured():
         raise UsageError(
