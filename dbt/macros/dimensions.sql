@@ -6,6 +6,7 @@ any of which may make groups of its own ...
 {{ return([
     'AcquisitionNumber', 'TemporalPositionIdentifier', 'NominalPercentageOfCardiacPhase',
     'TriggerTime', 'FrameReferenceTime', 'EchoTime', 'DiffusionBValue', 'StackID',
+    'InversionTime', 'FlipAngle', 'KVP', 'ConvolutionKernel',
 ]) }}
 {%- endmacro %}
 

@@ -47,6 +47,7 @@ from dicomhouse.testing.series import decimal, elements
 
 FOURS = [[start + 4 * k for k in range(5)] for start in (0, 1, 2, 0.39, 0.41)]
 """Stacks of 4 mm steps, beside one another."""
+TURNS_OF_TIME = ("100000", "100100")
 TURNS = sorted(FOURS[0] + FOURS[1])
 
 RULE_CASES: dict[str, list[tuple[str, list[Image]]]] = {
@@ -110,7 +111,10 @@ RULE_CASES: dict[str, list[tuple[str, list[Image]]]] = {
         ("pass", grouped("AcquisitionNumber", [0, 4, 8], [12, 16, 20])),
         ("pass", grouped("AcquisitionNumber", [0, 4, 8], [16, 20, 24])),
         ("I", grouped("AcquisitionNumber", [0, 4, 8, 12], [0.5, 3, 5.5, 8])),
-        ("pass", grouped("AcquisitionTime", *FOURS[:2], values=("100000", "100100"))),
+        ("I", grouped("AcquisitionTime", *FOURS[:2], values=TURNS_OF_TIME)),
+        ("pass", grouped("AcquisitionTime", range(0, 9, 2), [1, 3, 7, 9], values=TURNS_OF_TIME)),
+        ("pass", grouped("AcquisitionTime", range(0, 9, 2), range(1, 9, 2), values=TURNS_OF_TIME)),
+        ("I", grouped("ConvolutionKernel", *FOURS[:2], values=("B30f", "B60f"))),
     ],
     "duplicate_position": [
         ("W", grouped("AcquisitionNumber", range(6), range(5, 9))),
@@ -134,6 +138,10 @@ RULE_CASES: dict[str, list[tuple[str, list[Image]]]] = {
         ("I", [i | {"InstanceNumber": 1, "ImageIndex": n}
                for n, i in enumerate(repeated(axial(range(3)), KVP=[120, 120]))]),
         ("I", grouped("TemporalPositionIdentifier", FOURS[0], FOURS[3])),
+        ("I", grouped("AcquisitionTime", FOURS[0], FOURS[3], values=TURNS_OF_TIME)),
+        ("I", repeated(axial(range(3)), InversionTime=[100, 300, 500])),
+        ("I", repeated(axial(range(3)), FlipAngle=[5, 15])),
+        ("I", repeated(axial(range(3)), KVP=[80, 140])),
         ("pass", grouped("TemporalPositionIdentifier", FOURS[0], FOURS[4])),
         ("pass", repeated(axial(range(3)), TemporalPositionIdentifier=[1, 2])[:-1]),
     ],
@@ -148,6 +156,7 @@ RULE_CASES: dict[str, list[tuple[str, list[Image]]]] = {
     "single_position": [
         ("W", axial([0, 0, 0])),
         ("I", repeated(axial([0]), TriggerTime=[0, 40])),
+        ("I", repeated(axial([0]), InversionTime=[100, 300, 500])),
         ("pass", axial([0, 0.11])),
     ],
     "missing_slices": [

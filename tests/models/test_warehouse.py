@@ -14,7 +14,7 @@ from pathlib import Path
 import duckdb
 import polars as pl
 import pytest
-from commands import run_cli
+from commands import call_cli
 
 import dicomhouse
 from dicomhouse.errors import UsageError
@@ -178,9 +178,9 @@ def test_sql_reads_standard_input_and_writes_a_file(demo: Path, tmp_path: Path) 
     assert target.stat().st_mode & 0o777 == 0o600
     parquet = tmp_path / "rows.parquet"
     words = ["--report", "volumes", "--format", "parquet", "--output", str(parquet)]
-    assert run_cli("sql", *words, "--warehouse", str(demo)).returncode == 0
+    assert call_cli("sql", *words, "--warehouse", str(demo)).returncode == 0
     assert "is_volume" in pl.read_parquet(parquet).columns
-    there = run_cli("sql", "select 1", "--output", str(tmp_path), "--warehouse", str(demo))
+    there = call_cli("sql", "select 1", "--output", str(tmp_path), "--warehouse", str(demo))
     assert (there.returncode, there.stderr.startswith("dicomhouse: cannot write ")) == (5, True)
 
 

@@ -492,6 +492,13 @@ def named(terms: bytes | None, name: bytes, description: bytes = b"") -> bytes:
          "charset_misdeclared characters"),
         (b"UTF-8", "utf-8", "Ångström^Ö", "charset_misdeclared", "charset_misdeclared characters"),
         (b"ISO_IR 192\\ISO_IR 100", "utf-8", "Jörg", "charset_misdeclared", "charset_misdeclared"),
+        (b"iso_ir 192", "utf-8", "Ångström^Ö", "charset_misdeclared",
+         "charset_misdeclared characters"),
+        (b"ISO_IR192", "utf-8", "Ångström^Ö", "charset_misdeclared", "charset_misdeclared"),
+        (b"ISO 2022 IR 192", "utf-8", "Ångström^Ö", "charset_misdeclared", "charset_misdeclared"),
+        (b"ISO_IR 149", "euc-kr", "홍^길동", "charset_misdeclared", "charset_misdeclared"),
+        (b"ISO_IR 203", "iso8859-15", "Œuvre^€", None, None),
+        (b"ISO_IR 100", "utf-8", "Ångström^Ö", "charset_misdeclared", None),
         (b"GB18030\\ISO IR 192", "gb18030", "王^小东", "charset_misdeclared",
          "charset_misdeclared"),
         (b"ISO_IR 100\\FOO", "latin-1", "Jörg", "charset_misdeclared", "charset_unknown"),
@@ -518,7 +525,11 @@ def test_text_is_right_where_its_character_set_can_be_told(
 @pytest.mark.parametrize("terms", [None, b"", b"ISO_IR 6", b"\\ISO 2022 IR 87"])
 def test_text_of_no_declared_character_set_is_told(terms: bytes | None) -> None:
     data = named(terms, "Müller^Jörg".encode("latin-1"), "王".encode("gb18030"))
-    for path, value in (("PatientName", "Müller^Jörg"), ("SeriesDescription", "Íõ")):
+    data = with_element(data, 0x00081080, raw_element(0x00081080, "LO", text("Fièvre à 39°")))
+    for path, value in (
+        ("PatientName", "Müller^Jörg"), ("SeriesDescription", "Íõ"),
+        ("AdmittingDiagnosesDescription", "Fièvre à 39°"),
+    ):  # fmt: skip
         (element,) = found(data, path)
         assert (element.value, element.problem, element.problem_class) == (
             value, "charset_undeclared", "form"

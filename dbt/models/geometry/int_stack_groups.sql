@@ -1,6 +1,7 @@
 -- What belongs together is compared before positions are. Where the positions of a stack are
 -- uneven, and an attribute makes groups that are each a stack by itself (whole steps, of which some
--- may be missing), they are several stacks, or several times of one.
+-- may be missing), they are several stacks, or several times of one. A time alone is a weaker sign:
+-- slices that were taken in turns have two, so none may be missing.
 with
 
 frames as not materialized (
@@ -20,8 +21,13 @@ candidates as (
         quantile_disc(step, 0.5) filter (step > {{ tolerance('duplicate_position') }}) as spacing,
         value is not null
         and coalesce(len(steps) >= 2, false)
-        and list_max([abs(step / spacing - round(step / spacing)) for step in steps])
-        <= {{ tolerance('missing_slices') }} as is_stack
+        and list_max([
+            abs(
+                step / spacing
+                - case when attribute = 'AcquisitionTime' then 1 else round(step / spacing) end
+            )
+            for step in steps
+        ]) <= {{ tolerance('missing_slices') }} as is_stack
     from frames
     group by source, series_key, stack, rank, attribute, value
 ),

@@ -1,3 +1,5 @@
+{% set attributes = group_attributes() + ['AcquisitionTime'] %}
+
 with
 
 slices as (
@@ -7,7 +9,7 @@ slices as (
         stack_frames.stack,
         stack_frames.file_id,
         stack_frames.frame,
-        {% for attribute in group_attributes() %}
+        {% for attribute in attributes %}
         frames.{{ attribute }},
         {% endfor %}
         stack_frames.position
@@ -29,6 +31,8 @@ several as (
         {% for attribute in group_attributes() %}
         or min({{ attribute }}) <> max({{ attribute }})
         {% endfor %}
+        -- Where nearly every image has its own time, times make no groups.
+        or approx_count_distinct(AcquisitionTime) between 2 and count(*) / 2
 ),
 
 pooled as (
@@ -62,7 +66,7 @@ grouped as (
         pooled.position,
         unnest(
             [
-                {% for attribute in group_attributes() %}
+                {% for attribute in attributes %}
                 {{ ", " if not loop.first }}struct_pack(
                     rank := {{ loop.index }},
                     attribute := '{{ attribute }}',

@@ -45,6 +45,9 @@ TEXT = _CHARSET | _BACKSLASH_IS_TEXT | {"AE", "AS", "CS", "DA", "DS", "DT", "IS"
 _LEAST_CHARACTERS, _MOST_UNKNOWN_BYTES = 4, 1024
 """Of a text in a value of an unknown representation."""
 _CHINESE = "iso_ir_58"
+_TERM = re.compile(r"ISO[ _-]?(2022)?[ _-]?IR[ _-]?([0-9]+)", re.IGNORECASE)
+_LATIN_9 = ("ISO_IR 203", "ISO 2022 IR 203")
+"""Younger than pydicom's table."""
 _MAX_TERMS = 1000
 """Characters of all character sets that the standard knows, twice."""
 
@@ -110,15 +113,18 @@ def charset(terms: str) -> Charset:
 @lru_cache(1 << 10)
 def _charset(terms: str) -> Charset:
     names = [term.strip(" \0") for term in terms.split("\\")]
-    unknown = [not _is_charset(name) for name in names]
+    corrected = [_corrected(name) for name in names]
+    unknown = [not _is_charset(name) for name in corrected]
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            encodings = tuple(convert_encodings(names))
+            encodings = tuple(convert_encodings(corrected))
     except (LookupError, ValueError):
         return Charset(DEFAULT_REPERTOIRE, "charset_unknown", "charset_unknown")
     # pydicom leaves out what does not go together with the others.
-    is_odd = len(encodings) < len(names) or any(name not in python_encoding for name in names)
+    is_odd = len(encodings) < len(names) or any(
+        name not in python_encoding and name not in _LATIN_9 for name in names
+    )
     odd = "charset_misdeclared" if is_odd else None
     # Text without escapes needs the first term alone.
     return Charset(
@@ -128,10 +134,21 @@ def _charset(terms: str) -> Charset:
     )
 
 
+def _corrected(term: str) -> str:
+    """The term that is meant, with its blanks, and code extensions where it has no other form."""
+    if not (match := _TERM.fullmatch(term)):
+        return term
+    extended, number = match.groups()
+    plain, with_extensions = f"ISO_IR {number}", f"ISO 2022 IR {number}"
+    if plain in _LATIN_9:
+        return "iso8859_15"
+    forms = (with_extensions, plain) if extended else (plain, with_extensions)
+    return next((form for form in forms if form in python_encoding), term)
+
+
 def _is_charset(term: str) -> bool:
-    """Whether pydicom finds a codec for a term, misspelt or Python's own name included."""
-    corrected = re.sub(r"^ISO.2022.IR.", "ISO 2022 IR ", re.sub(r"^ISO.IR", "ISO_IR", term))
-    if corrected in python_encoding:
+    """Whether pydicom finds a codec for a term, Python's own name included."""
+    if term in python_encoding:
         return True
     try:
         b"a".decode(term)
@@ -284,10 +301,12 @@ def _decode_charset(raw: bytes, vr: str, chars: Charset) -> tuple[str, str | Non
     problem = chars.problem
     text = _decoded(raw, [_ASCII, *encodings[1:]] if is_default else encodings, ends)
     if text is None and is_default:
-        text = _decoded(raw, encodings, ends)
+        text = _as_utf8(raw) or _decoded(raw, encodings, ends)
         # Where a term is unknown, it may be the one that was meant.
         is_unknown = chars.own_problem == "charset_unknown"
         problem = "charset_unknown" if is_unknown else "charset_undeclared"
+    elif encodings == ["latin_1"] and (meant := _as_utf8(raw)):
+        text, problem = meant, "charset_misdeclared"
     if text is None:
         problem = "charset_undecodable"
         with warnings.catch_warnings():
@@ -299,6 +318,14 @@ def _decode_charset(raw: bytes, vr: str, chars: Charset) -> tuple[str, str | Non
     if _CHINESE in encodings:  # pydicom takes this codec for one that removes its escapes
         text = text.replace("\x1b$)A", "")
     return text, problem
+
+
+def _as_utf8(raw: bytes) -> str | None:
+    """Text beyond ASCII that is valid UTF-8, which Latin-1 that anybody can read never is."""
+    try:
+        return None if raw.isascii() else raw.decode()
+    except UnicodeDecodeError:
+        return None
 
 
 def _decoded(raw: bytes, encodings: list[str], ends: set[int]) -> str | None:

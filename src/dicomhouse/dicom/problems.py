@@ -39,7 +39,7 @@ PROBLEM_CLASS = {
     "encapsulation_differs": "form",  # pixels encapsulated in a native transfer syntax, or native
     "delimiter_missing": "form",  # nothing ends the fragments of the pixel data
     "charset_undeclared": "form",  # text beyond the default repertoire, of no declared set
-    "charset_misdeclared": "form",  # terms that are misspelt or do not go together
+    "charset_misdeclared": "form",  # terms misspelt, or not those of the text
     "private_without_creator": "form",
     "un_known_tag": "form",  # UN for a tag whose VR is known
     "vr_differs": "form",  # another VR than the dictionary's

@@ -26,14 +26,14 @@ def check_settings(settings: Settings) -> None:
     """
     names: dict[str, str] = {}
     for source in sources_of(settings.sources, _published(settings).get("sources", {})):
-        if source.address in names:
+        if source.origin in names:
             raise UsageError(
-                "sources {source} and {other} are one folder: {folder}. Name it once.",
-                source=names[source.address],
+                "sources {source} and {other} are one folder or list: {folder}. Name it once.",
+                source=names[source.origin],
                 other=source.name,
-                folder=source.address,
+                folder=source.origin,
             )
-        names[source.address] = source.name
+        names[source.origin] = source.name
         if source.name == NULL_PARTITION:
             raise UsageError(
                 f"no source can be named {NULL_PARTITION}: readers of Parquet take it for no name. "
