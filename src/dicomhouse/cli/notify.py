@@ -8,6 +8,7 @@ import sys
 from urllib.parse import urlsplit
 
 from dicomhouse.errors import UsageError
+from dicomhouse.output import printable
 from dicomhouse.processes import leave_working_folder
 from dicomhouse.resources import resource
 
@@ -51,4 +52,8 @@ def run(chosen: argparse.Namespace) -> int:
     words = ["--off"] if chosen.off else [chosen.url]
     words += ["--deployment", chosen.deployment, "--within", str(chosen.within)]
     script = str(resource("flows", "notify.py"))
-    return subprocess.run([sys.executable, "-P", script, *words], check=False).returncode
+    code = subprocess.run([sys.executable, "-P", script, *words], check=False).returncode
+    if not code:
+        runs = f"runs of {chosen.deployment}"
+        print(printable(f"{runs} are told to nobody" if chosen.off else f"{runs} are told there"))
+    return code

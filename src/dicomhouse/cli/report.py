@@ -54,6 +54,7 @@ def run(chosen: argparse.Namespace) -> int:
         replace_file(chosen.output, content)
     except OSError as error:
         raise StorageError(f"cannot write {chosen.output}: {error.strerror}.") from error
+    print(printable(str(chosen.output)))
     return 0
 
 
