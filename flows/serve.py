@@ -17,7 +17,7 @@ from datetime import timedelta
 from typing import Any
 
 from dicomhouse.cli.shared import say
-from dicomhouse.errors import ServerFailed
+from dicomhouse.errors import ServerFailed, UsageError
 from dicomhouse.processes import leave_working_folder
 from dicomhouse.resources import resource
 from dicomhouse.run import orchestrator
@@ -64,9 +64,16 @@ def _deployment(chosen: argparse.Namespace) -> Any:
 
     build: Any = load_flow_from_entrypoint(f"{resource('flows', 'build.py')}:served")
     every = timedelta(seconds=chosen.every) if chosen.every else None
+    try:
+        schedule = Schedule(every, None if every else chosen.cron, timezone=chosen.timezone)
+    except ValueError:
+        raise UsageError(
+            f"no cron schedule {chosen.cron}. Give minute, hour, day, month and weekday, as in "
+            "'0 2 * * *'."
+        ) from None
     return build.to_deployment(
         chosen.name,
-        schedule=Schedule(every, None if every else chosen.cron, timezone=chosen.timezone),
+        schedule=schedule,
         concurrency_limit=ConcurrencyLimitConfig(
             limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW
         ),

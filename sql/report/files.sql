@@ -1,4 +1,4 @@
--- Files that were not read in full, by what they are, with the first twenty of each.
+-- Files that hold no image or were not read in full, by what they are; the first twenty of each.
 select
     n.source_number,
     f.status,

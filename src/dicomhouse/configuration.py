@@ -101,9 +101,9 @@ def read(file: Path | None, environment: Mapping[str, str] = os.environ) -> Conf
     content = {} if file is None else _checked(file)
     folder = Path() if file is None else file.resolve().parent
     settings = {name: _plain(content[name]) for name in SETTINGS if name in content}
-    settings |= _of_environment(environment)
     for name in settings.keys() & _PATHS:
-        settings[name] = folder / settings[name]
+        settings[name] = folder / Path(settings[name]).expanduser()
+    settings |= _of_environment(environment)
     sources: list[str] = []
     rules: dict[str, dict[str, Any]] = {}
     for source in content.get("sources", ()):
@@ -113,8 +113,9 @@ def read(file: Path | None, environment: Mapping[str, str] = os.environ) -> Conf
         if name in content:
             limits = " ".join(f"{limit}={number}" for limit, number in content[name].items())
             os.environ.setdefault(f"DICOMHOUSE_{name.upper()}", limits)
-    warehouse = environment.get("DICOMHOUSE_WAREHOUSE") or folder / content.get(
-        "warehouse", "warehouse"
+    warehouse = (
+        environment.get("DICOMHOUSE_WAREHOUSE")
+        or folder / Path(content.get("warehouse", "warehouse")).expanduser()
     )
     return Configuration(
         Path(warehouse), settings | {"rules": rules}, tuple(sources), content.get("schedule", {})
@@ -138,14 +139,14 @@ def _of_environment(environment: Mapping[str, str]) -> dict[str, Any]:
                 case "int":
                     found[name] = int(text)
                 case "bool":
-                    found[name] = {"true": True, "1": True, "false": False, "0": False}[
-                        text.lower()
-                    ]
+                    found[name] = _TRUTHS[text.lower()]
                 case "tuple[str, ...]":
                     found[name] = tuple(text.split())
                 case "Mapping[str, float]":
                     pairs = (pair.partition("=") for pair in text.split())
                     found[name] = {key: float(number) for key, _, number in pairs}
+                case "Path | None":
+                    found[name] = Path(text)
                 case _:
                     found[name] = text
         except (ValueError, KeyError):
@@ -158,7 +159,7 @@ def _checked(file: Path) -> dict[str, Any]:
     import tomllib
 
     try:
-        text = file.read_text(encoding="utf-8")
+        text = file.read_text(encoding="utf-8-sig")
         content = tomllib.loads(text)
     except (OSError, ValueError) as error:  # whose text has line and column
         reason = error.strerror if isinstance(error, OSError) else str(error)

@@ -8,6 +8,8 @@ traceback.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from difflib import get_close_matches
 from typing import Self
 
 
@@ -44,6 +46,13 @@ class UsageError(DicomhouseError):
     """Wrong words on the command line, or a path that is not there."""
 
     exit_code = 2
+
+
+def unknown(what: str, name: str, known: Collection[str]) -> UsageError:
+    """No such name: which were nearest, or where none is near, all that there are."""
+    if nearest := get_close_matches(name, known):
+        return UsageError(f"no {what} {name}; the nearest: {', '.join(nearest)}.")
+    return UsageError(f"no {what} {name}; there are: {', '.join(sorted(known))}.")
 
 
 class WarehouseNotFound(DicomhouseError):

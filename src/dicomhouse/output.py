@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 FORMS = ("table", "csv", "json", "parquet")
 _WIDEST = 120
+_NARROWEST = 20
+"""What a terminal leaves at least of the width of a long text before rows stand one by one."""
 _ROWS_AT_ONCE = 10_000
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _NUMBERS = re.compile(r"[-+]?[0-9.]+(e[-+]?[0-9]+)?(\\[-+]?[0-9.]+(e[-+]?[0-9]+)?)*", re.IGNORECASE)
@@ -54,26 +56,47 @@ def _by_row(rows: pa.Table) -> Iterator[tuple[Any, ...]]:
 
 
 def _fitted(names: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A table no wider than the terminal: long texts go on in the next line of their cell."""
+    """A table no wider than the terminal: long texts go on in the next line of their cell.
+
+    Where that would leave too little of each cell, a line a value instead, row by row.
+    """
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    console = Console()
+    needed = sum(min(width, _NARROWEST) + 2 for width in _widths(names, rows)) - 2
+    if needed > console.width:
+        if not rows:
+            console.print(Text(f"no row of {', '.join(names)}"))
+        for number, row in enumerate(rows, 1):
+            record = Table.grid(padding=(0, 2, 0, 0))
+            record.add_column(style="bold", no_wrap=True)
+            record.add_column(overflow="fold")
+            for name, text in zip(names, row, strict=True):
+                record.add_row(Text(name), Text(text))  # as text: nothing in it is markup
+            console.print(Text(f"row {number:,} of {len(rows):,}".ljust(24, "·"), style="dim"))
+            console.print(record)
+        return
+    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
     for name in names:
         table.add_column(Text(name), overflow="fold")
     for row in rows:
-        table.add_row(*(Text(text) for text in row))  # as text: nothing in it is markup
-    Console().print(table)
+        table.add_row(*map(Text, row))
+    console.print(table)
 
 
 def _plain(names: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    widths = [max([len(name), *(len(row[i]) for row in rows)]) for i, name in enumerate(names)]
+    widths = _widths(names, rows)
     for line in (names, ["-" * width for width in widths], *rows):
         print(
             "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip()
         )
+
+
+def _widths(names: Sequence[str], rows: Sequence[Sequence[str]]) -> list[int]:
+    return [max(map(len, column)) for column in zip(names, *rows, strict=True)]
 
 
 def _cell(value: Any) -> str:

@@ -65,7 +65,8 @@ class Plots:
         """
         counted = self._ask("tag", path=path, source=source, top=top)
         if counted.is_empty():
-            raise UsageError(f"no image has a value of {path}; `tag_profile` lists the paths.")
+            of = f" of the source {source}" if source else ""
+            raise UsageError(f"no image{of} has a value of {path}; `tag_profile` lists the paths.")
         first = counted.row(0, named=True)
         title = first["path"]
         if first["distinct_values"] > counted.height:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from dicomhouse.errors import UsageError
+from dicomhouse.errors import UsageError, unknown
 from dicomhouse.resources import resource
 
 _PARAMETER = re.compile(r"param (\w+)( \(needed\))?: (.+)")
@@ -76,7 +76,7 @@ def question(name: str) -> Question:
             raise UsageError(f"cannot read the report {name}: {reason}.") from error
     named = {question.name: question for question in questions()}
     if name not in named:
-        raise UsageError(f"no report {name}; there are: {', '.join(named)}.")
+        raise unknown("report", name, named)
     return named[name]
 
 

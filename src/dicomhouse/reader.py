@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, cast
 
-from dicomhouse.errors import DicomhouseError, StorageError, UsageError
+from dicomhouse.errors import DicomhouseError, StorageError, UsageError, unknown
 from dicomhouse.resources import resource
 from dicomhouse.store.generations import acquire
 
@@ -74,7 +74,7 @@ class Warehouse:
             UsageError: there is no such table.
         """
         if table not in self._names():
-            raise UsageError(f"no table {table}; there are: {', '.join(self._names())}.")
+            raise unknown("table", table, self._names())
         return self._asked("commands", "columns", table=table)
 
     def report(self, name: str, **parameters: str) -> pl.DataFrame:

@@ -72,7 +72,7 @@ def default_file_id_key(environment: Mapping[str, str] = os.environ) -> str:
 def absolute_source(text: str, folder: Path) -> str:
     """A source, `PATH` or `NAME=PATH`, as it is named from another folder than this one."""
     name, equals, path = text.partition("=")
-    if not equals or is_there(folder / text):
+    if not equals or IS_STORE in name or is_there(folder / text):
         name, path = "", text
     if IS_STORE not in path:
         is_list = path.startswith("@") and not is_there(folder / path)
@@ -161,6 +161,8 @@ class Settings:
                 raise UsageError(f"{name} must be at least 1.")
         if self.settle < 0:
             raise UsageError("settle must be 0 seconds or more.")
+        for rules in self.rules_by_source().values():
+            rules.check()
 
     def rules_by_source(self) -> dict[str, Rules]:
         """What is read of each source, and under the empty name of all others."""

@@ -1,11 +1,15 @@
-"""Commands run as a user runs them."""
+"""Commands run as a user runs them, or in this process."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
+
+from dicomhouse.cli import main
 
 
 def marked_processes(mark: str) -> list[int]:
@@ -29,3 +33,12 @@ def run_cli(*words: str, **environment: str) -> subprocess.CompletedProcess[str]
         env={**os.environ, **environment},
         check=False,
     )
+
+
+def call_cli(*words: str) -> subprocess.CompletedProcess[str]:
+    """Run one command in this process, where what it says and its exit code are all that count."""
+    told = BytesIO(), BytesIO()
+    out, err = (TextIOWrapper(stream, encoding="utf-8", write_through=True) for stream in told)
+    with redirect_stdout(out), redirect_stderr(err):
+        code = main(words)
+    return subprocess.CompletedProcess(words, code, *(one.getvalue().decode() for one in told))

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from commands import run_cli
+from commands import call_cli
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.uid import (
@@ -511,7 +511,7 @@ def test_a_finding_of_an_absent_attribute_names_a_file_that_lacks_it(warehouse: 
 
 
 def check(warehouse: Warehouse, *words: str) -> subprocess.CompletedProcess[str]:
-    return run_cli("check", "--warehouse", str(warehouse.generation.folder.parents[1]), *words)
+    return call_cli("check", "--warehouse", str(warehouse.generation.folder.parents[1]), *words)
 
 
 def test_check_chooses_by_rule_level_and_severity(warehouse: Warehouse) -> None:

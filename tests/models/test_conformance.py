@@ -16,7 +16,8 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from commands import run_cli
+from building import build_tables
+from commands import call_cli
 from places import PYDICOM_DATA
 from pydicom.datadict import keyword_for_tag
 from pydicom.dataelem import DataElement
@@ -458,7 +459,7 @@ def test_a_bare_data_set_lacks_no_file_meta_information(tmp_path: Path) -> None:
         bare = whole[raw.data_set_at(whole) :] if number == 1 else whole
         (tmp_path / "in").mkdir(exist_ok=True)
         (tmp_path / "in" / f"{number}.dcm").write_bytes(bare)
-    build_direct(Settings((str(tmp_path / "in"),), tmp_path / "w"), lambda line: None)
+    build_tables(Settings((str(tmp_path / "in"),), tmp_path / "w"), ["conformance"])
     with dicomhouse.open(tmp_path / "w") as warehouse:
         rows = warehouse.sql("""
             select path, images, absent, verdict from conformance
@@ -484,7 +485,7 @@ def test_osic_like_cohort_lacks_what_the_notebook_found(tmp_path: Path) -> None:
             select distinct percent_absent from conformance_by_module
             where module = 'general-series'
         """).rows()  # fmt: skip
-    check = run_cli("check", "--warehouse", str(tmp_path / "w"), "--format", "json")
+    check = call_cli("check", "--warehouse", str(tmp_path / "w"), "--format", "json")
     assert check.returncode == 0  # warnings alone
     told = [json.loads(line) for line in check.stdout.splitlines()]
     assert {row["rule"] for row in told if row["severity"] != "I"} == {"type2_missing"}

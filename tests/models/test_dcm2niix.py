@@ -12,10 +12,10 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from building import build_tables
 
 import dicomhouse
 from dicomhouse.reader import Warehouse
-from dicomhouse.run.build import build_direct
 from dicomhouse.settings import Settings
 
 FOLDERS = {
@@ -40,7 +40,7 @@ def dcm2niix() -> str:
 def warehouse(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
     folder = tmp_path_factory.mktemp("dcm2niix") / "w"
     sources = tuple(f"{name}={shared_data / path}" for name, path in FOLDERS.items())
-    build_direct(Settings(sources, folder), lambda line: None)
+    build_tables(Settings(sources, folder), ["series_geometry"])
     with dicomhouse.open(folder) as opened:
         yield opened
 

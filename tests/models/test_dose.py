@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from building import build_tables
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.uid import CTImageStorage, RTStructureSetStorage, XRayRadiationDoseSRStorage
 
 import dicomhouse
 from dicomhouse.reader import Warehouse
-from dicomhouse.run.build import build_direct
 from dicomhouse.settings import Settings
 from dicomhouse.testing import write_image
 from dicomhouse.testing.series import uid
@@ -118,7 +118,7 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
         ReferencedFrameOfReferenceSequence=one(RTReferencedStudySequence=study),
         ROIContourSequence=one(ContourSequence=line),
     )  # fmt: skip
-    build_direct(Settings((str(source),), folder / "w"), lambda line: None)
+    build_tables(Settings((str(source),), folder / "w"), ["dose", "series_references"])
     with dicomhouse.open(folder / "w") as opened:
         yield opened
 

@@ -158,6 +158,9 @@ def test_waived_finding_stays_and_neither_counts_nor_is_told_until_it_expires(
 
     listed = waivers.own_list(tmp_path / "w")
     yesterday = (TODAY - timedelta(days=1)).isoformat()
+    with pytest.raises(SystemExit):
+        main(["waive", "file_zeroed", "*", "--reason", "late", "--expires", yesterday, *at])
+    assert f"{yesterday} is past" in capsys.readouterr().err
     listed.write_text(listed.read_text().replace(TODAY.isoformat(), yesterday))
     assert main(["check", *at]) == 1
     assert "line 2: it has expired" in capsys.readouterr().err

@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from commands import run_cli
+from commands import call_cli, run_cli
 
 import dicomhouse
 from dicomhouse.cli import main
@@ -152,12 +152,12 @@ def test_changes_name_files_series_and_tags(warehouse: Path) -> None:
 
 def test_status_tells_the_runs_and_what_came_after_one(warehouse: Path) -> None:
     at = ("--warehouse", str(warehouse))
-    told = run_cli("status", *at).stdout
+    told = call_cli("status", *at).stdout
     assert "nothing was published yet" in told
     assert "1 file changed; 1 file gone" in told
-    assert re.search(r"KVP +source +image", run_cli("status", *at, "--since", "1").stdout)
+    assert re.search(r"KVP +source +image", call_cli("status", *at, "--since", "1").stdout)
     second = json.loads((warehouse / "generations" / "000002" / "run.json").read_text())
-    since = run_cli("status", *at, "--since", second["run_id"]).stdout
+    since = call_cli("status", *at, "--since", second["run_id"]).stdout
     assert "000002-" not in since and "removed" in since
-    assert "nothing changed since" in run_cli("status", *at, "--since", "3").stdout
-    assert run_cli("status", *at, "--since", "9").returncode == 2
+    assert "nothing changed since" in call_cli("status", *at, "--since", "3").stdout
+    assert call_cli("status", *at, "--since", "9").returncode == 2

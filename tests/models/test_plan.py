@@ -14,6 +14,7 @@ from pathlib import Path
 import duckdb
 import pytest
 from places import PYDICOM_DATA
+from projects import write_project
 
 from dicomhouse.cache import NotOurs, cache_folder, open_own, own_folder
 from dicomhouse.dicom.bounds import Budget
@@ -192,19 +193,19 @@ def assert_equal_databases(one: Path, two: Path) -> None:
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small dbt project of one's own, and beside it a cache with its plan."""
     base = tmp_path_factory.mktemp("own")
-    folder = base / "project"
-    (folder / "models").mkdir(parents=True)
+    folder = write_project(
+        base / "project",
+        {
+            "found": "select source from {{ source('lake', 'files') }}",
+            "known": "select iod, letter from {{ source('standard', 'sop_classes') }}, "
+            "{{ ref('letters') }}",
+        },
+    )
     (folder / "seeds").mkdir()
-    for name in ("dbt_project.yml", "profiles.yml"):
-        shutil.copyfile(resource("dbt", name), folder / name)
     (folder / "seeds" / "letters.csv").write_text("letter\na\nb\n")
     (folder / "models" / "sources.yml").write_text(
         "sources: [{name: lake, schema: lake, tables: [{name: files}]},"
         " {name: standard, schema: standard, tables: [{name: sop_classes}]}]"
-    )
-    (folder / "models" / "found.sql").write_text("select source from {{ source('lake', 'files') }}")
-    (folder / "models" / "known.sql").write_text(
-        "select iod, letter from {{ source('standard', 'sop_classes') }}, {{ ref('letters') }}"
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DICOMHOUSE_DBT", str(folder))

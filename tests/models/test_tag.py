@@ -13,7 +13,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from commands import run_cli
+from commands import call_cli
 from places import PYDICOM_DATA
 from pydicom.dataelem import DataElement
 
@@ -146,7 +146,7 @@ def test_private_paths_of_the_lake_have_names(warehouse: Warehouse) -> None:
 
 
 def test_control_characters_of_a_file_are_neutralised(folder: Path) -> None:
-    done = run_cli("tag", "StudyDescription", "--warehouse", str(folder))
+    done = call_cli("tag", "StudyDescription", "--warehouse", str(folder))
     assert done.returncode == 0
     assert "\x1b" not in done.stdout
     assert r"\x1b[31mred" in done.stdout
@@ -155,8 +155,8 @@ def test_control_characters_of_a_file_are_neutralised(folder: Path) -> None:
 def test_other_formats_hold_the_whole_card(folder: Path, warehouse: Warehouse) -> None:
     expected = card("KVP", warehouse)
     at = ["tag", "KVP", "--warehouse", str(folder), "--format"]
-    assert json.loads(run_cli(*at, "json").stdout) == expected
-    (names, row) = csv.reader(io.StringIO(run_cli(*at, "csv").stdout))
+    assert json.loads(call_cli(*at, "json").stdout) == expected
+    (names, row) = csv.reader(io.StringIO(call_cli(*at, "csv").stdout))
     assert dict(zip(names, row, strict=True))["tag"] == "00180060"
     done = subprocess.run(
         [sys.executable, "-m", "dicomhouse", *at, "parquet"], capture_output=True, check=True
@@ -165,7 +165,7 @@ def test_other_formats_hold_the_whole_card(folder: Path, warehouse: Warehouse) -
 
 
 def test_unknown_tag_is_wrong_usage_with_the_nearest_keywords() -> None:
-    done = run_cli("tag", "SeriesNubmer")
+    done = call_cli("tag", "SeriesNubmer")
     assert done.returncode == 2
     assert "nearest keywords are SeriesNumber" in done.stderr
     with pytest.raises(UsageError, match=r'nearest private tags are \(0019,"SIEMENS MR HEADER",0C'):
@@ -182,11 +182,11 @@ def test_without_a_warehouse_the_standard_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    done = run_cli("tag", "KVP")
+    done = call_cli("tag", "KVP")
     assert done.returncode == 0
     assert "https://dicom.innolitics.com/ciods/ct-image/ct-image/00180060" in done.stdout
     assert "no warehouse in warehouse" in done.stderr
-    assert run_cli("tag", "KVP", "--warehouse", str(tmp_path)).returncode == 3
+    assert call_cli("tag", "KVP", "--warehouse", str(tmp_path)).returncode == 3
 
 
 @pytest.mark.parametrize("text", ["0009,0001", '(0019,"NOBODY",0C)', "(0019,?,0C)", "1234,5678"])

@@ -14,7 +14,7 @@ from typing import Any
 
 import pydicom
 import pytest
-from commands import run_cli
+from commands import call_cli
 from places import PYDICOM_DATA, ROOT
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
@@ -369,14 +369,14 @@ class TestPrivacy:
         assert told["Table;"][1] == 40
 
     def test_command_counts_without_a_value(self, folder: Path, warehouse: Warehouse) -> None:
-        done = run_cli("check", "--privacy", "--warehouse", str(folder / "w"))
+        done = call_cli("check", "--privacy", "--warehouse", str(folder / "w"))
         assert done.returncode == 0, done.stderr
         assert "PatientName" in done.stdout
         assert "DirectoryRecordSequence.PatientName" in done.stdout
         for row in rows(warehouse, "from privacy where source in ('secrets', 'left')"):
             if len(row["value"]) > 3:
                 assert row["value"] not in done.stdout
-        refused = run_cli("check", "--privacy", "--rule", "x", "--warehouse", str(folder / "w"))
+        refused = call_cli("check", "--privacy", "--rule", "x", "--warehouse", str(folder / "w"))
         assert refused.returncode == 2
 
     def test_seed_is_what_the_command_makes(self) -> None:
@@ -475,7 +475,7 @@ class TestReports:
             question("nothing")
 
     def test_list_of_reports_needs_no_warehouse(self, tmp_path: Path) -> None:
-        done = run_cli("sql", "--report", "--format", "json", "--warehouse", str(tmp_path))
+        done = call_cli("sql", "--report", "--format", "json", "--warehouse", str(tmp_path))
         listed = [json.loads(line) for line in done.stdout.splitlines()]
         assert [row["report"] for row in listed] == [asked.name for asked in questions()]
         assert all(row["answers"] for row in listed)

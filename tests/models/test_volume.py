@@ -336,6 +336,8 @@ def test_slices_stand_in_order_of_position(made: Warehouse) -> None:
     volume = made.volume(key_of(made, "backwards"))
     assert (volume.array[:, 0, 0] - volume.array[0, 0, 0]).tolist() == [0, -1, -2, -3, -4]
     assert volume.origin == (0, 0, 0)
+    assert repr(volume).startswith(f"<Volume, {volume.array.shape[0]} x ")
+    assert "dcm" not in repr(volume)
 
 
 def test_what_is_no_volume_is_refused_with_the_reason(made: Warehouse) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import duckdb
 import polars as pl
 import pytest
-from commands import run_cli
+from commands import call_cli
 
 import dicomhouse
 from dicomhouse.errors import UsageError
@@ -123,8 +123,10 @@ def test_warehouse_says_what_is_in_it(warehouse: Warehouse) -> None:
 def test_unknown_names_are_told(warehouse: Warehouse) -> None:
     with pytest.raises(AttributeError, match="no table or attribute serieses"):
         _ = warehouse.serieses
-    with pytest.raises(UsageError, match="no table serieses; there are: conformance"):
+    with pytest.raises(UsageError, match="no table serieses; the nearest: series"):
         warehouse.columns("serieses")
+    with pytest.raises(UsageError, match="no table xyz; there are: conformance"):
+        warehouse.columns("xyz")
     with pytest.raises(UsageError, match="no report nothing; there are: "):
         warehouse.report("nothing")
 
@@ -176,9 +178,9 @@ def test_sql_reads_standard_input_and_writes_a_file(demo: Path, tmp_path: Path) 
     assert target.stat().st_mode & 0o777 == 0o600
     parquet = tmp_path / "rows.parquet"
     words = ["--report", "volumes", "--format", "parquet", "--output", str(parquet)]
-    assert run_cli("sql", *words, "--warehouse", str(demo)).returncode == 0
+    assert call_cli("sql", *words, "--warehouse", str(demo)).returncode == 0
     assert "is_volume" in pl.read_parquet(parquet).columns
-    there = run_cli("sql", "select 1", "--output", str(tmp_path), "--warehouse", str(demo))
+    there = call_cli("sql", "select 1", "--output", str(tmp_path), "--warehouse", str(demo))
     assert (there.returncode, there.stderr.startswith("dicomhouse: cannot write ")) == (5, True)
 
 

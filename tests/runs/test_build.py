@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,11 @@ import duckdb
 import polars as pl
 import pytest
 import yaml
-from commands import run_cli
+from building import build_tables
+from commands import call_cli, run_cli
 from comparing import assert_equal_warehouses
-from places import PYDICOM_DATA, ROOT
+from places import PYDICOM_DATA
+from projects import READ_BY_RUNS, write_project
 
 import dicomhouse
 from dicomhouse.errors import QueryError, StorageError
@@ -27,7 +29,8 @@ from dicomhouse.resources import resource
 from dicomhouse.run.build import build_direct
 from dicomhouse.settings import Settings
 from dicomhouse.testing import build_cohort, write_image
-from dicomhouse.warehouse import database
+from dicomhouse.warehouse import database, models
+from dicomhouse.warehouse.plan import Compilation
 
 
 def rows(warehouse: Warehouse, query: str) -> list[dict[str, Any]]:
@@ -41,14 +44,18 @@ def warehouse(demo: Path) -> Iterator[Warehouse]:
 
 
 def test_unit_tests_of_the_models_pass(demo: Path, tmp_path: Path) -> None:
-    project = resource("dbt")
+    project, file = resource("dbt"), tmp_path / "warehouse.duckdb"
     lake = (demo / "current" / "lake").resolve()
     (tmp_path / "lake").symlink_to(lake)  # the views look beside their file
-    database.register(tmp_path / "warehouse.duckdb", lake, {}, {}, {}, None)
+    with closing(Compilation(tmp_path, lambda line: None)) as compilation:
+        plan = compilation.plan()
+        database.register(file, lake, {}, {}, {}, None, compilation.template())
+    with database.modelling(file, plan.settings, tmp_path / "spill") as connection:
+        made = models.run(connection, [n for n in plan.nodes if n.kind == "model"], plan.done)
+    assert {result.status for result in made.values()} == {"success"}
     done = subprocess.run(
         [
-            *(sys.executable, "-m", "dbt.cli.main", "build", "--empty"),
-            *("--exclude-resource-type", "test"),
+            *(sys.executable, "-m", "dbt.cli.main", "test", "--select", "test_type:unit"),
             *("--project-dir", project, "--profiles-dir", project),
             *("--target-path", tmp_path / "target", "--log-path", tmp_path / "logs"),
         ],
@@ -137,7 +144,7 @@ def test_query_that_fails_in_the_rows_tells_no_value_of_theirs(demo: Path) -> No
         assert "Archibald" not in failed.stderr
     with dicomhouse.open(demo) as opened, pytest.raises(QueryError, match=r"LINE 1.*PatientName"):
         opened.sql("select cast(PatientName as int) from images")
-    unknown = run_cli("sql", *at, "select PatientNam from images")
+    unknown = call_cli("sql", *at, "select PatientNam from images")
     assert "Candidate bindings" in unknown.stderr.splitlines()[1]
 
 
@@ -148,7 +155,7 @@ def test_columns_of_one_name_are_all_there(demo: Path) -> None:
         "json": '{"a": 1, "a_2": 2, "a_1": 3, "n": 3}\n',
         "table": "a  a_2  a_1  n\n-  ---  ---  -\n1  2    3    3\n",
     }.items():
-        assert run_cli("sql", "--warehouse", str(demo), asked, "--format", form).stdout == told
+        assert call_cli("sql", "--warehouse", str(demo), asked, "--format", form).stdout == told
     with dicomhouse.open(demo) as opened:
         assert rows(opened, asked) == [{"a": 1, "a_2": 2, "a_1": 3, "n": 3}]
 
@@ -156,7 +163,7 @@ def test_columns_of_one_name_are_all_there(demo: Path) -> None:
 def test_warehouse_that_is_open_for_writing_elsewhere_is_told(tmp_path: Path) -> None:
     write_image(tmp_path / "in" / "1")
     settings = Settings((str(tmp_path / "in"),), tmp_path / "w")
-    build_direct(settings, lambda line: None)
+    build_tables(settings, ())
     write_image(tmp_path / "in" / "2", InstanceNumber=2)
     program = "import duckdb, sys; held = duckdb.connect(sys.argv[1]); print(flush=True); input()"
     with subprocess.Popen(
@@ -170,7 +177,7 @@ def test_warehouse_that_is_open_for_writing_elsewhere_is_told(tmp_path: Path) ->
         with dicomhouse.open(tmp_path / "w") as opened, pytest.raises(StorageError):
             opened.sql("select 1")
         other.communicate(b"\n")
-    build_direct(settings, lambda line: None)
+    build_tables(settings, ())
 
 
 def test_output_that_cannot_be_written_is_told(demo: Path) -> None:
@@ -184,19 +191,19 @@ def test_output_that_cannot_be_written_is_told(demo: Path) -> None:
 
 def test_commands_answer_with_their_exit_codes(demo: Path, tmp_path: Path) -> None:
     at = ["--warehouse", str(demo)]
-    found = run_cli("sql", *at, "--format", "json", "select 1 as one")
+    found = call_cli("sql", *at, "--format", "json", "select 1 as one")
     assert (found.returncode, json.loads(found.stdout)) == (0, {"one": 1})
-    assert run_cli("sql", *at, "--report", "overview").returncode == 0
-    check = run_cli("check", *at)
+    assert call_cli("sql", *at, "--report", "overview").returncode == 0
+    check = call_cli("check", *at)
     assert check.returncode == 1
     assert "file_truncated" in check.stdout
-    assert run_cli("check", *at, "--severity", "I").returncode == 0
-    status = run_cli("status", *at)
+    assert call_cli("check", *at, "--severity", "I").returncode == 0
+    status = call_cli("status", *at)
     assert "pixel_data_ends" in status.stdout
-    assert run_cli("sql", *at).returncode == 2
-    assert run_cli("sql", *at, "--report", "nothing").returncode == 2
-    assert run_cli("sql", *at, "drop table images").returncode == 6
-    assert run_cli("check", "--warehouse", str(tmp_path)).returncode == 3
+    assert call_cli("sql", *at).returncode == 2
+    assert call_cli("sql", *at, "--report", "nothing").returncode == 2
+    assert call_cli("sql", *at, "drop table images").returncode == 6
+    assert call_cli("check", "--warehouse", str(tmp_path)).returncode == 3
     assert run_cli("build", str(tmp_path / "nowhere"), *at).returncode == 2
 
 
@@ -262,14 +269,14 @@ def test_readers_keep_their_generation_while_others_are_published(tmp_path: Path
     for slices in (8, 9, 10, 11):
         build_cohort(tmp_path / f"in{slices}", patients=1, slices=slices)
     target = tmp_path / "w"
-    build_direct(Settings((f"in={tmp_path / 'in8'}",), target), lambda line: None)
+    build_tables(Settings((f"in={tmp_path / 'in8'}",), target), ["frames"])
     with dicomhouse.open(target) as reader:
         lazy = reader.elements.filter(pl.col("keyword") == "SOPInstanceUID").select(pl.len())
         for slices in (9, 10, 11):
-            build_direct(Settings((f"in={tmp_path / f'in{slices}'}",), target), lambda line: None)
+            build_tables(Settings((f"in={tmp_path / f'in{slices}'}",), target), ["frames"])
             assert lazy.collect().item() == 8
             assert rows(reader, "select count(*) n from elements where path = 'Rows'") == [{"n": 8}]
-            assert rows(reader, "select sum(images) n from series") == [{"n": 8}]
+            assert rows(reader, "select count(*) n from frames") == [{"n": 8}]
             with dicomhouse.open(target) as newer:
                 assert rows(newer, "select count(*) n from images") == [{"n": slices}]
     assert sorted(f.name for f in (target / "generations").iterdir()) == [
@@ -283,9 +290,9 @@ def test_failed_model_names_itself_and_leaves_the_published_warehouse(tmp_path: 
     build_cohort(tmp_path / "in", patients=1, slices=3)
     at = ["--direct", "--warehouse", str(tmp_path / "w")]
     assert run_cli("build", str(tmp_path / "in"), *at).returncode == 0
-    broken = tmp_path / "dbt"
-    shutil.copytree(ROOT / "dbt", broken)
-    (broken / "models" / "summaries" / "patients.sql").write_text("select * from nowhere_at_all")
+    broken = write_project(
+        tmp_path / "dbt", {"patients": "select * from nowhere_at_all"}, READ_BY_RUNS
+    )
     done = run_cli("build", str(tmp_path / "in"), *at, DICOMHOUSE_DBT=str(broken))
     assert done.returncode == 1
     assert "model patients (error)" in done.stderr
@@ -312,8 +319,7 @@ def test_planted_defects_are_found_and_nothing_else(tmp_path: Path) -> None:
         tmp_path / "in", patients=len(planted) + 2, slices=20,
         defects=[(defect, patient) for patient, defect in enumerate(planted)],
     )  # fmt: skip
-    done = run_cli("build", str(tmp_path / "in"), "--direct", "--warehouse", str(tmp_path / "w"))
-    assert done.returncode == 0, done.stderr
+    build_direct(Settings((str(tmp_path / "in"),), tmp_path / "w"), lambda line: None)
     with dicomhouse.open(tmp_path / "w") as opened:
         found = rows(opened, """
             select f.rule, split_part(f.offenders[1], '/', 1) as patient
@@ -346,8 +352,7 @@ def test_steps_are_held_against_their_own_group(tmp_path: Path) -> None:
                 ImagePositionPatient=[0, 0, position],
                 ImageOrientationPatient=[1, 0, 0, 0, 1, 0],
             )
-    done = run_cli("build", str(tmp_path / "in"), "--direct", "--warehouse", str(tmp_path / "w"))
-    assert done.returncode == 0, done.stderr
+    build_direct(Settings((str(tmp_path / "in"),), tmp_path / "w"), lambda line: None)
     with dicomhouse.open(tmp_path / "w") as opened:
         found = rows(opened, """
             select series.folder, findings.rule, findings.measured

@@ -5,11 +5,13 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+from contextlib import suppress
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-from commands import run_cli
+from commands import call_cli, run_cli
 from incremental import build_lake, here
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -66,6 +68,35 @@ def test_run_whose_source_is_lost_is_noted(settings: Settings, tmp_path: Path) -
         build_lake(settings)
     (told,) = failures.noted(settings.warehouse)
     assert told["run_id"].startswith("000002-") and "Is it mounted?" in told["failure"]
+
+
+def test_run_of_other_words_is_noted_where_there_is_a_warehouse(settings: Settings) -> None:
+    wrong = replace(settings, sources=("/nowhere/at/all",))
+    with pytest.raises(UsageError):
+        build_lake(replace(wrong, warehouse=settings.warehouse / "other"))
+    assert not (settings.warehouse / "other").exists()
+    with pytest.raises(UsageError):
+        build_lake(wrong)
+    (told,) = failures.noted(settings.warehouse)
+    assert "no such folder" in told["failure"]
+
+
+def test_run_that_is_killed_is_noted_and_one_that_is_stopped_is_not(settings: Settings) -> None:
+    def run(ends: BaseException) -> None:
+        with suppress(BaseException), begin(settings, lambda line: None, here):
+            assert failures.noted(settings.warehouse) == []  # it goes on
+            raise ends
+
+    run(KeyboardInterrupt())
+    assert failures.noted(settings.warehouse) == []
+    run(ValueError("what nobody thought of ends as a kill does: without a word here"))
+    (told,) = failures.noted(settings.warehouse)
+    assert told["failure"].startswith("it did not end")
+    (settings.warehouse / "failures.jsonl").mkdir()  # nothing can be noted: as on a full disk
+    with pytest.raises(StorageError), begin(settings, lambda line: None, here):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    (told,) = failures.noted(settings.warehouse)
+    assert told["failure"].startswith("it did not end")
 
 
 def test_run_whose_disk_is_full_is_noted(settings: Settings) -> None:
@@ -133,10 +164,10 @@ def test_doctor_ends_with_one_where_something_stops(tmp_path: Path, prefect_home
 
 def test_metrics_are_what_prometheus_reads(demo: Path, tmp_path: Path) -> None:
     file = tmp_path / "dicomhouse.prom"
-    done = run_cli("metrics", "--warehouse", str(demo), "--output", str(file))
+    done = call_cli("metrics", "--warehouse", str(demo), "--output", str(file))
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
     assert file.stat().st_mode & 0o777 == 0o644
-    told = run_cli("metrics", "--warehouse", str(demo)).stdout
+    told = call_cli("metrics", "--warehouse", str(demo)).stdout
     assert told == file.read_text()
     found = {
         (one.name, *one.labels.values()): one.value
@@ -155,7 +186,7 @@ def test_metrics_are_what_prometheus_reads(demo: Path, tmp_path: Path) -> None:
 def test_metrics_tell_failed_runs_even_without_a_warehouse(tmp_path: Path) -> None:
     told = {"started_at": "2026-01-01T00:00:00+00:00", "finished_at": "2026-01-01T00:01:00+00:00"}
     failures.note(tmp_path, {**told, "run_id": "1", "dicomhouse": "0", "failure": "of Doe^John"})
-    done = run_cli("metrics", "--warehouse", str(tmp_path))
+    done = call_cli("metrics", "--warehouse", str(tmp_path))
     assert done.returncode == 0, done.stderr
     assert "dicomhouse_failed_runs 1.0" in done.stdout
     assert "dicomhouse_generation 0.0" in done.stdout

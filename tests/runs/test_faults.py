@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,7 +18,7 @@ from commands import run_cli
 from comparing import assert_equal_warehouses
 from crash import crash
 from incremental import build_lake, lake_rows
-from places import ROOT
+from projects import READ_BY_RUNS, write_project
 
 import dicomhouse
 from dicomhouse import filesystem
@@ -344,9 +343,9 @@ def test_file_that_became_a_pipe_is_not_waited_for(
 
 def test_failed_models_keep_what_was_read(source: Path) -> None:
     at = ["--direct", "--warehouse", str(source.parent / "w")]
-    broken = source.parent / "dbt"
-    shutil.copytree(ROOT / "dbt", broken)
-    (broken / "models" / "summaries" / "patients.sql").write_text("select * from nowhere_at_all")
+    broken = write_project(
+        source.parent / "dbt", {"patients": "select * from nowhere_at_all"}, READ_BY_RUNS
+    )
     done = run_cli("build", str(source), *at, DICOMHOUSE_DBT=str(broken))
     assert done.returncode == 1
     assert "model patients (error)" in done.stderr

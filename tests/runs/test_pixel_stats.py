@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from building import build_tables
 
 import dicomhouse
 from dicomhouse.pixels import statistics
@@ -21,10 +22,10 @@ from dicomhouse.testing import write_image
 PICTURES = [np.arange(256, dtype="<u2") * n % 4096 for n in (3, 5, 7, 11)]
 
 
-def build(settings: Settings) -> list[str]:
-    """One run; what it says of pixels."""
+def build(settings: Settings, *tables: str) -> list[str]:
+    """One run that makes `pixel_stats` and these tables; what it says of pixels."""
     told: list[str] = []
-    build_direct(settings, told.append)
+    build_tables(settings, ("pixel_stats", *tables), told.append)
     return [line for line in told if line.endswith("files to decode")]
 
 
@@ -89,7 +90,7 @@ def test_decoder_that_ends_its_process_is_a_finding_of_its_file_alone(
     write_image(tmp_path / "in" / "3.dcm", InstanceNumber=3, PixelData=PICTURES[2].tobytes())
     monkeypatch.setattr(statistics, "measure_all", die)
     monkeypatch.setattr(pixels, "_BATCH", batch)
-    build(replace(settings, jobs=jobs))
+    build(replace(settings, jobs=jobs), "series_checks")
     found = rows(
         settings.warehouse, "select path, problem, digest is null from pixel_stats order by 1"
     )
@@ -104,7 +105,10 @@ def test_decoder_that_ends_its_process_is_a_finding_of_its_file_alone(
 
 
 def test_statistics_are_those_of_the_volume(shared_data: Path, tmp_path: Path) -> None:
-    build(Settings((str(shared_data / "lidc_small"),), tmp_path / "w", pixels=True))
+    build_direct(
+        Settings((str(shared_data / "lidc_small"),), tmp_path / "w", pixels=True),
+        lambda line: None,
+    )
     with dicomhouse.open(tmp_path / "w") as warehouse:
         (series,) = warehouse.sql("select series_key from series").rows()[0]
         volume = warehouse.volume(series)
@@ -197,24 +201,25 @@ RULES = (
 
 @pytest.fixture(scope="module")
 def judged(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A warehouse of each case."""
+    """A warehouse of all cases, each a source with pictures that no other has."""
     root = tmp_path_factory.mktemp("cases")
     for place, (name, (images, _)) in enumerate(CASES.items()):
         for number, image in enumerate(images, 1):
             own = {"PatientID": f"P{place}", "InstanceNumber": number}
-            write_image(root / name / f"{number}.dcm", **own | image)
-    folder = root / "w"
-    for name in CASES:
-        build(Settings((f"{name}={root / name}",), folder / name, pixels=True, jobs=1))
-    return folder
+            pixels = image["PixelData"]
+            turned = pixels[2 * place :] + pixels[: 2 * place]
+            write_image(root / name / f"{number}.dcm", **own | image | {"PixelData": turned})
+    sources = tuple(f"{name}={root / name}" for name in CASES)
+    build(Settings(sources, root / "w", pixels=True, jobs=1), "series_checks")
+    return root / "w"
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_case_fails_the_named_rules_and_no_others(judged: Path, name: str) -> None:
     found = rows(
-        judged / name,
-        "select rule, severity, message from series_checks where status = 'fail' and rule in "
-        f"{RULES} order by all",
+        judged,
+        "select rule, severity, message from series_checks where status = 'fail' "
+        f"and source = '{name}' and rule in {RULES} order by all",
     )
     expected = CASES[name][1]
     assert {rule for rule, _, _ in found} == set(expected)
@@ -225,7 +230,7 @@ def test_case_fails_the_named_rules_and_no_others(judged: Path, name: str) -> No
 
 def test_without_measured_pixels_no_rule_of_them_is_judged(tmp_path: Path) -> None:
     write_image(tmp_path / "in" / "1.dcm", PixelData=bytes(100))
-    build(Settings((str(tmp_path / "in"),), tmp_path / "w"))
+    build(Settings((str(tmp_path / "in"),), tmp_path / "w"), "series_checks")
     found = rows(
         tmp_path / "w",
         f"select distinct status from series_checks where rule in {RULES} "

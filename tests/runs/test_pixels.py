@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from building import build_tables
 from places import PYDICOM_DATA
 
 import dicomhouse
@@ -18,7 +19,7 @@ from dicomhouse import filesystem
 from dicomhouse.dicom.bounds import Bounds, Budget
 from dicomhouse.dicom.pixels import pixel_digest
 from dicomhouse.run import build as steps
-from dicomhouse.run.build import build_direct
+from dicomhouse.run.progress import Say
 from dicomhouse.settings import Settings
 from dicomhouse.testing import dataset_bytes, write_image
 from dicomhouse.warehouse import pixels
@@ -31,10 +32,14 @@ def digest(content: bytes) -> str:
 
 
 def rules(folder: Path) -> list[str]:
-    """The findings of repeated instances."""
+    """The rules of repeated instances that fail."""
     with dicomhouse.open(folder) as warehouse:
-        found = warehouse.sql("select rule from findings where rule like 'duplicate_instance%'")
+        found = warehouse.sql("select rule from intermediate.int_checks_duplicates where is_failed")
     return found["rule"].to_list()
+
+
+def build(settings: Settings, say: Say = lambda line: None) -> None:
+    build_tables(settings, ["int_checks_duplicates"], say)
 
 
 def test_digest_is_of_the_pixels_alone() -> None:
@@ -75,11 +80,11 @@ def test_only_files_that_changed_are_digested_again(
             return pixel_digest(stream, deadline), None
 
     monkeypatch.setattr(pixels, "_digest", digested)
-    build_direct(settings, lambda line: None)
+    build(settings)
     assert sorted(read) == ["1.dcm", "2.dcm"]
     read.clear()
     write_image(tmp_path / "in" / "2.dcm", PixelData=PIXELS[:-1] + b"\0")
-    build_direct(settings, lambda line: None)
+    build(settings)
     assert read == ["2.dcm"]
     assert rules(tmp_path / "warehouse") == ["duplicate_instance_conflict"]
 
@@ -90,15 +95,15 @@ def test_verify_finds_other_pixels_of_the_same_size_and_time(tmp_path: Path) -> 
     settings = Settings((str(tmp_path / "in"),), tmp_path / "warehouse")
     told: list[str] = []
 
-    build_direct(settings, told.append)
+    build(settings, told.append)
     assert rules(tmp_path / "warehouse") == ["duplicate_instance_identical"]
     before = (tmp_path / "in" / "2.dcm").stat()
     write_image(tmp_path / "in" / "2.dcm", PixelData=PIXELS[:-1] + b"\0")
     os.utime(tmp_path / "in" / "2.dcm", ns=(before.st_atime_ns, before.st_mtime_ns))
-    build_direct(replace(settings, verify=True), told.append)
+    build(replace(settings, verify=True), told.append)
     assert "build: 1 file of other contents" in told
     assert rules(tmp_path / "warehouse") == ["duplicate_instance_conflict"]
-    build_direct(replace(settings, verify=True), told.append)
+    build(replace(settings, verify=True), told.append)
     assert "nothing changed" in told[-1]
 
 
@@ -108,7 +113,7 @@ def test_other_pixels_that_a_stopped_run_found_are_not_forgotten(
     for name in ("1.dcm", "2.dcm"):
         write_image(tmp_path / "in" / name, PixelData=PIXELS)
     settings = Settings((str(tmp_path / "in"),), tmp_path / "warehouse")
-    build_direct(settings, lambda line: None)
+    build(settings)
     before = (tmp_path / "in" / "2.dcm").stat()
     write_image(tmp_path / "in" / "2.dcm", PixelData=PIXELS[:-1] + b"\0")
     os.utime(tmp_path / "in" / "2.dcm", ns=(before.st_atime_ns, before.st_mtime_ns))
@@ -118,9 +123,9 @@ def test_other_pixels_that_a_stopped_run_found_are_not_forgotten(
 
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
         patched.setattr(steps, "register", stop)
-        build_direct(replace(settings, verify=True), lambda line: None)
+        build(replace(settings, verify=True))
     write_image(tmp_path / "in" / "3.dcm", InstanceNumber=2)
-    build_direct(settings, lambda line: None)
+    build(settings)
     assert rules(tmp_path / "warehouse") == ["duplicate_instance_conflict"]
 
 
@@ -131,10 +136,10 @@ def test_pixels_that_could_not_be_read_are_tried_again(
         write_image(tmp_path / "in" / name, PixelData=PIXELS)
     settings = Settings((str(tmp_path / "in"),), tmp_path / "warehouse")
     monkeypatch.setattr(pixels, "_digest", lambda *words: (None, "file_unreadable: told"))
-    build_direct(settings, lambda line: None)
+    build(settings)
     monkeypatch.undo()
     write_image(tmp_path / "in" / "3.dcm", InstanceNumber=2)
-    build_direct(settings, lambda line: None)
+    build(settings)
     with dicomhouse.open(tmp_path / "warehouse") as warehouse:
         found = warehouse.sql("select count(digest) as n from run.pixel_digests")
     assert found["n"].to_list() == [2]
@@ -144,7 +149,7 @@ def test_pixels_that_could_not_be_read_are_tried_again(
 def test_pixels_are_found_whatever_the_names(tmp_path: Path, names: tuple[str, str]) -> None:
     write_image(tmp_path / "in" / names[0], PixelData=PIXELS)
     write_image(tmp_path / "in" / names[1], PixelData=PIXELS[:-1] + b"\0")
-    build_direct(Settings((str(tmp_path / "in"),), tmp_path / "warehouse"), lambda line: None)
+    build(Settings((str(tmp_path / "in"),), tmp_path / "warehouse"))
     assert rules(tmp_path / "warehouse") == ["duplicate_instance_conflict"]
 
 
@@ -154,7 +159,7 @@ def test_pixels_that_nobody_could_read_are_called_neither_equal_nor_different(
     for name in ("1.dcm", "2.dcm"):
         write_image(tmp_path / "in" / name, PixelData=PIXELS)
     monkeypatch.setattr(pixels, "_digest", lambda *words: (None, "file_unreadable: told"))
-    build_direct(Settings((str(tmp_path / "in"),), tmp_path / "warehouse"), lambda line: None)
+    build(Settings((str(tmp_path / "in"),), tmp_path / "warehouse"))
     assert rules(tmp_path / "warehouse") == ["duplicate_instance_not_compared"]
 
 
@@ -173,12 +178,12 @@ def test_pixels_beyond_the_budget_are_not_compared(
         large.write_bytes(content[:at] + b"\xf0\xff\xff\xff" + content[at + 4 :])
         os.truncate(large, 1 << 40)
     settings = Settings((str(tmp_path / "in"),), tmp_path / "warehouse", budget=budget)
-    build_direct(settings, lambda line: None)
+    build(settings)
     with dicomhouse.open(tmp_path / "warehouse") as warehouse:
         reasons = warehouse.sql("select reason from run.pixel_digests order by size_bytes")
         found = warehouse.sql(
-            "select split_part(offenders[1], '/', 1) as folder, rule from findings "
-            "where rule like 'duplicate_instance%' order by all"
+            "select split_part(offenders[1], '/', 1) as folder, rule "
+            "from intermediate.int_checks_duplicates where is_failed order by all"
         )
     kind = "over_budget: of bytes to read pixels"
     if budget.pixel_seconds == 1:
@@ -196,11 +201,11 @@ def test_repeated_instance_of_a_time_that_no_table_holds_is_compared(
     for name in ("1.dcm", "2.dcm"):
         write_image(tmp_path / "in" / name, PixelData=PIXELS)
     settings = Settings((str(tmp_path / "in"),), tmp_path / "warehouse", jobs=1)
-    build_direct(settings, lambda line: None)
+    build(settings)
     assert rules(tmp_path / "warehouse") == ["duplicate_instance_identical"]
     write_image(tmp_path / "in" / "3.dcm", InstanceNumber=2)
     monkeypatch.setattr(pixels, "_digest", lambda *words: 1 / 0)  # what is known stays
-    build_direct(settings, lambda line: None)
+    build(settings)
     with dicomhouse.open(tmp_path / "warehouse") as warehouse:
         assert warehouse.sql("select modified_at from files")["modified_at"].to_list() == [None] * 3
 
@@ -220,5 +225,5 @@ def test_copies_with_a_value_that_was_not_read_are_not_called_identical(tmp_path
     )
     for name in ("1", "2"):
         write_image(tmp_path / "in" / name, EncapsulatedDocument=name.encode() * 200)
-    build_direct(settings, lambda line: None)
+    build(settings)
     assert rules(tmp_path / "warehouse") == ["duplicate_instance_not_compared"]

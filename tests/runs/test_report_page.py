@@ -123,8 +123,9 @@ def test_patient_is_opened_and_back_leads_to_the_list(browser: Any, show: Show) 
     assert _texts(browser, "h1") == ["Patients"]
 
 
-def test_deep_link_opens_what_it_names(browser: Any, show: Show) -> None:
-    show("tags/0/SliceLocation")
+@pytest.mark.parametrize("view", ["tags/0/SliceLocation", "tags/SliceLocation"])
+def test_deep_link_opens_what_it_names(browser: Any, show: Show, view: str) -> None:
+    show(view)
     (opened,) = browser.find_elements(By.CSS_SELECTOR, "details.tag[open]")
     assert "left out" not in opened.text
     top = browser.execute_script("return arguments[0].getBoundingClientRect().top", opened)

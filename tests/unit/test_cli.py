@@ -116,6 +116,19 @@ def test_table_fits_the_terminal_and_obeys_nothing_in_it() -> None:
     assert "[red]x[/red] \\x1b" in "".join(lines)
 
 
+def test_table_too_wide_for_the_terminal_is_a_line_a_value() -> None:
+    table = "pa.table({f'name_{i}': [f'value {i}', '[b]'] for i in range(40)})"
+    program = "import pyarrow as pa; from dicomhouse.output import write; write({}, 'table')"
+    lines = [line.rstrip() for line in _on_a_terminal(program.format(table), columns=60)]
+    assert len(lines) == 2 * 41
+    assert lines[0].startswith("row 1 of 2")
+    assert lines[40] == "name_39  value 39"
+    assert lines[81] == "name_39  [b]"
+    none = " ".join(_on_a_terminal(program.format(f"{table}[:0]"), columns=60))
+    assert "name_0," in none
+    assert "name_39" in none
+
+
 def _on_a_terminal(program: str, columns: int) -> list[str]:
     ours, theirs = pty.openpty()
     environment = {**os.environ, "COLUMNS": str(columns), "TERM": "xterm", "NO_COLOR": "1"}

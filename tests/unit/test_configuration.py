@@ -81,6 +81,19 @@ def test_environment_overrides_it_and_flags_override_both(tmp_path: Path) -> Non
     assert made.tolerances == {"kvp_too_low": 1.5}
 
 
+def test_paths_of_the_environment_begin_where_the_command_runs(tmp_path: Path) -> None:
+    file = written(tmp_path, 'waivers = "own.csv"\nexpect = "list.csv"')
+    told = read(file, {"DICOMHOUSE_WAIVERS": "other.csv"})
+    made = told.settings_of(["in"], told.warehouse, Path("/working"), {})
+    assert (made.waivers, made.expect) == (Path("/working/other.csv"), tmp_path / "list.csv")
+
+
+def test_home_is_known_in_its_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/own")
+    told = read(written(tmp_path, 'warehouse = "~/w"\nwaivers = "~/own.csv"'), {})
+    assert (told.warehouse, told.settings["waivers"]) == (Path("/own/w"), Path("/own/own.csv"))
+
+
 @pytest.mark.parametrize(
     ("variable", "text"), [("JOBS", "many"), ("PIXELS", "yes"), ("TOLERANCES", "x")]
 )
@@ -133,6 +146,11 @@ def test_file_that_is_no_toml_is_told_with_line_and_column(tmp_path: Path, text:
         read(written(tmp_path, text), {})
 
 
+def test_mark_of_an_editor_before_it_is_no_part_of_it(tmp_path: Path) -> None:
+    (tmp_path / "dicomhouse.toml").write_bytes(b"\xef\xbb\xbfjobs = 3\r\n")
+    assert read(tmp_path / "dicomhouse.toml", {}).settings["jobs"] == 3
+
+
 def test_file_that_is_not_there_is_wrong_usage(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="No such file"):
         read(tmp_path / "nowhere", {})
@@ -175,12 +193,18 @@ def test_commands_read_it_in_their_folder(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.chdir(tmp_path)
     write_image(tmp_path / "in" / "1")
     write_image(tmp_path / "in" / "junk" / "2")
-    text = 'warehouse = "w"\nexclude = ["junk"]\n[[sources]]\nname = "ward"\naddress = "in"\n'
-    written(tmp_path, text)
+    (tmp_path / "own.csv").write_text("rule,subject,reason\n")
+    text = 'warehouse = "w"\nexclude = ["junk"]\nwaivers = "own.csv"\n'
+    written(tmp_path, f'{text}[[sources]]\nname = "ward"\naddress = "in"\n')
     built = run_cli("build", "--direct")
     assert built.returncode == 0, built.stderr
     told = run_cli("sql", "select source, files from sources", "--format", "csv")
     assert told.stdout.splitlines()[1:] == ["ward,1"]
+    assert run_cli("check").returncode == 0
+    waived = run_cli("waive", "file_empty", "*", "--reason", "so sent")
+    assert waived.stdout.startswith(f"waived in {tmp_path / 'own.csv'}: ")
+    assert (tmp_path / "own.csv").read_text().splitlines()[1:] == ["file_empty,*,so sent"]
+    assert "waivers, line 2: " in run_cli("check").stderr
     written(tmp_path, "jobs = 0.5\n")
     refused = run_cli("status")
     assert refused.returncode == 2 and "dicomhouse.toml, line 1: jobs has to be" in refused.stderr

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from inspect import signature
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from commands import run_cli
 from places import ROOT
 
 from dicomhouse.cli.serve import NIGHTLY
@@ -65,3 +67,10 @@ def test_time_zone_that_is_none_is_told() -> None:
     chosen.configuration = configuration.read(None)
     with pytest.raises(UsageError, match="no time zone Europe/Berlim"):
         serve.run(chosen)
+
+
+def test_cron_schedule_that_is_none_is_told(tmp_path: Path) -> None:
+    server = {"PREFECT_API_URL": "http://127.0.0.1:9/api"}
+    told = run_cli("serve", str(tmp_path), "--cron", "0 2 * *", **server)
+    assert told.returncode == UsageError.exit_code
+    assert "no cron schedule 0 2 * *." in told.stderr

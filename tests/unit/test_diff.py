@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from commands import run_cli
+from commands import call_cli
 from places import PYDICOM_DATA
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
@@ -23,7 +23,7 @@ OWN_UIDS = ["--ignore", "SOPInstanceUID", "--ignore", "MediaStorageSOPInstanceUI
 
 
 def rows(*words: str) -> list[dict[str, Any]]:
-    done = run_cli("diff", *words, "--format", "json")
+    done = call_cli("diff", *words, "--format", "json")
     assert done.returncode == 0, done.stderr
     return [json.loads(line) for line in done.stdout.splitlines()]
 
@@ -46,7 +46,7 @@ def code(*values: str) -> list[Dataset]:
 
 def test_equal_files_differ_in_nothing(tmp_path: Path) -> None:
     a = write_image(tmp_path / "a.dcm")
-    done = run_cli("diff", str(a), str(write_image(tmp_path / "b.dcm")))
+    done = call_cli("diff", str(a), str(write_image(tmp_path / "b.dcm")))
     assert (done.returncode, done.stdout) == (0, "no difference\n")
 
 
@@ -149,7 +149,7 @@ def test_instances_of_the_warehouse_and_files_compare_alike(warehouse: Path) -> 
 
 
 def test_series_shows_what_varies_and_what_some_images_lack(warehouse: Path) -> None:
-    done = run_cli("diff", "--series", "1.4", "--warehouse", str(warehouse))
+    done = call_cli("diff", "--series", "1.4", "--warehouse", str(warehouse))
     assert done.returncode == 2
     assert "several sources" in done.stderr
     key = done.stderr.partition(" (in)")[0].rpartition(" ")[2]
@@ -176,15 +176,15 @@ def test_errors_say_what_is_wrong(warehouse: Path, tmp_path: Path) -> None:
         ("1.2.1", "1.2.2", "--series", "1.4"): "either two files",
         ("1.2.1", "1.2.2", "--ignore", "NoKeyword"): "not a DICOM tag",
     }.items():
-        done = run_cli("diff", *words, *at)
+        done = call_cli("diff", *words, *at)
         assert (done.returncode, message in done.stderr) == (2, True), (words, done.stderr)
-    nowhere = run_cli("diff", "1.2.1", "1.2.2", "--warehouse", str(tmp_path / "none"))
+    nowhere = call_cli("diff", "1.2.1", "1.2.2", "--warehouse", str(tmp_path / "none"))
     assert (nowhere.returncode, "there is no file 1.2.1" in nowhere.stderr) == (2, True)
 
 
 def test_terminal_never_obeys_a_value(warehouse: Path, tmp_path: Path) -> None:
     plain = write_image(tmp_path / "a.dcm", StudyDescription="b")
-    done = run_cli("diff", "1.2.1", str(plain), "--warehouse", str(warehouse))
+    done = call_cli("diff", "1.2.1", str(plain), "--warehouse", str(warehouse))
     assert r"a\x1b[31mb" in done.stdout
     assert "\x1b" not in done.stdout
 

@@ -69,6 +69,7 @@ def test_bad_lines_are_told_by_their_number(tmp_path: Path) -> None:
         ("none.csv", None),
         ("empty.csv", b""),
         ("other.csv", b"name,age\nx,7\n"),
+        ("head.csv", b"name,age\n"),
         ("latin.csv", b"PatientID\nM\xfcller\n"),
         ("none.parquet", b"PAR1"),
         ("none.json", b"{"),

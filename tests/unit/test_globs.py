@@ -12,6 +12,7 @@ from incremental import build_lake, lake_rows
 
 from dicomhouse.errors import UsageError
 from dicomhouse.filesystem import Files, below
+from dicomhouse.run.checks import check_settings
 from dicomhouse.settings import Settings
 from dicomhouse.sources.globs import Rules
 from dicomhouse.sources.scan import Scan
@@ -106,6 +107,20 @@ def test_folder_with_a_young_file_waits_and_keeps_what_was_published(tmp_path: P
     assert waiting.noted(warehouse) == {}
 
 
+def test_files_of_a_source_that_is_not_looked_through_wait_on(tmp_path: Path) -> None:
+    one, other = tmp_path / "one", tmp_path / "other"
+    old = time.time() - 1_000
+    for source in (one, other):
+        os.utime(write_image(source / "1"), (old, old))
+    build_lake(Settings((str(one), str(other)), tmp_path / "w"))
+    write_image(one / "2")
+    for source in (one, other):
+        build_lake(Settings((str(source),), tmp_path / "w", settle=600))
+        assert waiting.noted(tmp_path / "w") == {"one": 1}
+    build_lake(Settings((str(other),), tmp_path / "w", forget=("one",)))
+    assert waiting.noted(tmp_path / "w") == {}
+
+
 def test_file_of_the_future_does_not_wait_for_ever(tmp_path: Path) -> None:
     later = time.time() + 10_000
     os.utime(write_image(tmp_path / "in" / "1"), (later, later))
@@ -144,6 +159,42 @@ def test_list_is_looked_through_again_without_being_named(tmp_path: Path) -> Non
     build_lake(Settings((f"@{listed}",), tmp_path / "w"))
     listed.write_text("in/1\nin/3\nin/2\n")
     assert build_lake(Settings((), tmp_path / "w"))["files"] == {"ok": 3}
+
+
+def test_list_that_grows_beyond_its_folder_keeps_paths_below_the_source(tmp_path: Path) -> None:
+    for path in ("in/a/1", "in/b/2"):
+        write_image(tmp_path / path)
+    listed = tmp_path / "list"
+    listed.write_text("in/a/1\n")
+    assert build_lake(Settings((f"@{listed}",), tmp_path / "w"))["sources"] == {
+        "list": str(tmp_path / "in" / "a")
+    }
+    listed.write_text("in/a/1\nin/b/2\n")
+    record = build_lake(Settings((), tmp_path / "w"))
+    assert record["sources"] == {"list": str(tmp_path / "in")}
+    rows = lake_rows(tmp_path / "w")["files"]
+    assert ["'a/1'" in row or "'b/2'" in row for row in rows] == [True, True]
+
+
+def test_lists_of_one_folder_are_sources_of_their_own(tmp_path: Path) -> None:
+    for name in "12":
+        write_image(tmp_path / "in" / name)
+        (tmp_path / f"list{name}").write_text(f"in/{name}\n")
+    one, other = (f"@{tmp_path / name}" for name in ("list1", "list2"))
+    check_settings(Settings((one, other), tmp_path / "w"))
+    build_lake(Settings((one,), tmp_path / "w"))
+    assert build_lake(Settings((other,), tmp_path / "w"))["files"] == {"ok": 2}
+    with pytest.raises(UsageError, match="list2 is the source list2 already"):
+        build_lake(Settings((f"again={other}",), tmp_path / "w"))
+    with pytest.raises(UsageError, match="one folder or list"):
+        check_settings(Settings((one, f"again={one}"), tmp_path / "w"))
+
+
+@pytest.mark.parametrize("glob", ["[z-a]", "a/[z-a]*", "", "/"])
+def test_glob_that_can_match_no_name_is_wrong_usage(tmp_path: Path, glob: str) -> None:
+    for given in ({"include": (glob,)}, {"rules": {"ward": {"exclude": (glob,)}}}):
+        with pytest.raises(UsageError, match="is no glob"):
+            Settings((), tmp_path, **given)
 
 
 def test_list_that_cannot_be_read_or_is_empty_is_wrong_usage(tmp_path: Path) -> None:

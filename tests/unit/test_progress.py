@@ -30,6 +30,7 @@ from dicomhouse.testing import write_image
         (0, None, "extract: 4 s"),
         (8_000, None, "extract: 8,000 files, 2,000 a second"),
         (8_000, 12_000, "extract: 8,000 of 12,000 files, 2,000 a second, about 2 s left"),
+        (1, 3, "extract: 1 of 3 files, 0.2 a second, about 8 s left"),
         (12_000, 12_000, "extract: 12,000 of 12,000 files, 3,000 a second"),
     ],
 )

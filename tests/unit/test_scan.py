@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from dicomhouse.errors import SourceLost, UsageError
 from dicomhouse.filesystem import Files, below, os_path, printable
+from dicomhouse.settings import absolute_source
 from dicomhouse.sources import listing
 from dicomhouse.sources.scan import Scan
 from dicomhouse.sources.source import Source, sources_of
@@ -56,6 +57,8 @@ def test_missing_source_is_wrong_usage(tmp_path: Path) -> None:
 
 def test_address_of_a_store_is_a_source_and_others_are_wrong_usage() -> None:
     assert Source.parse("s3://bucket/ward a/") == Source("ward a", "s3://bucket/ward a")
+    assert Source.parse("s3://bucket/a=b") == Source("a=b", "s3://bucket/a=b")
+    assert absolute_source("s3://bucket/a=b", Path("/in")) == "s3://bucket/a=b"
     assert Source.parse("x=gs://bucket") == Source("x", "gs://bucket")
     for address in ("file:///etc", "x=http://host/a", "memory://"):
         with pytest.raises(UsageError, match="no such kind of store"):
@@ -240,3 +243,14 @@ def test_time_beyond_the_tables_is_unknown() -> None:
             pytest.skip("this file system keeps no such times")
         ((found,),) = files(Source("s", name))
     assert found.times == "- 1700000000123456"
+
+
+def test_list_of_another_system_names_the_same_files(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    for name in ("1", "2"):
+        (tmp_path / "a" / name).touch()
+    (tmp_path / "list").write_bytes(b"\xef\xbb\xbfa/1\r\n\r\na/2\r\n")
+    source = Source.parse(f"@{tmp_path / 'list'}")
+    assert source.address == str(tmp_path / "a")
+    ((found,),) = files(source)
+    assert paths_of(found) == ["1", "2"] and not found.problems

@@ -15,7 +15,7 @@ from dicomhouse.cli.shared import (
     say,
     statement,
 )
-from dicomhouse.cli.waive import add_waivers
+from dicomhouse.cli.waive import add_waivers, named_list
 from dicomhouse.errors import UsageError
 from dicomhouse.output import printable, write
 
@@ -109,7 +109,7 @@ def _waivers(chosen: argparse.Namespace, record: dict[str, Any]) -> str | None:
     """
     from dicomhouse.store import waivers
 
-    given = chosen.waivers
+    given = chosen.waivers if chosen.generation else named_list(chosen)
     if given is None and (chosen.generation or record["settings"].get("waivers")):
         return None
     return json.dumps(waivers.listed(chosen.warehouse, given))

@@ -47,7 +47,8 @@ def run(chosen: argparse.Namespace) -> int:
         if chosen.format != "table":
             write(query(warehouse.connection, statement("expected_entities"), asked), chosen.format)
         elif not counts.num_rows:
-            print("no list: name a file, or build with --expect FILE")
+            of_none = "no list: name a file, or build with --expect FILE"
+            print("nothing is listed, and nothing is here" if chosen.file else of_none)
         else:
             write(counts, "table")
             shown = chosen.state or [state for state in STATES if state != "complete"]

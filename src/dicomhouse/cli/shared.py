@@ -10,7 +10,7 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dicomhouse.errors import StorageError, UsageError
+from dicomhouse.errors import StorageError, unknown
 from dicomhouse.filesystem import replace_file
 from dicomhouse.output import FORMS, printable
 from dicomhouse.resources import resource
@@ -95,7 +95,7 @@ def check_names(what: str, names: Sequence[str], known: Sequence[str]) -> None:
     """Raise UsageError for a name that is not known."""
     for name in names:
         if name not in known:
-            raise UsageError(f"no {what} {name}; there are: {', '.join(sorted(set(known)))}.")
+            raise unknown(what, name, set(known))
 
 
 def say(line: str) -> None:

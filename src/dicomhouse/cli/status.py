@@ -149,9 +149,10 @@ def _by_severity(values: Mapping[str, Any], change: str) -> dict[str, int]:
 
 
 def _severities(counts: Mapping[str, int]) -> str:
-    """How many errors, warnings and informations; nothing where there are none."""
+    """How many errors and warnings, how much information; nothing where there is none."""
     return ", ".join(
-        f"{n:,} {SEVERITIES[severity]}{'' if n == 1 else 's'}"
+        f"{n:,} {'for ' if severity == 'I' else ''}{SEVERITIES[severity]}"
+        f"{'' if n == 1 or severity == 'I' else 's'}"
         for severity, n in sorted(counts.items(), key=lambda one: "EWI".index(one[0]))
         if n
     )

@@ -72,9 +72,9 @@ def _only_series(warehouse: Warehouse) -> str:
     if not found:
         raise PixelsFailed("no image in the folder has position and orientation.")
     if len(found) > 1:
-        series = "".join(f"\n  {uid}  {n} images" for uid, n in found[:20])
         raise UsageError(
-            f"the folder holds {len(found)} series: build a warehouse of it and name one.{series}"
+            f"the folder holds {len(found)} series. Build a warehouse of it, look at "
+            "`dicomhouse sql --report volumes`, and name one."
         )
     return str(found[0][0])
 
@@ -108,7 +108,8 @@ def _written(chosen: Namespace, volume: Volume) -> Iterator[Path]:
                 )  # fmt: skip
                 yield path
     except OSError as error:
-        raise StorageError(f"cannot write what was asked for: {error.strerror}.") from error
+        what = error.filename or "what was asked for"
+        raise StorageError(f"cannot write {what}: {error.strerror}.") from error
 
 
 def _progress(say: Callable[[str], None]) -> Callable[[int, int], None]:

@@ -45,15 +45,22 @@ def add_waivers(parser: argparse.ArgumentParser) -> None:
     """`--waivers`, of commands that read or write the list."""
     parser.add_argument(
         "--waivers", type=Path, metavar="FILE",
-        help="the list, as CSV (default: waivers.csv in the warehouse's folder)",
+        help="the list, as CSV (default: dicomhouse.toml's, or waivers.csv in the warehouse's "
+        "folder)",
     )  # fmt: skip
+
+
+def named_list(chosen: argparse.Namespace) -> Path | None:
+    """The list that a build would be given: the flag's, the environment's or dicomhouse.toml's."""
+    path: Path | None = chosen.waivers or chosen.configuration.settings.get("waivers")
+    return path
 
 
 def run(chosen: argparse.Namespace) -> int:
     from dicomhouse.store import waivers
     from dicomhouse.warehouse.database import query
 
-    path = chosen.waivers or waivers.own_list(chosen.warehouse)
+    path = named_list(chosen) or waivers.own_list(chosen.warehouse)
     waiver = {
         "rule": chosen.rule,
         "subject": chosen.subject.strip(),
@@ -78,12 +85,15 @@ def run(chosen: argparse.Namespace) -> int:
 
 
 def _day(word: str) -> date:
-    from datetime import date
+    from datetime import UTC, date, datetime
 
     try:
-        return date.fromisoformat(word)
+        day = date.fromisoformat(word)
     except ValueError:
         raise argparse.ArgumentTypeError("a day is needed, such as 2026-12-31") from None
+    if day < datetime.now(UTC).date():
+        raise argparse.ArgumentTypeError(f"{day} is past: it would waive nothing")
+    return day
 
 
 def _account() -> str | None:

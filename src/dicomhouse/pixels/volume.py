@@ -23,7 +23,7 @@ REPEATED = "positions hold several images"
 """How `why_not` ends where a stack is one of several times or echoes."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Volume:
     """Slices in ascending order along their normal, in output units."""
 
@@ -43,6 +43,11 @@ class Volume:
     """MONOCHROME1: pictures show the least value white."""
     window: tuple[float, float] | None
     """Centre and width that the first slice asks for."""
+
+    def __repr__(self) -> str:
+        shape = " x ".join(map(str, self.array.shape))
+        spacing = " x ".join(f"{distance:g}" for distance in self.spacing)
+        return f"<Volume, {shape} voxels, {spacing} mm{self.unit and f', in {self.unit}'}>"
 
     @property
     def affine(self) -> Array:

@@ -7,7 +7,7 @@ import math
 from typing import Any
 
 from dicomhouse import versions
-from dicomhouse.errors import UsageError
+from dicomhouse.errors import UsageError, unknown
 from dicomhouse.lake import keys
 from dicomhouse.lake.layout import NULL_PARTITION
 from dicomhouse.settings import Settings
@@ -26,14 +26,14 @@ def check_settings(settings: Settings) -> None:
     """
     names: dict[str, str] = {}
     for source in sources_of(settings.sources, _published(settings).get("sources", {})):
-        if source.address in names:
+        if source.origin in names:
             raise UsageError(
-                "sources {source} and {other} are one folder: {folder}. Name it once.",
-                source=names[source.address],
+                "sources {source} and {other} are one folder or list: {folder}. Name it once.",
+                source=names[source.origin],
                 other=source.name,
-                folder=source.address,
+                folder=source.origin,
             )
-        names[source.address] = source.name
+        names[source.origin] = source.name
         if source.name == NULL_PARTITION:
             raise UsageError(
                 f"no source can be named {NULL_PARTITION}: readers of Parquet take it for no name. "
@@ -53,7 +53,7 @@ def check_settings(settings: Settings) -> None:
     known = _known_tolerances()
     for name, number in settings.tolerances.items():
         if name not in known:
-            raise UsageError(f"no tolerance {name}; there are: {', '.join(sorted(known))}.")
+            raise unknown("tolerance", name, known)
         if not (math.isfinite(number) and number >= 0):
             raise UsageError(f"the tolerance {name} must be a number from 0 up, not {number}.")
 

@@ -5,20 +5,21 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from hashlib import blake2b
 from importlib.metadata import version
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from re import fullmatch
 from typing import Any
 from uuid import uuid4
 
 from dicomhouse import versions
-from dicomhouse.errors import DicomhouseError, SourceLost, StorageError
+from dicomhouse.errors import DicomhouseError, StorageError
 from dicomhouse.lake import keys
+from dicomhouse.processes import is_interruption
 from dicomhouse.run.checks import check_settings
 from dicomhouse.run.cluster import cluster_workers
 from dicomhouse.run.progress import Clock, Lines, Say, Show, shown
@@ -128,11 +129,8 @@ def begin(
     os.umask(0o077)  # names and identifiers: readable by their owner alone
     try:
         check_settings(settings)
-    except SourceLost as error:  # of a warehouse that is there, whose operator looks in the morning
-        now = datetime.now(UTC)
-        published = generations.current(settings.warehouse)
-        number = 0 if published is None else published.number + 1
-        failures.note(settings.warehouse, failure(_run_id(number), now, error))
+    except DicomhouseError as error:
+        _note_refused(settings.warehouse, error)
         raise
     clock = Clock()
     if show is None:
@@ -141,6 +139,7 @@ def begin(
     with generations.building(settings.warehouse) as generation, ExitStack() as at_end:
         run_id, started_at = _run_id(generation.number), datetime.now(UTC)
         published = generations.current(settings.warehouse)
+        failures.begin(settings.warehouse, identity(run_id, started_at))
         try:
             key = settings.file_id_key or keys.key_of(settings.warehouse)
             before = {} if published is None else published.run()
@@ -156,6 +155,7 @@ def begin(
                     settings, sources, published, generation, run_id, started_at, say, key,
                     workers or local_workers, clock, at_end,
                 )  # fmt: skip
+            failures.end(settings.warehouse)
         except DicomhouseError as error:
             failures.note(settings.warehouse, failure(run_id, started_at, error))
             raise
@@ -168,6 +168,19 @@ def begin(
             )
             failures.note(settings.warehouse, failure(run_id, started_at, refused))
             raise refused from error
+        except BaseException as error:
+            if is_interruption(error) or not isinstance(error, Exception):
+                failures.end(settings.warehouse)  # somebody wanted it so
+            raise
+
+
+def _note_refused(warehouse: Path, error: DicomhouseError) -> None:
+    """Note a run that did not begin, where there is a warehouse whose operator looks at it."""
+    if generations.current(warehouse) is None:
+        return
+    with suppress(DicomhouseError), generations.building(warehouse) as generation:
+        run_id = _run_id(generation.number)
+        failures.note(warehouse, failure(run_id, datetime.now(UTC), error))
 
 
 def _run_id(generation: int) -> str:

@@ -193,7 +193,10 @@ def _lists(
         work.n_lists += 1
         yield path
     looking.close()
-    waiting.note(run.settings.warehouse, work.waiting)
+    rest = run.depends_on["sources"].keys() - lists.sources.keys()
+    known = waiting.noted(run.settings.warehouse)
+    still = {source: n for source, n in known.items() if source in rest}
+    waiting.note(run.settings.warehouse, still | work.waiting)
     if n := work.waiting.total():
         run.say(
             f"scan: {n:,} new or changed files wait for the next run: their folders still change"

@@ -34,7 +34,8 @@ class Step:
             return f"{self.name}: {seconds:,.0f} s"
         of = f" of {self.total:,}" if self.total else ""
         rate = self.done / max(seconds, 0.001)
-        text = f"{self.name}: {self.done:,}{of} {self.unit}, {rate:,.0f} a second"
+        speed = f"{rate:,.0f}" if rate >= 1 else f"{rate:.1g}"
+        text = f"{self.name}: {self.done:,}{of} {self.unit}, {speed} a second"
         if self.total and self.done < self.total:
             text += f", about {(self.total - self.done) / rate:,.0f} s left"
         return text

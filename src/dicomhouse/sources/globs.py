@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from dicomhouse.errors import UsageError
 from dicomhouse.filesystem import Files, below
 
 LEFT_BY_SYSTEMS = (
@@ -34,6 +35,19 @@ class Rules:
     """Passed over, beside `LEFT_BY_SYSTEMS`."""
     settle: int = 0
     """Seconds: a folder with a file that changed less than so long ago waits for the next run."""
+
+    def check(self) -> None:
+        """Raise UsageError for a glob that can match no name."""
+        for glob in (*self.include, *self.exclude):
+            try:
+                is_glob = bool(glob.strip("/")) and re.compile(_translated(glob)) is not None
+            except re.error:  # of letters in brackets, such as [z-a]
+                is_glob = False
+            if not is_glob:
+                raise UsageError(
+                    "{glob} is no glob. Name files or folders, as in *.dcm or ward/**.",
+                    glob=repr(glob),
+                )
 
     def passes_over(self, folder: str) -> bool:
         """Whether nothing below a folder of the source is looked at."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from codecs import BOM_UTF8
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +40,11 @@ class Source:
         return IS_STORE in self.address
 
     @property
+    def origin(self) -> str:
+        """What no other source may be: its list, or else its address; lists may share a folder."""
+        return self.list_file or self.address
+
+    @property
     def folder(self) -> Path:
         """Of a file system's sources."""
         assert not self.is_store
@@ -65,7 +71,7 @@ class Source:
             SourceLost: there is none any more, of a source that the warehouse has.
         """
         name, equals, given = text.partition("=")
-        if not equals or is_there(Path(text)):
+        if not equals or IS_STORE in name or is_there(Path(text)):  # as in s3://bucket/a=b
             name, given = "", text
         list_file = None
         if IS_STORE in given:
@@ -114,13 +120,14 @@ def listed(list_file: str) -> list[Path]:
     """
     try:
         with Path(list_file).open("rb") as file:
-            lines = file.read(_MOST_LIST_BYTES).splitlines()
+            content = file.read(_MOST_LIST_BYTES).removeprefix(BOM_UTF8)
     except OSError as error:
         raise UsageError(
             f"cannot read the list {{path}}: {error.strerror}.", path=list_file
         ) from None
     beside = Path(list_file).parent
-    paths = [Path(os.path.normpath(beside / os.fsdecode(line))) for line in lines if line.strip()]
+    lines = filter(bytes.strip, content.splitlines())
+    paths = [Path(os.path.normpath(beside / os.fsdecode(line))) for line in lines]
     if not paths:
         raise UsageError("the list {path} names no file. Give a path a line.", path=list_file)
     return paths

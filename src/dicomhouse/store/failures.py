@@ -1,7 +1,8 @@
 """Runs that published nothing: noted in the warehouse until the next one that does.
 
 Each is a line of JSON, for the owner alone, since it holds names of sources and folders. A run that
-publishes puts them into the table `runs`.
+publishes puts them into the table `runs`. One that is killed cannot note it: that it began stands
+beside, until it ends.
 """
 
 from __future__ import annotations
@@ -13,26 +14,63 @@ from pathlib import Path
 from typing import Any
 
 from dicomhouse.filesystem import open_file, replace_file
+from dicomhouse.store.generations import is_building
 
 _NAME = "failures.jsonl"
+_BEGUN = "begun.json"
 _KEPT = 100
 _MOST_BYTES = 1_000_000
 _TEXTS = ("run_id", "started_at", "finished_at", "dicomhouse", "failure")
+_UNENDED = (
+    "it did not end: its process was killed, or could not write why. What it read is kept for the "
+    "next run."
+)
+
+
+def begin(warehouse: Path, run: dict[str, str]) -> None:
+    """Say that a run begins, whose process holds the builder's lock; one before may not have ended.
+
+    Args:
+        run: its `run_id`, `started_at`, `finished_at` (UTC) and `dicomhouse`, which are all that is
+            known of it should it be killed.
+    """
+    for unended in _written(warehouse, _BEGUN):
+        note(warehouse, unended)
+    with suppress(OSError):
+        replace_file(warehouse / _BEGUN, json.dumps({**run, "failure": _UNENDED}).encode())
+
+
+def end(warehouse: Path) -> None:
+    """Say that the run has ended."""
+    with suppress(OSError):
+        (warehouse / _BEGUN).unlink(missing_ok=True)
 
 
 def note(warehouse: Path, failure: dict[str, Any]) -> None:
-    """Add one, and drop the oldest beyond a hundred. Where nothing can be written, nothing is."""
-    kept = [*noted(warehouse), failure][-_KEPT:]
+    """Add one that has ended, and drop the oldest beyond a hundred.
+
+    Where nothing can be written, nothing is, and the run seems not to have ended.
+    """
+    before = [one for one in _written(warehouse, _BEGUN) if one["run_id"] != failure["run_id"]]
+    kept = [*_written(warehouse, _NAME), *before, failure][-_KEPT:]
     with suppress(OSError):
         lines = "".join(f"{json.dumps(known)}\n" for known in kept)
         replace_file(warehouse / _NAME, lines.encode())
+        end(warehouse)
 
 
 def noted(warehouse: Path) -> list[dict[str, Any]]:
-    """Those since the last run that published, oldest first; of a damaged file what is whole."""
+    """Those since the last run that published, oldest first."""
+    found = _written(warehouse, _NAME)
+    begun = _written(warehouse, _BEGUN)
+    return found if not begun or is_building(warehouse) else [*found, *begun]
+
+
+def _written(warehouse: Path, name: str) -> list[dict[str, Any]]:
+    """What stands in a file; of a damaged one what is whole."""
     found = []
     lines: list[bytes] = []
-    with suppress(OSError), open_file(warehouse / _NAME, os.O_NOFOLLOW)[0] as file:
+    with suppress(OSError), open_file(warehouse / name, os.O_NOFOLLOW)[0] as file:
         lines = file.read(_MOST_BYTES).splitlines()
     for line in lines:
         with suppress(ValueError, RecursionError):

@@ -379,6 +379,18 @@ def _check_format(generation: Generation) -> None:
         )
 
 
+def is_building(warehouse: Path) -> bool:
+    """Whether a process holds the builder's lock; who takes it meanwhile waits for a moment."""
+    try:
+        with open_file(warehouse / BUILD_LOCK, os.O_NOFOLLOW)[0] as lock:
+            _lock(lock, fcntl.LOCK_SH)
+    except OSError as error:
+        return error.errno in (errno.EAGAIN, errno.EACCES)
+    except StorageError:
+        return False
+    return False
+
+
 @contextmanager
 def building(warehouse: Path) -> Iterator[Generation]:
     """Hold the builder's lock and give the folder of the next generation, empty.

@@ -19,7 +19,7 @@ from dicomhouse.lake.orders import Batch, Input, Rewrite
 from dicomhouse.lake.records import PartRecord, adopt, records
 from dicomhouse.settings import Settings
 from dicomhouse.sources.opening import IS_STORE
-from dicomhouse.sources.source import Source, lost, sources_of
+from dicomhouse.sources.source import Source, common_folder, listed, lost, sources_of
 from dicomhouse.store.generations import Generation
 from dicomhouse.store.plan import Part, Use, batches, merges, n_files
 
@@ -84,13 +84,15 @@ def sources(settings: Settings, before: Mapping[str, Any], extractor: str) -> li
             if settings.forget
             else "no source: give at least one folder of DICOM files."
         )
-    folders = {source.address: source.name for source in named}
+    lists: dict[str, str] = before.get("lists", {})
+    origins = {source.origin: source.name for source in named}
     for name in sorted(rest):
-        if (other := folders.setdefault(known[name], name)) != name:
+        origin = lists.get(name, known[name])
+        if (other := origins.setdefault(origin, name)) != name:
             raise UsageError(
                 "{folder} is the source {source} already. Build it under that name, or let it be "
                 "{other} from now on: --forget {source}.",
-                folder=known[name],
+                folder=origin,
                 source=name,
                 other=other,
             )
@@ -99,11 +101,12 @@ def sources(settings: Settings, before: Mapping[str, Any], extractor: str) -> li
     for name in sorted(rest):
         if IS_STORE not in known[name] and not Path(known[name]).exists():
             raise lost(name, known[name])
-    lists = before.get("lists", {})
+    # What a list names by now may lie elsewhere.
+    begins = {n: str(common_folder(listed(lists[n]))) for n in rest & lists.keys()}
     return [
         *named,
         *(
-            Source(name, known[name], rules.get(name, rules[""]), lists.get(name))
+            Source(name, begins.get(name, known[name]), rules.get(name, rules[""]), lists.get(name))
             for name in sorted(rest)
         ),
     ]

@@ -19,7 +19,7 @@ _DAMAGES = (ValueError, TypeError, AttributeError, RecursionError)
 
 
 def note(warehouse: Path, files: Mapping[str, int]) -> None:
-    """Note the last run's, by source. Where nothing can be written, nothing is."""
+    """Note how many, by source. Where nothing can be written, nothing is."""
     waiting = {source: n for source, n in files.items() if n}
     with suppress(OSError):
         if waiting:
@@ -29,7 +29,7 @@ def note(warehouse: Path, files: Mapping[str, int]) -> None:
 
 
 def noted(warehouse: Path) -> dict[str, int]:
-    """By source, how many files the last run left; of a damaged note nothing."""
+    """By source, how many files the last run that looked left; of a damaged note none."""
     with suppress(OSError, *_DAMAGES), open_file(warehouse / _NAME, os.O_NOFOLLOW)[0] as file:
         counts = json.loads(file.read(_MOST_BYTES))
         return {str(source): int(n) for source, n in counts.items()}

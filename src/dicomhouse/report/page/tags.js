@@ -42,8 +42,9 @@ function number4(tagNumber) {
 }
 
 function viewTags(...chosen) {
-  const source = hasSources && chosen.length ? Number(chosen[0]) : 0;
-  const path = hasSources ? chosen[1] : chosen[0];
+  const isOfSource = hasSources && /^\d+$/.test(chosen[0]);
+  const path = chosen[isOfSource ? 1 : 0];
+  const source = isOfSource ? Number(chosen[0]) : rows('tags').find((row) => row.path === path)?.source_number ?? 0;
   const held = rowsBy('tags', 'source_number', source);
   if (!held.length && rows('tags').length && !rows('sources')[source]) return notFound();
   const groups = grouped(held, (row) => `${String(entityPlace(entityOf(row))).padStart(2, '0')} ${entityOf(row)}\n${moduleOf(row)}`);

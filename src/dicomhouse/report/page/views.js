@@ -69,7 +69,7 @@ function viewOverview() {
       section('What changed', overviewChanges())),
     section('Sources', smallTable([
       ['source', (row) => [row.source, row.address && h('div', { class: 'quiet address' }, row.address)]],
-      ['files', (row) => count(row.files), true], ['not read in full', (row) => count(row.files - row.files_ok), true],
+      ['files', (row) => count(row.files), true], ['no image, or not in full', (row) => count(row.files - row.files_ok), true],
       ['patients', (row) => count(row.patients), true], ['studies', (row) => count(row.studies), true],
       ['series', (row) => count(row.series), true], ['images', (row) => count(row.images), true],
       ['size', (row) => bytes(row.size_bytes), true]], sources)),
@@ -77,7 +77,7 @@ function viewOverview() {
       ['level', (row) => row.level ?? ''],
       ['state', (row) => [row.state, fold('which', row.examples ?? [])]],
       ['entities', (row) => count(row.entities), true]], expected)),
-    files.length > 0 && section('Not read in full', smallTable([
+    files.length > 0 && section('No image, or not read in full', smallTable([
       ['status', (row) => [h('code', {}, row.status), fold(`${counted(row.files, 'file')}`, row.paths)]],
       ['reason', (row) => row.reason ?? ''],
       ...(hasSources ? [['source', (row) => sourceName(row.source_number)]] : []),
