@@ -99,6 +99,10 @@ YBR = {"SamplesPerPixel": 3, "PlanarConfiguration": 0, "PhotometricInterpretatio
 BYTES = {"BitsAllocated": 8, "BitsStored": 8, "HighBit": 7}
 case("pixels padded by a byte", series(1, Rows=3, Columns=3, PixelData=bytes(10), **BYTES))
 case("pixels of two samples", series(PixelData=bytes(512), **YBR, **BYTES))
+case(
+    "pixels of two samples, retired",
+    series(PixelData=bytes(512), **YBR | {"PhotometricInterpretation": "YBR_PARTIAL_422"}, **BYTES),
+)
 case("pixels of less than two samples", series(PixelData=bytes(510), **YBR, **BYTES),
      pixel_length_mismatch="E")  # fmt: skip
 case("pixels absent from one", series(odd={"PixelData": None}), pixel_data_missing="W")

@@ -658,6 +658,24 @@ def test_other_vr_is_of_class_form_only_where_it_fits(
     assert (held is not None) == (element.problem_class == "form" and element.vm > 0)
 
 
+@pytest.mark.parametrize("vr", ["lo", "??", "  "])
+@pytest.mark.parametrize("tag", [0x00100020, 0x00091010])
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ExplicitVRBigEndian])
+@pytest.mark.parametrize("pixels", [512, 1 << 19])
+def test_what_is_no_vr_costs_no_element(vr: str, tag: int, syntax: str, pixels: int) -> None:
+    values = {"TransferSyntaxUID": syntax, "PixelData": bytes(pixels)}
+    creator = DataElement(0x00090010, "LO", "ACME")
+    whole = dataset_bytes(creator, DataElement(tag, "LO", "ABCD"), **values)
+    size = struct.pack("<H" if syntax == ExplicitVRLittleEndian else ">H", 4)
+    assert whole.count(b"LO" + size + b"ABCD") == 1
+    data = whole.replace(b"LO" + size + b"ABCD", vr.encode() + size + b"ABCD")
+    header, elements = read(data)
+    assert header.status == "ok"
+    assert [e.path for e, _ in elements] == [e.path for e, _ in read(whole)[1]]
+    (odd,) = [e for e, _ in elements if e.problem]
+    assert (odd.tag, odd.value, odd.problem) == (tag, "ABCD", "vr_differs")
+
+
 def test_private_element_without_a_creator_is_told() -> None:
     data = dataset_bytes(
         DataElement(0x0019100C, "LO", "alone"),

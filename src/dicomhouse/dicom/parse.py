@@ -282,7 +282,7 @@ class Parser:
             Whether an item delimiter was met, behind which the stream stands.
         """
         stream = self.stream
-        halt = _Halt(stream, depth == 0, group, into.implicit)
+        halt = _Halt(stream, depth == 0, group, into.implicit, into.little)
         while True:
             here = stream.tell()
             if end is not None and here >= end:
@@ -344,6 +344,10 @@ class Parser:
             self._add_stray(into, halt.tag, start)
         elif halt.is_explicit:
             halt.implicit = False
+        elif halt.is_odd:
+            halt.length = halt.short(halt.length)
+            entry = self._read_value(into, halt, start, depth)
+            entry.problem = joined(entry.problem, "vr_differs")
         elif not depth and halt.tag in PIXEL_DATA:
             self._read_pixels(into, halt, start)
         elif halt.tag == CHARACTER_SET and halt.length != UNDEFINED:
@@ -644,13 +648,16 @@ class Parser:
 class _Halt:
     """Stops pydicom before an element that is read here, and keeps the element's head."""
 
-    def __init__(self, stream: Metered, is_top: bool, group: int | None, implicit: bool) -> None:
+    def __init__(
+        self, stream: Metered, is_top: bool, group: int | None, implicit: bool, little: bool
+    ) -> None:
         self.stream = stream
+        self.little = little
         self.is_top = is_top
         self.group = group
         self.implicit = implicit
         """Whether pydicom reads implicit VR."""
-        self.is_set = self.is_foreign = self.is_explicit = self.is_zeros = False
+        self.is_set = self.is_foreign = self.is_explicit = self.is_zeros = self.is_odd = False
         self.tag = self.length = 0
         self.vr: str | None = None
 
@@ -658,10 +665,12 @@ class _Halt:
         self.tag, self.vr, self.length = number, _, _ = int(tag), vr, length
         self.is_foreign = self.group is not None and number >> 16 != self.group
         self.is_explicit = vr is None and self.implicit and self._is_explicit(length)
+        self.is_odd = vr is None and not self.implicit and self._is_odd(length)
         self.is_zeros = vr is None and not number and not length
         self.is_set = (
             self.is_foreign
             or self.is_explicit
+            or self.is_odd
             or length == UNDEFINED
             or (vr == "SQ" if vr is not None else _dictionary_vr(number) == "SQ")
             or number >> 16 == _DELIMITERS
@@ -675,6 +684,29 @@ class _Halt:
         """Whether a length that no file has is a VR with the length that follows it."""
         is_vr = (length & 0xFFFF).to_bytes(2, "little") in ENCODED_VR
         return is_vr and self.stream.tell() + length > self.stream.limit
+
+    def _is_odd(self, length: int) -> bool:
+        """Whether a length after no VR (`lo`, `??`) is that and a length of two bytes."""
+        at = self.stream.tell()
+        short = self.short(length)
+        is_odd = (
+            length != UNDEFINED and not self._goes_on(at + length) and self._goes_on(at + short)
+        )
+        self.stream.seek(at)
+        return is_odd
+
+    def short(self, length: int) -> int:
+        """The length of two bytes that pydicom takes for half of one of four."""
+        return length >> 16 if self.little else length & 0xFFFF
+
+    def _goes_on(self, at: int) -> bool:
+        """Whether a data set ends there, or a later element of it that is known begins."""
+        if at >= self.stream.limit:
+            return at == self.stream.limit
+        self.stream.seek(at)
+        head = self.stream.read(4)
+        tag = _tag(head, self.little)
+        return tag > self.tag and (_is_known(tag) or tag >> 16 == _DELIMITERS or tag >> 16 & 1 == 1)
 
     @property
     def head(self) -> int:

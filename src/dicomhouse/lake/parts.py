@@ -51,6 +51,8 @@ _WRITE_ROWS = 1 << 16
 _ZSTD_LEVEL = 1
 _MOST_OPEN = 24
 """Files of a part that are open at once: its images may have as many Modalities as they like."""
+_SUBSAMPLED = ("YBR_FULL_422", "YBR_PARTIAL_422")
+"""Two samples a pixel (PS3.3 C.7.6.3.1.2)."""
 
 
 @dataclass(frozen=True)
@@ -601,7 +603,7 @@ def _pixel_bytes(
         if uid.is_transfer_syntax and uid.is_compressed:
             return None
     try:
-        per_pixel = 2 if photometric == "YBR_FULL_422" else int(samples or 1)
+        per_pixel = 2 if photometric in _SUBSAMPLED else int(samples or 1)
         total = (
             int(rows or "") * int(columns or "") * per_pixel * int(frames or 1) * int(bits or "")
         )
