@@ -397,6 +397,17 @@ def test_data_error_of_a_model_tells_no_value(tmp_path: Path, scratch: Path) -> 
     assert log.stat().st_mode & 0o777 == 0o600
 
 
+def test_models_are_written_to_the_file_alone(tmp_path: Path) -> None:
+    path = tmp_path / "warehouse.duckdb"
+    database.create_template(path)
+    with database.modelling(path, {}, tmp_path / "spill") as connection:
+        connection.execute("create table a as select n from range(100000) as t (n)")
+        log = path.with_name(path.name + ".wal")
+        assert not log.exists() or not log.stat().st_size
+    with duckdb.connect(str(path), read_only=True) as connection:
+        assert connection.execute("select count(*) from a").fetchall() == [(100000,)]
+
+
 def test_tables_with_other_counts_than_the_lake_are_not_published(tmp_path: Path) -> None:
     path = tmp_path / "warehouse.duckdb"
     with duckdb.connect(str(path)) as connection:

@@ -143,6 +143,9 @@ def modelling(
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection on which the models of a generation's file are made; checkpointed at the end.
 
+    Nothing is logged meanwhile, so no table is written twice: a file whose models were not all made
+    is never published. The file is current in the connection, in its cursors after `use warehouse`.
+
     Args:
         database: the file.
         settings: DuckDB's, of the dbt project's profile.
@@ -153,7 +156,11 @@ def modelling(
     """
     config = {**SETTINGS, **settings, "temp_directory": str(spill)}
     try:
-        with writing(database), duckdb.connect(str(database), config=config) as connection:
+        with writing(database), duckdb.connect(config=config) as connection:
+            connection.execute(
+                f"attach '{_quoted(str(database))}' as warehouse (recovery_mode no_wal_writes)"
+            )
+            connection.execute("use warehouse")
             connection.execute("set timezone = 'UTC'")
             yield connection
             connection.execute("checkpoint")

@@ -88,6 +88,7 @@ def run(
     def carry_out(node: Node) -> tuple[str, float]:
         if not hasattr(cursors, "own"):
             cursors.own = connection.cursor()
+            cursors.own.execute("use warehouse")
             cursors.own.execute("set timezone = 'UTC'")
         begun = time.perf_counter()
         status = _carried_out(cursors.own, node)
