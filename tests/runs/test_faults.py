@@ -206,6 +206,15 @@ def test_dbt_project_that_is_not_there_is_told(source: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_project_without_its_seeds_is_told(source: Path, tmp_path: Path) -> None:
+    (tmp_path / "dbt").mkdir()
+    (tmp_path / "dbt" / "dbt_project.yml").touch()
+    done = run_cli("build", str(source), "--direct", DICOMHOUSE_DBT=str(tmp_path / "dbt"))
+    assert done.returncode == 2
+    assert "check_rules.csv: No such file or directory" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_copied_part_is_on_the_disk_before_its_record(
     source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

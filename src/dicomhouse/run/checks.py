@@ -76,8 +76,12 @@ def _known_tolerances() -> set[str]:
     known = set()
     for seed, column in (("check_rules", "rule"), ("check_limits", "name")):
         path = versions.dbt_project() / "seeds" / f"{seed}.csv"
-        with path.open(encoding="utf-8", newline="") as text:
-            known |= {row[column] for row in csv.DictReader(text) if row["tolerance"]}
+        try:
+            with path.open(encoding="utf-8", newline="") as text:
+                known |= {row[column] for row in csv.DictReader(text) if row["tolerance"]}
+        except (OSError, KeyError) as error:
+            reason = getattr(error, "strerror", None) or f"it has no column {error}"
+            raise UsageError(f"cannot read the tolerances in {path}: {reason}.") from error
     return known
 
 
