@@ -12,17 +12,17 @@ create or replace temp table report_patients as
 select
     source,
     patient_key,
-    row_number() over (order by source, folder, patient_key) - 1 as patient_number
+    row_number() over (order by source, folder, patient_key) as patient_number
 from patients
-qualify patient_number < 10000;
+qualify patient_number <= 10000;
 
 create or replace temp table report_series as
 select
     source,
     series_key,
-    row_number() over (order by source, folder, series_key) - 1 as series_number
+    row_number() over (order by source, folder, series_key) as series_number
 from series
-qualify series_number < 10000;
+qualify series_number <= 10000;
 
 create or replace temp table report_paths as
 with

@@ -13,6 +13,6 @@ where
     and not f.is_constant
     and t.value is not null
     and not contains(t.path, '.')
-    and n.patient_number < 2000
+    and n.patient_number <= 2000
 group by n.patient_number
 order by n.patient_number

@@ -15,6 +15,6 @@ select
 from image_tags as t
 inner join report_series as s on t.source = s.source and t.series_key = s.series_key
 inner join report_paths as p on t.source = p.source and t.path = p.path
-where not contains(t.path, '.') and s.series_number < 2000
+where not contains(t.path, '.') and s.series_number <= 2000
 group by s.series_number
 order by s.series_number

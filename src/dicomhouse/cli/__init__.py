@@ -112,7 +112,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _say_no_more()
         return 0
     except OSError as error:
-        if error.errno != errno.ENOSPC or chosen.debug:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT) or chosen.debug:
             raise
         _say_no_more()
         print(f"dicomhouse: cannot write the output: {error.strerror}.", file=sys.stderr)

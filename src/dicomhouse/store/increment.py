@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from dicomhouse.errors import StorageError, UsageError
-from dicomhouse.filesystem import Files
+from dicomhouse.filesystem import Files, is_there
 from dicomhouse.lake import keys, layout
 from dicomhouse.lake.orders import Batch, Input, Rewrite
 from dicomhouse.lake.records import PartRecord, adopt, records
@@ -99,7 +99,7 @@ def sources(settings: Settings, before: Mapping[str, Any], extractor: str) -> li
     if named and before.get("extractor") == extractor:
         return named
     for name in sorted(rest):
-        if IS_STORE not in known[name] and not Path(known[name]).exists():
+        if IS_STORE not in known[name] and not is_there(Path(known[name])):
             raise lost(name, known[name])
     # What a list names by now may lie elsewhere.
     begins = {n: str(common_folder(listed(lists[n]))) for n in rest & lists.keys()}

@@ -6,7 +6,7 @@ function patientRow(number) {
 
 function patientName(number) {
   const row = patientRow(number);
-  return row?.patient_id || row?.folder || `patient ${number + 1}`;
+  return row?.patient_id || row?.folder || `patient ${number}`;
 }
 
 function viewPatients(number) {

@@ -20,7 +20,7 @@ function found(text) {
     if (`${name} ${row.name ?? ''} ${row.folder ?? ''}`.toLowerCase().includes(words)) add('patient', name, row.name ?? '', `#patients/${row.patient_number}`, name.toLowerCase() === words);
   }
   for (const row of rows('series')) {
-    if (`${row.description ?? ''} ${row.folder ?? ''} ${row.uid ?? ''} series ${row.series_number + 1}`.toLowerCase().includes(words)) add('series', seriesName(row.series_number), row.folder ?? '', `#series/${row.series_number}`, row.uid === words);
+    if (`${row.description ?? ''} ${row.folder ?? ''} ${row.uid ?? ''} series ${row.series_number}`.toLowerCase().includes(words)) add('series', seriesName(row.series_number), row.folder ?? '', `#series/${row.series_number}`, row.uid === words);
   }
   const short = (hit) => hit.name.length;
   return hits.sort((a, b) => b.isExact - a.isExact || short(a) - short(b)).slice(0, 12);

@@ -7,7 +7,7 @@ function seriesRow(number) {
 function seriesName(number) {
   const row = seriesRow(number);
   const folder = row?.folder?.split('/').pop();
-  return row?.description || (folder?.length <= 40 && folder) || `series ${number + 1}`;
+  return row?.description || (folder?.length <= 40 && folder) || `series ${number}`;
 }
 
 function isVolume(row) {
