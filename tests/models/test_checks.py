@@ -367,6 +367,12 @@ for keyword, value, findings in [
     ("SliceThickness", "0.01", {"slice_gap": "I"}), ("SliceThickness", "", {}),
 ]:  # fmt: skip
     case(f"{keyword} {value} of all", series(**{keyword: value}), **findings)
+# One row has no distance to the next (PS3.3 10.7.1.3); its columns have.
+LINE = {"Rows": 1, "Columns": 256}
+case("spacing of a single row", series(PixelSpacing=["0", "1"], **LINE))
+case("spacing of a single column", series(PixelSpacing=["1", "0"], Rows=256, Columns=1))
+case("columns without spacing", series(PixelSpacing=["0", "0"], **LINE), impossible_value="E")
+case("single row below nothing", series(PixelSpacing=["-1", "1"], **LINE), impossible_value="E")
 for rows in ("Rows", "Columns"):
     case(f"{rows} of nothing", series(PixelData=b"", **{rows: 0}), impossible_value="E")
 for first in (0, 3):
