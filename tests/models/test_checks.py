@@ -339,6 +339,10 @@ case("spacing of nothing", series(odd={"PixelSpacing": ["0", "0"]}), mixed_pixel
      impossible_value="E")  # fmt: skip
 case("spacing just off", series(odd={"PixelSpacing": ["1.00009", "1"]}))
 case("voltage equal as numbers", series(odd={"KVP": "120.0"}))
+case("zero of either sign", series(
+    odd={"RescaleIntercept": "-0", "TransferSyntaxUID": "1.2.840.10008.1.2"},
+    RescaleIntercept="0", PixelRepresentation=1,
+), mixed_transfer_syntax="I")  # fmt: skip
 case("class mixed", series(odd={"SOPClassUID": MRImageStorage}), mixed_sop_class="E")
 case("modality mixed", series(odd={"Modality": "MR"}), mixed_modality="E",
      series_attribute_inconsistent="E")  # fmt: skip
@@ -367,6 +371,12 @@ for keyword, value, findings in [
     ("SliceThickness", "0.01", {"slice_gap": "I"}), ("SliceThickness", "", {}),
 ]:  # fmt: skip
     case(f"{keyword} {value} of all", series(**{keyword: value}), **findings)
+# One row has no distance to the next (PS3.3 10.7.1.3); its columns have.
+LINE = {"Rows": 1, "Columns": 256}
+case("spacing of a single row", series(PixelSpacing=["0", "1"], **LINE))
+case("spacing of a single column", series(PixelSpacing=["1", "0"], Rows=256, Columns=1))
+case("columns without spacing", series(PixelSpacing=["0", "0"], **LINE), impossible_value="E")
+case("single row below nothing", series(PixelSpacing=["-1", "1"], **LINE), impossible_value="E")
 for rows in ("Rows", "Columns"):
     case(f"{rows} of nothing", series(PixelData=b"", **{rows: 0}), impossible_value="E")
 for first in (0, 3):
@@ -383,9 +393,11 @@ case("intercept of zero in MR", series(RescaleIntercept="0", Modality="MR",
                                        SOPClassUID=MRImageStorage))  # fmt: skip
 
 
-def enhanced(**overrides: Any) -> Case:
-    """A writer of an enhanced MR object of ten frames."""
-    frames = [at(z) for z in range(10)]
+FRAMES = [at(z) for z in range(10)]
+
+
+def enhanced(frames: list[dict[str, Any]] = FRAMES, **overrides: Any) -> Case:
+    """A writer of an enhanced MR object, of ten frames unless others are given."""
 
     def write(folder: Path) -> None:
         write_enhanced(folder / "1.dcm", frames, PatientID=folder.name, **overrides)
@@ -394,6 +406,8 @@ def enhanced(**overrides: Any) -> Case:
 
 
 case("frames as counted", enhanced())
+case("frames of either zero", enhanced([at(z, RescaleIntercept="-0" if z % 2 else "0")
+                                        for z in range(10)]))  # fmt: skip
 case("frames fewer than counted", enhanced(NumberOfFrames=11, PixelData=bytes(11 * 512)),
      frame_count_mismatch="E")  # fmt: skip
 case("frames more than counted", enhanced(NumberOfFrames=9, PixelData=bytes(9 * 512)),

@@ -394,6 +394,12 @@ def write_multiframe(folder: Path) -> None:
         enhanced("without planes", [{"SliceThickness": 1}] * 3, number, Rows=16 * number,
                  shared={"SliceThickness": 1})  # fmt: skip
     enhanced("segments", segments, SOPClassUID=SegmentationStorage, Modality="SEG")
+    for name, places in (
+        ("two lesions", [0, 1, 2, 5, 6, 7]),
+        ("thinned out", [0, 1, 2, 3, 5, 7, 9]),
+    ):
+        lesions = [frame | {"ReferencedSegmentNumber": 1} for frame in frames(places)]
+        enhanced(name, lesions, SOPClassUID=SegmentationStorage, Modality="SEG")
     write_image(
         folder / "dose" / "1.dcm", PatientID="dose", SOPClassUID=RTDoseStorage, Modality="RTDOSE",
         NumberOfFrames=5, GridFrameOffsetVector=[0, 2.5, 5, 10, 12.5],
@@ -642,6 +648,8 @@ def test_frames_of_enhanced_objects_pass_the_same_checks(series: Warehouse) -> N
         "two spacings": {"mixed_pixel_spacing", "mixed_slice_thickness"},
         "without planes": set(),
         "segments": set(),
+        "two lesions": set(),
+        "thinned out": set(),
         "dose": {"missing_slices"},
         "nuclear": set(),
         "mosaic": set(),
@@ -655,6 +663,8 @@ def test_frames_of_enhanced_objects_pass_the_same_checks(series: Warehouse) -> N
     assert results["gap", "missing_slices"]["offenders"] == ["gap/1.dcm"]
     assert results["times", "temporal_positions"]["measured"] == 3
     assert results["segments", "incomplete_repetition"]["severity"] == "I"
+    assert results["two lesions", "missing_slices"]["measured"] == 2
+    assert results["thinned out", "mixed_spacing"]["severity"] == "I"
     assert results["one place", "single_position"]["severity"] == "I"
     assert results["two spacings", "mixed_pixel_spacing"]["offenders"] == ["two spacings/1.dcm"]
     assert results["without planes", "mixed_matrix"]["severity"] == "I"

@@ -25,7 +25,8 @@ with
 
 images as (
     select
-        images.*,
+        -- Of text, 0 and -0 would be two values.
+        images.* replace (images.RescaleIntercept + 0.0 as RescaleIntercept),
         series_images.is_volume_slice
     from {{ ref('images') }} as images
     inner join {{ ref('int_series_images') }} as series_images using (file_id)
@@ -39,7 +40,7 @@ frames as (
         images.path,
         frames.PixelSpacing,
         frames.RescaleSlope,
-        frames.RescaleIntercept,
+        frames.RescaleIntercept + 0.0 as RescaleIntercept,
         frames.SliceThickness
     from {{ ref('int_multiframe_frames') }} as frames
     inner join images on frames.file_id = images.file_id

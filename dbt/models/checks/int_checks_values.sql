@@ -1,8 +1,11 @@
--- Values that no image can have, and some that hardly an image has.
+-- Values that no image can have, and some that hardly an image has. A single row or column has no
+-- distance to the next, which may be 0 then (PS3.3 10.7.1.3).
 {%- set row = 'frames.ImageOrientationPatient[1:3]' -%}
 {%- set column = 'frames.ImageOrientationPatient[4:6]' -%}
 {%- set impossible_values = {
-    'PixelSpacing not above 0': 'list_min(frames.PixelSpacing) <= 0',
+    'PixelSpacing not above 0': 'list_min(frames.PixelSpacing) < 0'
+        ~ ' or (frames.PixelSpacing[1] = 0 and frames.Rows is distinct from 1)'
+        ~ ' or (frames.PixelSpacing[2] = 0 and frames.Columns is distinct from 1)',
     'RescaleSlope 0': 'frames.RescaleSlope = 0',
     'Rows 0': 'frames.Rows = 0',
     'Columns 0': 'frames.Columns = 0',

@@ -72,6 +72,8 @@ stacks as (
         steps.first_irregular,
         groups.run_files,
         groups.runs,
+        -- A segmentation may leave out the frames in which it has nothing.
+        case when geometry.Modality = 'SEG' then 'I' end as severity_of_gaps,
         {{ plain_number('geometry.spacing_median') }} || ' mm' as spacing,
         geometry.slice_thickness_mm / geometry.spacing_median - 1 as thickness_deviation,
         greatest(
@@ -88,6 +90,7 @@ stacks as (
     fails='missing_slices > 0',
     measured='missing_slices',
     files='gap_files',
+    severity='severity_of_gaps',
     message=count_of('first_gap.missing', 'slice')
         ~ " || ' missing between ' || first_gap.before || ' and ' || first_gap.after || ': step '"
         ~ " || " ~ plain_number('first_gap.step') ~ " || ' mm where the spacing is ' || spacing || "
@@ -102,7 +105,7 @@ union all
         ~ spacing_tolerance('mixed_spacing', 'run_spacing_min'),
     measured='case when is_unsearched then positions else run_spacing_max / run_spacing_min - 1 end',
     files='run_files',
-    severity="case when is_unsearched then 'I' end",
+    severity="case when is_unsearched then 'I' else severity_of_gaps end",
     message="case when is_unsearched then 'Whether the slice spacing changes was not looked for: '"
         ~ " || positions || ' positions are too many'"
         ~ " else 'The slice spacing changes: ' || runs end",
