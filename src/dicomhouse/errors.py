@@ -9,7 +9,6 @@ traceback.
 from __future__ import annotations
 
 from collections.abc import Collection
-from difflib import get_close_matches
 from typing import Self
 
 
@@ -50,6 +49,8 @@ class UsageError(DicomhouseError):
 
 def unknown(what: str, name: str, known: Collection[str]) -> UsageError:
     """No such name: which were nearest, or where none is near, all that there are."""
+    from difflib import get_close_matches
+
     if nearest := get_close_matches(name, known):
         return UsageError(f"no {what} {name}; the nearest: {', '.join(nearest)}.")
     return UsageError(f"no {what} {name}; there are: {', '.join(sorted(known))}.")

@@ -81,6 +81,7 @@ def _written(warehouse: Path, name: str) -> list[dict[str, Any]]:
 
 
 def clear(warehouse: Path) -> None:
-    """Forget them: a run that published has taken them over."""
+    """Forget them: a run that published has taken them over, and has all but ended."""
     with suppress(OSError):
         (warehouse / _NAME).unlink(missing_ok=True)
+        end(warehouse)
