@@ -166,7 +166,7 @@ def week(operator: Operator, folder: Path, hook: str, is_mounted: bool) -> None:
         operator.night()
     operator.source = source
     wrong = run_cli("serve", str(source), "--timezone", "Europe/Berlim")
-    print(f"- `dicomhouse serve --timezone Europe/Berlim`: {wrong.stderr.strip()}")
+    print(f"\n- `dicomhouse serve --timezone Europe/Berlim`: {wrong.stderr.strip()}")
 
 
 def _day(title: str) -> None:
