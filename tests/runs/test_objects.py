@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +118,13 @@ def test_folder_marker_is_no_file(client: Any) -> None:
         client.put_object(Bucket=client.bucket, Key=key, Body=body)
     found = {files.folder: files.names for files in objects.find(f"s3://{client.bucket}")}
     assert found == {"e": "6", "": "e7"}
+
+
+def test_version_is_the_same_whether_a_store_quotes_its_tag_or_not() -> None:
+    """Azure does as an object is read, and not where it is listed."""
+    now = datetime.now(UTC)
+    assert objects.facts_of(1, now, '"0x8D"') == objects.facts_of(1, now, "0x8D")
+    assert objects.facts_of(1, now, "0x8D") != objects.facts_of(1, now, "0x8E")
 
 
 def test_object_that_went_or_is_refused_is_an_error_of_the_system(client: Any) -> None:

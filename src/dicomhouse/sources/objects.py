@@ -53,10 +53,11 @@ def facts_of(size: int, modified: datetime, tag: str | None) -> Facts:
     """What tells an object from its next version: size, and the second it was written.
 
     Stores tell whole seconds, so that the rest of the time is made of the ETag: who overwrites an
-    object within a second with as many bytes is found out too.
+    object within a second with as many bytes is found out too; Azure lists it without quotes.
     """
     seconds = int(modified.timestamp())
-    return Facts(size, seconds * 10**9 + crc32((tag or "").encode()) % 10**6 * 1000)
+    bare = (tag or "").removeprefix("W/").strip('"')
+    return Facts(size, seconds * 10**9 + crc32(bare.encode()) % 10**6 * 1000)
 
 
 def find(address: str) -> Iterator[Files]:
