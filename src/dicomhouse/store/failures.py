@@ -84,4 +84,4 @@ def clear(warehouse: Path) -> None:
     """Forget them: a run that published has taken them over, and has all but ended."""
     with suppress(OSError):
         (warehouse / _NAME).unlink(missing_ok=True)
-        end(warehouse)
+    end(warehouse)
