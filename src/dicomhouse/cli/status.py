@@ -205,7 +205,7 @@ def _show(chosen: argparse.Namespace) -> int:
         print(f"{name:<12} {printable(record[name])}")
     for name in ("images", "elements", "lake_bytes"):
         print(f"{name:<12} {record[name]:,}")
-    passed_over = record.get("passed_over")  # the form of a record does not ask for it
+    passed_over = record.get("passed_over", {})  # the form of a record does not ask for it
     if not has_form(passed_over, {str: int}):
         passed_over = {}
     for name, words in {
