@@ -378,6 +378,11 @@ def write_multiframe(folder: Path) -> None:
     enhanced("times", times)
     enhanced("a frame short", times[:-1])
     enhanced("twice", [*frames(range(4)), *frames([3])])
+    for keyword, *values in (
+        ("FlipAngle", 10, 20), ("KVP", 80, 140), ("ConvolutionKernel", "B30f", "B70f"),
+    ):  # fmt: skip
+        each = [frame | {keyword: v} for v in values for frame in frames(range(4))]
+        enhanced(f"two of {keyword}", each)
     for number in (1, 2):
         enhanced("two objects", frames(range(4 * number, 4 * number + 4)), number)
     segments = [
@@ -643,6 +648,9 @@ def test_frames_of_enhanced_objects_pass_the_same_checks(series: Warehouse) -> N
         "times": set(),
         "a frame short": {"incomplete_repetition"},
         "twice": {"duplicate_position"},
+        "two of FlipAngle": set(),
+        "two of KVP": set(),
+        "two of ConvolutionKernel": set(),
         "two objects": set(),
         "one place": set(),
         "two spacings": {"mixed_pixel_spacing", "mixed_slice_thickness"},

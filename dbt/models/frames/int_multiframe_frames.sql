@@ -6,6 +6,7 @@
     'InStackPositionNumber', 'TemporalPositionIndex', 'DimensionIndexValues',
     'FrameAcquisitionNumber', 'EffectiveEchoTime', 'DiffusionBValue',
     'NominalCardiacTriggerDelayTime', 'NominalPercentageOfCardiacPhase', 'ReferencedSegmentNumber',
+    'FlipAngle', 'KVP', 'ConvolutionKernel',
 ] %}
 {# The vectors of nuclear medicine, in order of tag: each frame's place along a dimension. #}
 {% set vectors = [
@@ -249,5 +250,8 @@ select
     try_cast(InStackPositionNumber as bigint) as InStackPositionNumber,
     coalesce({{ numbers_of('DimensionIndexValues', 'bigint') }}, vector_values)
         as dimension_indices,
-    try_cast(ReferencedSegmentNumber as bigint) as ReferencedSegmentNumber
+    try_cast(ReferencedSegmentNumber as bigint) as ReferencedSegmentNumber,
+    try_cast(FlipAngle as double) as FlipAngle,
+    try_cast(KVP as double) as KVP,
+    string_split(ConvolutionKernel, chr(92)) as ConvolutionKernel
 from shifted

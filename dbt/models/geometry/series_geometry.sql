@@ -25,10 +25,10 @@ stacks as (
         min(Modality) as Modality,
         min(FrameOfReferenceUID) <> max(FrameOfReferenceUID) as has_several_frames_of_reference,
         min(Rows) <> max(Rows) or min(Columns) <> max(Columns) as has_several_matrices,
-        greatest(
-            max(PixelSpacing[1]) / min(PixelSpacing[1]) - 1,
-            max(PixelSpacing[2]) / min(PixelSpacing[2]) - 1
-        ) > {{ tolerance('mixed_pixel_spacing') }} as has_several_pixel_spacings,
+        {% for axis in (1, 2) %}
+        {{ 'or ' if not loop.first }}max(PixelSpacing[{{ axis }}]) - min(PixelSpacing[{{ axis }}])
+        > {{ tolerance('mixed_pixel_spacing') }} * abs(min(PixelSpacing[{{ axis }}]))
+        {% endfor %} as has_several_pixel_spacings,
         quantile_disc(SliceThickness, 0.5) as slice_thickness_mm,
         quantile_disc(abs(SpacingBetweenSlices), 0.5) as spacing_between_slices_mm,
         quantile_disc(abs(GantryDetectorTilt), 0.5) as gantry_tilt_degrees
