@@ -86,6 +86,10 @@ stacks as (
         incomplete.files as incomplete_files,
         coalesce(incomplete.positions, 0) as incomplete_positions,
         incomplete.first_one as first_incomplete,
+        -- What a position lacks is there where as many images have no position.
+        geometry.repetition = geometry.repetition_max
+        and geometry.positions * geometry.repetition - geometry.images
+        <= geometry.unplaced_images as is_explained,
         -- A segmentation may leave out the frames in which it has nothing.
         case when geometry.Modality = 'SEG' then 'I' end as severity_of_gaps
     from {{ ref('series_geometry') }} as geometry
@@ -122,7 +126,8 @@ union all
 
 {{ stack_check(
     rule='incomplete_repetition', relation='stacks', applies='positions > 1',
-    fails='repetition > 1 and repetition_min < repetition_max and not is_overlapping',
+    fails='repetition > 1 and repetition_min < repetition_max and not is_overlapping'
+        ~ ' and not is_explained',
     severity='severity_of_gaps',
     measured='repetition',
     files='incomplete_files',

@@ -87,6 +87,16 @@ measured as (
     group by source, series_key, stack
 ),
 
+unplaced as (
+    select
+        source,
+        series_key,
+        stack,
+        count(*) as images
+    from {{ ref('int_unplaced_images') }}
+    group by source, series_key, stack
+),
+
 spacing_verdicts as (
     select
         source,
@@ -131,6 +141,7 @@ geometry as (
         measured.gaps,
         measured.missing_slices,
         coalesce([gap[2] for gap in measured.gap_labels], []) as gaps_between,
+        coalesce(unplaced.images, 0) as unplaced_images,
         measured.irregular_steps,
         repetitions.repetition,
         measured.repetition_min,
@@ -165,6 +176,7 @@ geometry as (
     inner join repetitions using (source, series_key, stack)
     left join spacings using (source, series_key, stack)
     left join runs using (source, series_key, stack)
+    left join unplaced using (source, series_key, stack)
     left join spacing_verdicts using (source, series_key, stack)
 ),
 
@@ -201,9 +213,13 @@ judged as (
                             || ' positions hold several images'
                 end,
                 case
+                    when unplaced_images > 0
+                        then {{ count_of('unplaced_images', 'image') }} || ' without a place'
+                end,
+                case
                     when missing_slices > 0
                         then {{ count_of('missing_slices', 'slice') }} || ' missing'
-                    when not is_even
+                    when not is_even and (unplaced_images = 0 or irregular_steps > 0)
                         then
                             'spacing from ' || {{ plain_number('spacing_min') }} || ' to '
                             || {{ plain_number('spacing_max') }} || ' mm'
