@@ -34,6 +34,7 @@ from stacks import (
     stepped,
     tilted,
     turned,
+    without,
     write_series,
 )  # fmt: skip
 
@@ -56,12 +57,21 @@ RULE_CASES: dict[str, list[tuple[str, list[Image]]]] = {
         ("E", changed(axial(range(4)), 3, ImagePositionPatient=["1", "2"])),
         ("pass", axial(range(4))),
         ("not_applicable", [image | {"ImagePositionPatient": None} for image in axial(range(4))]),
+        *(
+            ("E", changed(axial(range(9)), 4, ImagePositionPatient=position))
+            for position in (None, b"", ["1", "2"], ["1", "2", "3", "4"], b"a\\b\\c", b"nan\\0\\4")
+        ),
+        ("E", changed(changed(axial(range(9)), 4, ImagePositionPatient=None), 5,
+                      ImagePositionPatient=b"")),
+        ("E", changed(repeated(axial(range(4)), EchoTime=[1, 2, 3]), 5,
+                      ImagePositionPatient=None)),
         ("pass", axial(range(5)) + [i | {"ImagePositionPatient": None} for i in coronal(4)]),
         ("E", axial(range(5)) + changed(coronal(4), 3, ImagePositionPatient=None)),
     ],
     "missing_orientation": [
         ("E", changed(axial(range(4)), 0, ImageOrientationPatient=None)),
         ("pass", axial(range(4))),
+        ("E", changed(axial(range(9)), 4, ImageOrientationPatient=None)),
     ],
     "orientation_not_orthonormal": [
         ("E", changed(axial(range(4)), 1, ImageOrientationPatient=["1.0101", 0, 0, 0, 1, 0])),
@@ -173,6 +183,13 @@ RULE_CASES: dict[str, list[tuple[str, list[Image]]]] = {
         ("E", grouped("AcquisitionNumber", FOURS[0], [1, 5, 13, 17])),
         ("E", grouped("TemporalPositionIdentifier", [0, 4, 12, 16], [0.3, 4.3, 12.3, 16.3])),
         ("E", grouped("AcquisitionNumber", [0, 4, 8], [16, 20, 24])),
+        *(
+            (expected, without(changed(axial(range(12)), place, ImagePositionPatient=None), *gone))
+            for expected, place, *gone in [
+                ("pass", 4), ("E", 4, 5), ("E", 4, 8), ("E", 11, 4), ("E", 0, 4),
+            ]
+        ),
+        ("E", changed(without([*axial(range(9)), *coronal(5)], 4), 10, ImagePositionPatient=None)),
     ],
     "mixed_spacing": [
         ("E", stepped(1, 1, 1, 1.11, 1.11, 1.11)),
@@ -365,6 +382,20 @@ def frames(z: Sequence[float], **shared: Any) -> list[dict[str, Any]]:
     ]
 
 
+DOSES = {
+    "dose": [0, 2.5, 5, 10, 12.5],
+    "dose by z": [1, 2, 3, 4, 5],
+    "dose of fewer offsets": [0, 2.5, 5],
+    "dose of more offsets": [0, 1, 2, 3, 4, 5],
+    "dose without offsets": None,
+    "dose of empty offsets": b"",
+    "dose of words": b"0\\1\\two\\3\\4",
+    "dose out of order": [0, 2, 1, 3, 4],
+    "dose begun elsewhere": [5, 6, 7, 8, 9],
+}
+"""The offsets of doses of five frames whose first lies at z = 1 mm."""
+
+
 def write_multiframe(folder: Path) -> None:
     """One object or two of each kind in a folder of its own."""
 
@@ -400,11 +431,12 @@ def write_multiframe(folder: Path) -> None:
     ):
         lesions = [frame | {"ReferencedSegmentNumber": 1} for frame in frames(places)]
         enhanced(name, lesions, SOPClassUID=SegmentationStorage, Modality="SEG")
-    write_image(
-        folder / "dose" / "1.dcm", PatientID="dose", SOPClassUID=RTDoseStorage, Modality="RTDOSE",
-        NumberOfFrames=5, GridFrameOffsetVector=[0, 2.5, 5, 10, 12.5],
-        ImageOrientationPatient=[1, 0, 0, 0, -1, 0],
-    )  # fmt: skip
+    for name, offsets in DOSES.items():
+        write_image(
+            folder / name / "1.dcm", PatientID=name, SOPClassUID=RTDoseStorage, Modality="RTDOSE",
+            NumberOfFrames=5, GridFrameOffsetVector=offsets,
+            ImageOrientationPatient=[1, 0, 0, 0, -1 if name == "dose" else 1, 0],
+        )  # fmt: skip
     detector = elements(
         {"ImagePositionPatient": [0, 0, 50], "ImageOrientationPatient": [1, 0, 0, 0, 1, 0]}
     )
@@ -459,11 +491,12 @@ def test_rule_at_its_tolerance(cases: Results, case: str) -> None:
 
 
 COMPANIONS = {
+    "missing_slices": {"missing_position", "type1_missing"},
     "sheared_stack": {"tilt_tag_mismatch"},
     "tilt_tag_mismatch": {"sheared_stack"},
     "duplicate_position": {"instance_number_duplicate"},
     "mixed_spacing": {"irregular_spacing"},
-    "missing_position": {"type1_missing"},
+    "missing_position": {"type1_missing", "type1_empty"},
     "missing_orientation": {"type1_missing"},
     "non_volume_image": {"type1_missing"},
 }
@@ -510,7 +543,15 @@ VOLUMES = {
     "in_plane_drift-0": "slices beside the line of the others",
     "multiple_stacks-0": "2 stacks",
     "multiple_stacks-4": "2 stacks",
-    "missing_position-0": "fails missing_position",
+    "missing_position-0": "1 image without a place; fails missing_position",
+    "missing_position-6": "1 image without a place; fails missing_position",
+    "missing_position-10": "2 images without a place; fails missing_position",
+    "missing_position-11": (
+        "4 of 4 positions hold several images; 1 image without a place; fails missing_position"
+    ),
+    "missing_orientation-2": "1 image without a place; fails missing_orientation",
+    "missing_slices-14": "1 image without a place; 2 slices missing; fails missing_position",
+    "missing_slices-15": "1 image without a place; 1 slice missing; fails missing_position",
     "missing_position-2": None,
     "missing_position-3": "no image has position and orientation",
     "orientation_not_orthonormal-0": "fails orientation_not_orthonormal",
@@ -651,6 +692,8 @@ def test_frames_of_enhanced_objects_pass_the_same_checks(series: Warehouse) -> N
         "two lesions": set(),
         "thinned out": set(),
         "dose": {"missing_slices"},
+        "dose by z": set(),
+        **{name: {"frame_offsets_invalid"} for name in DOSES.keys() - {"dose", "dose by z"}},
         "nuclear": set(),
         "mosaic": set(),
         "claim": {"multiframe_in_single_frame_class"},
@@ -669,6 +712,38 @@ def test_frames_of_enhanced_objects_pass_the_same_checks(series: Warehouse) -> N
     assert results["two spacings", "mixed_pixel_spacing"]["offenders"] == ["two spacings/1.dcm"]
     assert results["without planes", "mixed_matrix"]["severity"] == "I"
     assert results["mosaic", "missing_slices"]["status"] == "not_applicable"
+
+
+def test_offsets_of_a_dose_are_told(series: Warehouse) -> None:
+    rows = series.sql("""
+        select PatientID, severity, message, is_volume, why_not
+        from findings join series using (source, series_key)
+        where source = 'multiframe' and rule = 'frame_offsets_invalid'
+    """).rows()  # fmt: skip
+    unplaced, failed = "no image has position and orientation", "fails frame_offsets_invalid"
+    has = "GridFrameOffsetVector has "
+    assert {name: found for name, *found in rows} == {
+        "dose of fewer offsets": [
+            "E", has + "3 offsets for 5 frames", False, f"2 images without a place; {failed}",
+        ],
+        "dose of more offsets": ["E", has + "6 offsets for 5 frames", False, failed],
+        "dose without offsets": [
+            "E", has + "0 offsets for 5 frames", False, f"{unplaced}; {failed}",
+        ],
+        "dose of empty offsets": [
+            "E", has + "0 offsets for 5 frames", False, f"{unplaced}; {failed}",
+        ],
+        "dose of words": [
+            "E", has + "1 offset without a number", False, f"1 image without a place; {failed}",
+        ],
+        "dose out of order": [
+            "E", has + "offsets that neither rise nor fall from frame to frame", False, failed,
+        ],
+        "dose begun elsewhere": [
+            "W", has + "a first offset of 5, which is neither 0 nor the z of an axial grid", True,
+            None,
+        ],
+    }  # fmt: skip
 
 
 def test_frames_have_positions_by_their_source(series: Warehouse) -> None:

@@ -12,7 +12,11 @@ unplaced as (
         planes.InstanceNumber
     from {{ ref('int_frame_planes') }} as planes
     anti join {{ ref('int_stack_frames') }} using (file_id, frame)
-    where planes.lacks_position or planes.lacks_orientation or planes.deviation >= 1
+    where
+        planes.lacks_position
+        or planes.lacks_orientation
+        or planes.lacks_offset
+        or planes.deviation >= 1
 ),
 
 slots as (
