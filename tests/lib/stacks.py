@@ -95,6 +95,10 @@ def numbered(images: list[Image]) -> list[Image]:
     return [image | {"InstanceNumber": n} for n, image in enumerate(images, 1)]
 
 
+def numbered_down(images: list[Image]) -> list[Image]:
+    return [image | {"InstanceNumber": 1000 - n} for n, image in enumerate(images)]
+
+
 def times(images: list[Image]) -> list[Image]:
     """Three acquisitions of the same slices."""
     return repeated(images, AcquisitionNumber=[1, 2, 3])

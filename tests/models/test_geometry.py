@@ -30,6 +30,7 @@ from stacks import (
     changed,
     coronal,
     grouped,
+    numbered_down,
     repeated,
     stepped,
     tilted,
@@ -48,7 +49,10 @@ from dicomhouse.testing.series import decimal, elements
 
 FOURS = [[start + 4 * k for k in range(5)] for start in (0, 1, 2, 0.39, 0.41)]
 """Stacks of 4 mm steps, beside one another."""
+HEAD = [5 * k for k in range(8)]
+THIGH = [340 + z for z in HEAD]
 TURNS_OF_TIME = ("100000", "100100")
+DAYS = ("20200131", "20200201")
 TURNS = sorted(FOURS[0] + FOURS[1])
 
 RULE_CASES: dict[str, list[tuple[str, list[Image]]]] = {
@@ -125,6 +129,15 @@ RULE_CASES: dict[str, list[tuple[str, list[Image]]]] = {
         ("pass", grouped("AcquisitionTime", range(0, 9, 2), [1, 3, 7, 9], values=TURNS_OF_TIME)),
         ("pass", grouped("AcquisitionTime", range(0, 9, 2), range(1, 9, 2), values=TURNS_OF_TIME)),
         ("I", grouped("ConvolutionKernel", *FOURS[:2], values=("B30f", "B60f"))),
+        ("I", grouped("ContrastBolusAgent", *FOURS[:2], values=("NONE", "IODINE"))),
+        ("I", grouped("AcquisitionDate", *FOURS[:2], values=DAYS)),
+        ("I", grouped("AcquisitionNumber", HEAD, THIGH)),
+        ("I", grouped("AcquisitionNumber", THIGH, HEAD)),
+        ("I", grouped("AcquisitionTime", HEAD, THIGH, values=TURNS_OF_TIME)),
+        ("I", grouped("AcquisitionNumber", [0, 4, 8], [24.1, 28.1, 32.1])),
+        ("I", grouped("AcquisitionNumber", [0, 4, 8], [24, 28, 32])),
+        ("pass", grouped("AcquisitionNumber", [0, 4, 8], [20, 24, 28])),
+        ("pass", axial(HEAD + THIGH)),
     ],
     "duplicate_position": [
         ("W", grouped("AcquisitionNumber", range(6), range(5, 9))),
@@ -152,6 +165,9 @@ RULE_CASES: dict[str, list[tuple[str, list[Image]]]] = {
         ("I", repeated(axial(range(3)), InversionTime=[100, 300, 500])),
         ("I", repeated(axial(range(3)), FlipAngle=[5, 15])),
         ("I", repeated(axial(range(3)), KVP=[80, 140])),
+        ("I", repeated(axial(range(3), AcquisitionTime="000000"), AcquisitionDate=DAYS)),
+        ("I", repeated(axial(range(3)), ContrastBolusAgent=[None, "IODINE"])),
+        ("I", grouped("ContrastBolusAgent", FOURS[0], FOURS[3], values=("NONE", "IODINE"))),
         ("pass", grouped("TemporalPositionIdentifier", FOURS[0], FOURS[4])),
         ("pass", repeated(axial(range(3)), TemporalPositionIdentifier=[1, 2])[:-1]),
     ],
@@ -190,6 +206,24 @@ RULE_CASES: dict[str, list[tuple[str, list[Image]]]] = {
             ]
         ),
         ("E", changed(without([*axial(range(9)), *coronal(5)], 4), 10, ImagePositionPatient=None)),
+        ("pass", axial(HEAD + THIGH)),
+        ("pass", grouped("AcquisitionNumber", HEAD, THIGH)),
+        ("E", without(axial(range(0, 400, 5)), *range(8, 68))),
+        ("E", without(numbered_down(axial(range(0, 400, 5))), *range(8, 68))),
+    ],
+    "coverage_gap": [
+        ("W", axial(HEAD + THIGH)),
+        ("W", axial(HEAD + THIGH, AcquisitionNumber="")),
+        ("W", axial([*HEAD, *(z + 2.2 for z in THIGH)])),
+        ("W", numbered_down(axial(HEAD + THIGH))),
+        ("W", axial([*HEAD, 90, 95, 100])),
+        ("pass", axial([*HEAD, 85, 90, 95])),
+        ("W", axial([0, 5.1, 10.2, 61.3, 66.4])),
+        ("pass", axial([0, 5.2, 10.4, 61.5, 66.7])),
+        ("pass", without(axial(range(0, 400, 5)), *range(8, 68))),
+        ("pass", without(numbered_down(axial(range(0, 400, 5))), *range(8, 68))),
+        ("pass", grouped("AcquisitionNumber", HEAD, THIGH)),
+        ("pass", axial([0, 1, 2, 3e6])),
     ],
     "mixed_spacing": [
         ("E", stepped(1, 1, 1, 1.11, 1.11, 1.11)),
@@ -255,6 +289,10 @@ RULE_CASES: dict[str, list[tuple[str, list[Image]]]] = {
         ("I", [image | {"SliceLocation": 1.03 * k} for k, image in enumerate(axial(range(4)))]),
         ("pass", [image | {"SliceLocation": -k} for k, image in enumerate(axial(range(4)))]),
         ("not_applicable", axial(range(4))),
+    ],
+    "instance_number_duplicate": [
+        ("pass", repeated(axial(range(3)), AcquisitionDate=DAYS)),
+        ("pass", repeated(axial(range(3)), ContrastBolusAgent=[None, "IODINE"])),
     ],
     "instance_order_not_spatial": [
         ("I", axial([0, 1, 3, 2, 4])),
@@ -531,6 +569,10 @@ def test_clean_series_raise_neither_error_nor_warning(series: Warehouse) -> None
 
 VOLUMES = {
     "missing_slices-0": "1 slice missing",
+    "coverage_gap-0": "a gap of 305 mm",
+    "coverage_gap-2": "a gap of 307.2 mm",
+    "coverage_gap-8": "60 slices missing",
+    "coverage_gap-10": "2 stacks",
     "mixed_spacing-4": "spacing from 1 to 3 mm",
     "irregular_spacing-1": None,
     "duplicate_position-0": "1 of 9 positions hold several images",
@@ -580,6 +622,10 @@ def test_messages_say_where_and_by_how_much(cases: Results) -> None:
     assert told(cases, "missing_slices-0") == (
         "1 slice missing between IM0002 and IM0003: step 19.1 mm where the spacing is 10 mm",
         ["missing_slices-0/IM0002", "missing_slices-0/IM0003"],
+    )
+    assert told(cases, "coverage_gap-0") == (
+        "305 mm without a slice between IM0007 and IM0008, where the spacing is 5 mm",
+        ["coverage_gap-0/IM0007", "coverage_gap-0/IM0008"],
     )
     assert told(cases, "mixed_spacing-4") == (
         "The slice spacing changes: 3 steps of 1 mm from IM0000 to IM0003, "

@@ -37,6 +37,8 @@ described as (
         images.FlipAngle,
         images.KVP,
         images.ConvolutionKernel,
+        images.ContrastBolusAgent,
+        images.AcquisitionDate,
         images.ConcatenationUID,
         images.ImageType,
         images.Rows,

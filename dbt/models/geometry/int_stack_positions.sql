@@ -8,6 +8,9 @@ steps as (
         steps.step + lag(steps.step) over (
             partition by steps.source, steps.series_key, steps.stack order by steps.slot
         ) as two_steps,
+        steps.number_step * lag(steps.number_step) over (
+            partition by steps.source, steps.series_key, steps.stack order by steps.slot
+        ) > 0 as is_numbered_on,
         runs.run
     from {{ ref('int_stack_steps') }} as steps
     left join {{ ref('int_spacing_runs') }} as runs using (source, series_key, stack, slot)
@@ -104,10 +107,17 @@ unplaced as (
     group by source, series_key, stack, slot
 ),
 
--- Nobody lost a million slices: such a step is a position gone wrong.
+-- Slices far apart are two coverages, unless their numbers leave room for what is between. Nobody
+-- lost a million slices: such a step is a position gone wrong.
 judged as (
     select
         *,
+        coalesce(
+            step > {{ tolerance('coverage_gap') }}
+            and spacings between {{ tolerance('coverage_gap.steps') }} and 1e6
+            and not coalesce(is_numbered_on and abs(number_step) > spacings / 2, false),
+            false
+        ) as is_coverage_gap,
         coalesce(
             not is_in_group
             and not is_change
@@ -129,7 +139,11 @@ judged as (
 numbered as (
     select
         judged.*,
-        case when judged.is_wide then round(judged.spacings)::bigint - 1 else 0 end as lacking,
+        case
+            when judged.is_wide and not judged.is_coverage_gap
+                then round(judged.spacings)::bigint - 1
+            else 0
+        end as lacking,
         lacking between 1 and coalesce(unplaced.images, 0) as is_numbered
     from judged
     left join unplaced using (source, series_key, stack, slot)
@@ -175,7 +189,8 @@ select
     run,
     run_spacing,
     is_in_group,
-    is_wide and not is_explained as is_gap,
+    is_coverage_gap,
+    lacking > 0 and not is_explained as is_gap,
     case when is_explained then 0 else lacking end as missing_slices,
-    is_off_spacing and not is_wide as is_irregular
+    is_off_spacing and not is_wide and not is_coverage_gap as is_irregular
 from explained

@@ -26,8 +26,8 @@ stacks as (
         min(FrameOfReferenceUID) <> max(FrameOfReferenceUID) as has_several_frames_of_reference,
         min(Rows) <> max(Rows) or min(Columns) <> max(Columns) as has_several_matrices,
         greatest(
-            max(PixelSpacing[1]) / min(PixelSpacing[1]) - 1,
-            max(PixelSpacing[2]) / min(PixelSpacing[2]) - 1
+            max(PixelSpacing[1]) / nullif(min(PixelSpacing[1]), 0) - 1,
+            max(PixelSpacing[2]) / nullif(min(PixelSpacing[2]), 0) - 1
         ) > {{ tolerance('mixed_pixel_spacing') }} as has_several_pixel_spacings,
         quantile_disc(SliceThickness, 0.5) as slice_thickness_mm,
         quantile_disc(abs(SpacingBetweenSlices), 0.5) as spacing_between_slices_mm,
@@ -74,6 +74,7 @@ measured as (
         min(position) as position_min,
         max(position) as position_max,
         count(*) filter (is_gap) as gaps,
+        max(step) filter (is_coverage_gap) as coverage_gap_mm,
         sum(missing_slices)::bigint as missing_slices,
         min((slot, label_before || ' - ' || label), 20) filter (is_gap) as gap_labels,
         count(*) filter (is_irregular) as irregular_steps,
@@ -138,6 +139,7 @@ geometry as (
         runs.run_spacing_min,
         runs.run_spacing_max,
         list_sort(coalesce(runs.run_spacings, [])) as run_spacings,
+        measured.coverage_gap_mm,
         measured.gaps,
         measured.missing_slices,
         coalesce([gap[2] for gap in measured.gap_labels], []) as gaps_between,
@@ -217,9 +219,19 @@ judged as (
                         then {{ count_of('unplaced_images', 'image') }} || ' without a place'
                 end,
                 case
+                    when coverage_gap_mm > 0
+                        then
+                            'a gap of ' || {{ plain_number('round(coverage_gap_mm, 2)') }} || ' mm'
+                end,
+                case
                     when missing_slices > 0
                         then {{ count_of('missing_slices', 'slice') }} || ' missing'
-                    when not is_even and (unplaced_images = 0 or irregular_steps > 0)
+                    when
+                        not is_even
+                        and (
+                            (unplaced_images = 0 and coverage_gap_mm is null)
+                            or irregular_steps > 0
+                        )
                         then
                             'spacing from ' || {{ plain_number('spacing_min') }} || ' to '
                             || {{ plain_number('spacing_max') }} || ' mm'
