@@ -7,7 +7,7 @@ any of which may make groups of its own ...
     'AcquisitionNumber', 'TemporalPositionIdentifier', 'NominalPercentageOfCardiacPhase',
     'TriggerTime', 'FrameReferenceTime', 'EchoTime', 'DiffusionBValue', 'StackID',
     'InversionTime', 'FlipAngle', 'KVP', 'ConvolutionKernel', 'ContrastBolusAgent',
-    'AcquisitionDate',
+    'AcquisitionDate', 'EchoNumbers', 'DiffusionGradientOrientation',
 ]) }}
 {%- endmacro %}
 

@@ -45,7 +45,7 @@ from dicomhouse.reader import Warehouse
 from dicomhouse.run.build import build_direct
 from dicomhouse.settings import Settings
 from dicomhouse.testing import write_enhanced, write_image
-from dicomhouse.testing.series import decimal, elements
+from dicomhouse.testing.series import decimal, elements, uid
 
 FOURS = [[start + 4 * k for k in range(5)] for start in (0, 1, 2, 0.39, 0.41)]
 """Stacks of 4 mm steps, beside one another."""
@@ -165,6 +165,9 @@ RULE_CASES: dict[str, list[tuple[str, list[Image]]]] = {
         ("I", repeated(axial(range(3)), InversionTime=[100, 300, 500])),
         ("I", repeated(axial(range(3)), FlipAngle=[5, 15])),
         ("I", repeated(axial(range(3)), KVP=[80, 140])),
+        ("I", repeated(axial(range(3)), EchoNumbers=[1, 2])),
+        ("I", repeated(axial(range(3), DiffusionBValue=1000),
+                       DiffusionGradientOrientation=[[1, 0, 0], [0, 1, 0]])),
         ("I", repeated(axial(range(3), AcquisitionTime="000000"), AcquisitionDate=DAYS)),
         ("I", repeated(axial(range(3)), ContrastBolusAgent=[None, "IODINE"])),
         ("I", grouped("ContrastBolusAgent", FOURS[0], FOURS[3], values=("NONE", "IODINE"))),
@@ -434,6 +437,20 @@ DOSES = {
 """The offsets of doses of five frames whose first lies at z = 1 mm."""
 
 
+B_VALUES: dict[str, tuple[tuple[int, str], str, Any]] = {
+    "b-values of GE": ((0x00431039, "GEMS_PARM_01"), "IS", lambda b: [1_000_000_000 + b, 8, 0]),
+    "b-values of Philips": ((0x20011003, "Philips Imaging DD 001"), "FL", float),
+    "b-values of Siemens": ((0x0019100C, "SIEMENS MR HEADER"), "IS", str),
+    "b-values of United": ((0x00651009, "Image Private Header"), "FD", float),
+}
+"""Private elements that tell images of one number apart."""
+
+
+def private(place: tuple[int, str], vr: str, value: Any) -> list[DataElement]:
+    tag, creator = place
+    return [DataElement((tag >> 16 << 16) + 0x10, "LO", creator), DataElement(tag, vr, value)]
+
+
 def write_multiframe(folder: Path) -> None:
     """One object or two of each kind in a folder of its own."""
 
@@ -462,10 +479,17 @@ def write_multiframe(folder: Path) -> None:
     for number in (1, 2):
         enhanced("without planes", [{"SliceThickness": 1}] * 3, number, Rows=16 * number,
                  shared={"SliceThickness": 1})  # fmt: skip
+    meeting = [
+        at(0, 0, z) | {"ReferencedSegmentNumber": segment, "DimensionIndexValues": [segment, z + 1]}
+        for segment, slices in ((1, (0, 1, 2, 3)), (2, (3, 4, 5)))
+        for z in slices
+    ]
+    enhanced("segments that meet", meeting, SOPClassUID=SegmentationStorage, Modality="SEG")
     enhanced("segments", segments, SOPClassUID=SegmentationStorage, Modality="SEG")
     for name, places in (
         ("two lesions", [0, 1, 2, 5, 6, 7]),
         ("thinned out", [0, 1, 2, 3, 5, 7, 9]),
+        ("lesions far apart", [0, 1, 2, 203, 204]),
     ):
         lesions = [frame | {"ReferencedSegmentNumber": 1} for frame in frames(places)]
         enhanced(name, lesions, SOPClassUID=SegmentationStorage, Modality="SEG")
@@ -478,12 +502,22 @@ def write_multiframe(folder: Path) -> None:
     detector = elements(
         {"ImagePositionPatient": [0, 0, 50], "ImageOrientationPatient": [1, 0, 0, 0, 1, 0]}
     )
-    write_image(
-        folder / "nuclear" / "1.dcm", PatientID="nuclear", SOPClassUID=NuclearMedicineImageStorage,
-        Modality="NM", NumberOfFrames=6, SliceVector=[1, 2, 3, 1, 2, 3],
-        TimeSlotVector=[1, 1, 1, 2, 2, 2], SpacingBetweenSlices="-4", ImagePositionPatient=None,
-        ImageOrientationPatient=None, DetectorInformationSequence=Items([detector]),
-    )  # fmt: skip
+    for name, numbers in (
+        ("nuclear", [1, 2, 3, 1, 2, 3]), ("nuclear of fewer numbers", [1, 2, 3]),
+    ):  # fmt: skip
+        write_image(
+            folder / name / "1.dcm", PatientID=name, SOPClassUID=NuclearMedicineImageStorage,
+            Modality="NM", NumberOfFrames=6, SliceVector=numbers,
+            TimeSlotVector=[1, 1, 1, 2, 2, 2], SpacingBetweenSlices="-4", ImagePositionPatient=None,
+            ImageOrientationPatient=None, DetectorInformationSequence=Items([detector]),
+        )  # fmt: skip
+    for name, (creator, vr, value_of) in B_VALUES.items():
+        for number, b in enumerate(b for b in (0, 500, 1000) for _ in range(3)):
+            write_image(
+                folder / name / f"{number}.dcm", *private(creator, vr, value_of(b)),
+                PatientID=name, InstanceNumber=number % 3 + 1, Modality="MR",
+                SOPInstanceUID=uid(name, number),
+            )  # fmt: skip
     for number in range(3):
         write_image(
             folder / "mosaic" / f"{number}.dcm", PatientID="mosaic", InstanceNumber=number,
@@ -737,10 +771,14 @@ def test_frames_of_enhanced_objects_pass_the_same_checks(series: Warehouse) -> N
         "segments": set(),
         "two lesions": set(),
         "thinned out": set(),
+        "lesions far apart": set(),
+        "segments that meet": set(),
         "dose": {"missing_slices"},
         "dose by z": set(),
         **{name: {"frame_offsets_invalid"} for name in DOSES.keys() - {"dose", "dose by z"}},
         "nuclear": set(),
+        "nuclear of fewer numbers": {"frame_offsets_invalid"},
+        **{name: set() for name in B_VALUES},
         "mosaic": set(),
         "claim": {"multiframe_in_single_frame_class"},
         "very many": {"multiframe_in_single_frame_class"},
@@ -754,6 +792,9 @@ def test_frames_of_enhanced_objects_pass_the_same_checks(series: Warehouse) -> N
     assert results["segments", "incomplete_repetition"]["severity"] == "I"
     assert results["two lesions", "missing_slices"]["measured"] == 2
     assert results["thinned out", "mixed_spacing"]["severity"] == "I"
+    assert results["lesions far apart", "coverage_gap"]["severity"] == "I"
+    assert results["segments that meet", "duplicate_position"]["severity"] == "I"
+    assert results["b-values of GE", "temporal_positions"]["measured"] == 3
     assert results["one place", "single_position"]["severity"] == "I"
     assert results["two spacings", "mixed_pixel_spacing"]["offenders"] == ["two spacings/1.dcm"]
     assert results["without planes", "mixed_matrix"]["severity"] == "I"
@@ -769,6 +810,10 @@ def test_offsets_of_a_dose_are_told(series: Warehouse) -> None:
     unplaced, failed = "no image has position and orientation", "fails frame_offsets_invalid"
     has = "GridFrameOffsetVector has "
     assert {name: found for name, *found in rows} == {
+        "nuclear of fewer numbers": [
+            "E", "SliceVector has 3 slice numbers for 6 frames", False,
+            f"3 images without a place; {failed}",
+        ],
         "dose of fewer offsets": [
             "E", has + "3 offsets for 5 frames", False, f"2 images without a place; {failed}",
         ],

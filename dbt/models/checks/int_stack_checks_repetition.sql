@@ -90,7 +90,7 @@ stacks as (
         geometry.repetition = geometry.repetition_max
         and geometry.positions * geometry.repetition - geometry.images
         <= geometry.unplaced_images as is_explained,
-        -- A segmentation may leave out the frames in which it has nothing.
+        -- A segmentation may leave out the frames in which it has nothing, and segments meet.
         case when geometry.Modality = 'SEG' then 'I' end as severity_of_gaps
     from {{ ref('series_geometry') }} as geometry
     left join duplicates using (source, series_key, stack)
@@ -104,7 +104,7 @@ stacks as (
     fails='duplicates > 0',
     measured='case when repetition = 1 or is_overlapping then images - positions else images_not_told_apart end',
     files='duplicate_files',
-    severity="case when are_duplicates_told_apart then 'W' end",
+    severity="case when are_duplicates_told_apart then coalesce(severity_of_gaps, 'W') end",
     message="first_duplicates[1][4] || ' and ' || first_duplicates[2][4]"
         ~ " || ' lie at one position' || case when len(differing) = 0"
         ~ " then ' and nothing tells them apart'"

@@ -28,6 +28,8 @@ described as (
         images.FrameReferenceTime,
         images.InversionTime,
         images.FlipAngle,
+        images.EchoNumbers,
+        images.DiffusionGradientOrientation,
         images.KVP,
         images.ConvolutionKernel,
         images.ContrastBolusAgent,
@@ -58,7 +60,9 @@ described as (
         coalesce(multiframe.FrameAcquisitionNumber, images.AcquisitionNumber)
             as AcquisitionNumber,
         coalesce(multiframe.EffectiveEchoTime, images.EchoTime) as EchoTime,
-        coalesce(multiframe.DiffusionBValue, images.DiffusionBValue) as DiffusionBValue,
+        coalesce(
+            multiframe.DiffusionBValue, images.DiffusionBValue, b_values.DiffusionBValue
+        ) as DiffusionBValue,
         coalesce(multiframe.NominalCardiacTriggerDelayTime, images.TriggerTime) as TriggerTime,
         coalesce(multiframe.TemporalPositionIndex, images.TemporalPositionIdentifier)
             as TemporalPositionIdentifier,
@@ -67,6 +71,7 @@ described as (
         ) as NominalPercentageOfCardiacPhase
     from images
     left join multiframe on images.file_id = multiframe.file_id
+    left join {{ ref('int_private_b_values') }} as b_values on images.file_id = b_values.file_id
 )
 
 select
@@ -108,6 +113,8 @@ select
     FrameReferenceTime,
     InversionTime,
     FlipAngle,
+    EchoNumbers,
+    DiffusionGradientOrientation,
     KVP,
     ConvolutionKernel,
     ContrastBolusAgent,

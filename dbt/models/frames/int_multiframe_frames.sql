@@ -151,7 +151,7 @@ numbered as (
         counted.*,
         vectors.grid is not null as has_grid,
         vectors.grid[1] as first_offset,
-        len(vectors.grid) as offsets,
+        coalesce(len(vectors.grid), len(vectors.SliceVector)) as offsets,
         vectors.SliceVector is not null as has_slices,
         unnest(range(1, counted.frames + 1)) as frame,
         unnest(vectors.grid[:counted.frames]) as frame_offset
