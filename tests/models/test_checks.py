@@ -384,6 +384,9 @@ for keyword, value, findings in [
     ("PixelSpacing", ["0.001", "0.001"], {}), ("RescaleSlope", "0", ERROR),
     ("RescaleSlope", "-0.0", ERROR), ("RescaleSlope", "1e-9", {}), ("RescaleSlope", "-1", {}),
     ("SliceThickness", "0", WARNING), ("SliceThickness", "-1", WARNING),
+    ("NumberOfFrames", "0", ERROR), ("NumberOfFrames", "-1", ERROR), ("NumberOfFrames", "1", {}),
+    ("ImagerPixelSpacing", ["0", "1"], ERROR), ("ImagerPixelSpacing", ["1", "-1"], ERROR),
+    ("ImagerPixelSpacing", ["0.001", "0.001"], {}),
     ("SliceThickness", "0.01", {"slice_gap": "I"}), ("SliceThickness", "", {}),
 ]:  # fmt: skip
     case(f"{keyword} {value} of all", series(**{keyword: value}), **findings)

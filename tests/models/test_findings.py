@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
@@ -244,6 +245,27 @@ def test_finding_that_two_lines_cover_is_waived_until_the_last_expires(tmp_path:
             )
             (row,) = query(connection, asked, everything).to_pylist()
             assert (row["is_waived"], row["waiver"]) == (waiver is not None, waiver)
+
+
+def test_list_that_people_share_keeps_its_rights_and_group(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = {"rule": "x", "subject": "a", "reason": "so"}
+    path = tmp_path / "waivers.csv"
+    waivers.add(path, line)
+    assert path.stat().st_mode & 0o777 == 0o600
+    path.chmod(0o664)
+    group = 12_345 if os.geteuid() == 0 else os.getegid()
+    os.chown(path, -1, group)
+    waivers.add(path, line)
+    assert (path.stat().st_mode & 0o777, path.stat().st_gid) == (0o664, group)
+
+    def not_ours(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "fchown", not_ours)
+    waivers.add(path, line)
+    assert path.stat().st_mode & 0o777 == 0o604
 
 
 def test_list_of_waivers_is_kept_as_it_was_written_and_bad_lines_are_told(

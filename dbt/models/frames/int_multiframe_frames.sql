@@ -152,6 +152,7 @@ numbered as (
         counted.*,
         vectors.grid is not null as has_grid,
         vectors.grid[1] as first_offset,
+        coalesce(len(vectors.grid), len(vectors.SliceVector)) as offsets,
         vectors.SliceVector is not null as has_slices,
         unnest(range(1, counted.frames + 1)) as frame,
         unnest(vectors.grid[:counted.frames]) as frame_offset
@@ -172,10 +173,12 @@ placed as (
         coalesce(detectors.ImageOrientationPatient, numbered.ImageOrientationPatient)
             as orientation,
         numbered.has_grid,
+        numbered.offsets,
+        numbered.frame_offset,
         numbered.frame_offset - numbered.first_offset as grid_shift,
         detectors.file_id is not null
         and (numbered.has_slices or numbered.frames = 1) as is_detector_plane,
-        coalesce(numbered.SliceVector::double - 1, 0)
+        case when numbered.has_slices then numbered.SliceVector::double - 1 else 0 end
         * case when numbered.frames = 1 then 0 else numbered.SpacingBetweenSlices end
             as slice_offset,
         case
@@ -253,5 +256,7 @@ select
     try_cast(ReferencedSegmentNumber as bigint) as ReferencedSegmentNumber,
     try_cast(FlipAngle as double) as FlipAngle,
     try_cast(KVP as double) as KVP,
-    string_split(ConvolutionKernel, chr(92)) as ConvolutionKernel
+    string_split(ConvolutionKernel, chr(92)) as ConvolutionKernel,
+    offsets,
+    frame_offset
 from shifted
