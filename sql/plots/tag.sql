@@ -7,9 +7,11 @@ counted as (
         try_cast(value as double) as number,
         sum(images)::bigint as images,
         max(path) as path
-    from tag_values
+    from intermediate.int_source_path_values
     where
-        lower(path) = lower(getvariable('path'))
+        scope = '(all)'
+        and not is_empty
+        and lower(path) = lower(getvariable('path'))
         and source = coalesce(getvariable('source'), source)
     group by value
 ),

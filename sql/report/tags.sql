@@ -51,7 +51,9 @@ select
 from tag_profile as t
 inner join report_paths as p on t.source = p.source and t.path = p.path
 inner join report_sources as n on t.source = n.source
+inner join intermediate.int_paths as i on t.source = i.source and t.path = i.path
 left join tag_levels as l on t.source = l.source and t.path = l.path
-left join dicom_tags as d on d.path = if(starts_with(t.path, '('), t.path, t.keyword)
-left join pages as g on t.path = g.path and t.module = g.module
+left join dicom_tags as d
+    on coalesce(d.keyword, d.path) = if(starts_with(t.path, '('), t.path, t.keyword)
+left join pages as g on i.standard_path = g.path and t.module = g.module
 order by p.path_number

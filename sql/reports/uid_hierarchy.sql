@@ -1,5 +1,17 @@
--- Patients, studies, series and images below each other, one row a series; uid_counts sums it up.
+-- Patients, studies, series and images below each other, one row a series, or for each patient and
+-- study that one has; uid_counts sums it up.
 -- param source: this source alone
+with
+
+lineages as (
+    select distinct
+        source,
+        patient_key,
+        study_key,
+        series_key
+    from intermediate.int_lineages
+)
+
 select
     series.source,
     patients.patient_key,
@@ -16,11 +28,10 @@ select
     series.instances,
     series.worst_finding
 from series
-cross join unnest(series.patient_keys) as patient (patient_key)
-cross join unnest(series.study_keys) as study (study_key)
+inner join lineages using (source, series_key)
 inner join patients
-    on series.source = patients.source and patient.patient_key = patients.patient_key
+    on series.source = patients.source and lineages.patient_key = patients.patient_key
 inner join studies
-    on series.source = studies.source and study.study_key = studies.study_key
+    on series.source = studies.source and lineages.study_key = studies.study_key
 where series.source = coalesce(getvariable('source'), series.source)
 order by series.source, patients.patient_key, studies.study_key, series.series_key

@@ -26,6 +26,7 @@ from pydicom.uid import (
 
 import dicomhouse
 from dicomhouse import cli
+from dicomhouse.questions import question
 from dicomhouse.reader import Warehouse
 from dicomhouse.resources import resource
 from dicomhouse.run.build import build_direct
@@ -214,6 +215,12 @@ case("study of two patients", images(
     folder_multiple_series="I")  # fmt: skip
 case("series of two studies", series(odd={"StudyInstanceUID": "1.2.3.14"}),
      series_in_multiple_studies="E", folder_multiple_studies="I")  # fmt: skip
+case("series of two patients", images(
+    at(1, StudyInstanceUID="1.2.3.70", SeriesInstanceUID="1.2.3.72", FrameOfReferenceUID=None),
+    at(2, StudyInstanceUID="1.2.3.71", SeriesInstanceUID="1.2.3.72", FrameOfReferenceUID=None,
+       PatientID="a fourth"),
+), series_in_multiple_studies="E", folder_multiple_patients="W",
+    folder_multiple_studies="I")  # fmt: skip
 case("instance of two series", images(
     at(1, SOPInstanceUID="1.2.3.15", SeriesInstanceUID="1.2.3.16"),
     at(2, SOPInstanceUID="1.2.3.15", SeriesInstanceUID="1.2.3.17"),
@@ -547,6 +554,13 @@ def test_a_spacing_of_nothing_in_all_images_is_one(warehouse: Warehouse) -> None
     """).to_dicts()  # fmt: skip
     assert "spacing of nothing" in {row["folder"] for row in rows}
     assert "PixelSpacing ['0', '0'] of all" not in {row["folder"] for row in rows}
+
+
+def test_hierarchy_has_a_row_for_each_lineage(warehouse: Warehouse) -> None:
+    told = query(warehouse.connection, question("uid_hierarchy").sql, {"source": None})
+    keys = ["source", "patient_key", "study_key", "series_key"]
+    lineages = warehouse.sql(f"select distinct {', '.join(keys)} from images order by all")
+    assert told.select(keys).to_pylist() == lineages.to_dicts()
 
 
 def check(warehouse: Warehouse, *words: str) -> subprocess.CompletedProcess[str]:

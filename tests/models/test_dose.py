@@ -104,10 +104,11 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
             XRayTubeCurrent=str(80 + 20 * n), ExposureTime="500", CTDIvol=dose,
             SOPInstanceUID=uid("slice", n),
         )  # fmt: skip
-    write_image(
-        source / "dx.dcm", PatientID="B", Modality="DX", KVP=None,
-        ImageAndFluoroscopyAreaDoseProduct="2.5",
-    )  # fmt: skip
+    for name in ("dx.dcm", "dx-again.dcm"):
+        write_image(
+            source / name, PatientID="B", Modality="DX", KVP=None,
+            ImageAndFluoroscopyAreaDoseProduct="2.5",
+        )  # fmt: skip
     series = one(
         SeriesInstanceUID=uid("another series"), ContourImageSequence=image(uid("another slice"))
     )

@@ -19,6 +19,8 @@ from commands import call_cli
 import dicomhouse
 from dicomhouse.errors import UsageError
 from dicomhouse.reader import Warehouse
+from dicomhouse.resources import resource
+from dicomhouse.warehouse.database import query
 
 
 @pytest.fixture(scope="module")
@@ -85,8 +87,8 @@ def test_charts_count_what_is_there(warehouse: Warehouse) -> None:
             "ManufacturerModelName)) from images",
         ),
     }
-    for column, (chart, query) in counts.items():
-        assert chart.data[column].sum() == warehouse.sql(query).item()
+    for column, (chart, counted) in counts.items():
+        assert chart.data[column].sum() == warehouse.sql(counted).item()
         bundle = chart.properties(width=200)._repr_mimebundle_()
         (drawn,) = bundle if isinstance(bundle, tuple) else (bundle,)
         assert drawn["image/svg+xml"].startswith("<svg"), column
@@ -103,6 +105,21 @@ def test_chart_of_a_tag_shows_the_commonest_values(warehouse: Warehouse) -> None
     assert few.title.startswith("SOPInstanceUID: 3 of ")
     with pytest.raises(UsageError, match="no image has a value of Nothing"):
         warehouse.plot.tag("Nothing")
+
+
+def test_chart_of_a_tag_counts_the_values_that_tables_leave_out() -> None:
+    asked = resource("sql", "plots", "tag.sql").read_text()
+    with duckdb.connect() as connection:
+        connection.execute("""
+            create schema intermediate;
+            create table intermediate.int_source_path_values as
+            select 's' || n % 2 as source, '(all)' as scope, 'SOPInstanceUID' as path,
+                '1.2.' || n as value, false as is_empty, 1 as images
+            from range(3000) as t (n)
+        """)
+        chosen = {"path": "SOPInstanceUID", "source": None, "top": 3}
+        rows = query(connection, asked, chosen).to_pylist()
+    assert [row["distinct_values"] for row in rows] == [3000] * 3
 
 
 def test_absent_altair_is_told(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -73,6 +73,15 @@ def test_changes_of_the_run_are_told(page: str) -> None:
     assert [row["generation"] for row in shown["runs"]] == [2, 1]
 
 
+def test_an_element_of_a_repeating_group_has_its_name_and_page(demo: Path) -> None:
+    shown = _sections((demo / "report" / "index.html").read_text())
+    rows = next(row for row in shown["tags"] if row["path"] == "60000010")
+    assert rows["name"] == "Overlay Rows"
+    assert "/overlay-plane/" in rows["link_innolitics"]
+    for row in shown["tags"]:  # the page is that of the module that is named
+        assert f"/{row['module']}/" in (row["link_innolitics"] or f"/{row['module']}/"), row
+
+
 def test_every_bar_and_bin_counts_the_images(page: str) -> None:
     shown = _sections(page)
     tags = {row["path_number"]: row for row in shown["tags"]}

@@ -31,8 +31,8 @@ path_values as (
                 then
                     nullif(
                         regexp_replace(
-                            regexp_replace(value_key, '\^+(=|\\|$)', '\1', 'g'),
-                            '=+(\\|$)', '\1', 'g'
+                            regexp_replace(value_key, '\^+(=|\\|\x1F|$)', '\1', 'g'),
+                            '=+(\\|\x1F|$)', '\1', 'g'
                         ),
                         ''
                     )
@@ -62,7 +62,7 @@ entity_values as (
         path_values.parent,
         path_values.path,
         path_values.compared_key,
-        min(path_values.value) as value,
+        min(path_values.value) filter (path_values.compared_key is not null) as value,
         min(path_values.tag) as tag,
         bool_or(path_values.vr = 'SQ') as is_sequence,
         sum(path_values.images)::bigint as images,

@@ -49,6 +49,12 @@ reported as (
     from events
 ),
 
+-- An instance that stands more than once was taken once.
+copies as (
+    select file_id from {{ ref('int_image_kinds') }}
+    where is_copy
+),
+
 -- What the headers of a series' images say, without localizers or any other distinction.
 stated as (
     select
@@ -75,12 +81,15 @@ stated as (
         avg(OrganDose order by OrganDose) * 100 as average_glandular_dose_mgy
     from images
     where
-        KVP is not null
-        or XRayTubeCurrent is not null
-        or ExposureTime is not null
-        or CTDIvol is not null
-        or ImageAndFluoroscopyAreaDoseProduct is not null
-        or OrganDose is not null
+        file_id not in (select copies.file_id from copies)
+        and (
+            KVP is not null
+            or XRayTubeCurrent is not null
+            or ExposureTime is not null
+            or CTDIvol is not null
+            or ImageAndFluoroscopyAreaDoseProduct is not null
+            or OrganDose is not null
+        )
     group by source, series_key
 )
 

@@ -40,7 +40,8 @@ steps as (
     from numbers
 ),
 
--- Evenly spaced: no step is off the mean one by more than a thousandth of it.
+-- Evenly spaced: no step is off the mean one by more than a thousandth of it. What lies too far
+-- apart to be told as a number is not.
 even_steps as (
     select
         source,
@@ -52,6 +53,7 @@ even_steps as (
     having
         max(distance) - min(distance)
         <= 1e-3 * (max(number) - min(number)) / count(distance)
+        and isfinite(max(number) - min(number))
 )
 
 select

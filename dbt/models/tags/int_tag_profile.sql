@@ -55,7 +55,8 @@ select
     -summaries.commonest[1].fewer / scope_paths.present as commonest_share,
     scope_paths.number_min,
     scope_paths.number_max,
-    summaries.number_mean,
+    -- A sum that no number can hold has no mean.
+    case when isfinite(summaries.number_mean) then summaries.number_mean end as number_mean,
     scope_paths.state,
     case
         when scope_paths.present = 0 then 'always empty'
