@@ -8,7 +8,8 @@ elements as (
         number
     from {{ ref('stg_elements') }}
     where
-        path in (
+        Modality = 'MR'
+        and path in (
             '(0019,"SIEMENS MR HEADER",0C)',
             '(0043,"GEMS_PARM_01",39)',
             '(2001,"Philips Imaging DD 001",03)',
