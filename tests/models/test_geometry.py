@@ -138,6 +138,19 @@ RULE_CASES: dict[str, list[tuple[str, list[Image]]]] = {
         ("I", grouped("AcquisitionNumber", [0, 4, 8], [24, 28, 32])),
         ("pass", grouped("AcquisitionNumber", [0, 4, 8], [20, 24, 28])),
         ("pass", axial(HEAD + THIGH)),
+        *(
+            (expected, grouped(keyword, [0, 4, 8, 12], start, values=values))
+            for keyword, expected_beside, values in [
+                ("TemporalPositionIdentifier", "I", (1, 2)), ("EchoTime", "I", (10, 20)),
+                ("FlipAngle", "I", (5, 15)),
+                ("AcquisitionNumber", "pass", (1, 2)), ("AcquisitionDate", "pass", DAYS),
+                ("AcquisitionTime", "pass", TURNS_OF_TIME),
+            ]
+            for start, expected in [
+                ([2, 6, 10, 14], expected_beside), ([16, 20, 24, 28], "pass"),
+            ]
+        ),
+        ("pass", [image | {"TriggerTime": 3 * n} for n, image in enumerate(axial(range(9)))]),
     ],
     "duplicate_position": [
         ("W", grouped("AcquisitionNumber", range(6), range(5, 9))),

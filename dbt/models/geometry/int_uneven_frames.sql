@@ -1,3 +1,5 @@
+{#- Acquisitions may have taken one volume in turns; echoes, phases and the like may not. -#}
+{% set acquisitions = ['AcquisitionNumber', 'AcquisitionDate', 'AcquisitionTime'] %}
 {% set attributes = group_attributes() + ['AcquisitionTime'] %}
 
 with
@@ -23,7 +25,12 @@ several as (
     select
         source,
         series_key,
-        stack
+        stack,
+        false
+        {% for attribute in group_attributes() | reject('in', acquisitions) %}
+        or approx_count_distinct({{ attribute }}) between 2 and count(*) / 2
+        {% endfor %}
+            as has_kinds
     from slices
     group by source, series_key, stack
     having
@@ -38,22 +45,31 @@ several as (
 pooled as (
     select
         slices.*,
+        several.has_kinds,
         slices.position - lag(slices.position) over (
             partition by slices.source, slices.series_key, slices.stack order by slices.position
         ) as step
     from slices
-    semi join several using (source, series_key, stack)
+    inner join several using (source, series_key, stack)
 ),
 
-uneven as (
+stepped as (
+    select
+        *,
+        case when step > {{ tolerance('duplicate_position') }} then step end as wide_step
+    from pooled
+),
+
+-- Even positions, no two alike, may be those of several kinds of image beside one another.
+measured as (
     select
         source,
         series_key,
-        stack
-    from pooled
-    where step > {{ tolerance('duplicate_position') }}
+        stack,
+        {{ is_even('wide_step') }} is false as is_uneven,
+        any_value(has_kinds) and count(wide_step) = count(step) as is_beside
+    from stepped
     group by source, series_key, stack
-    having not {{ is_even('step') }}
 ),
 
 grouped as (
@@ -64,6 +80,7 @@ grouped as (
         pooled.file_id,
         pooled.frame,
         pooled.position,
+        measured.is_uneven,
         unnest(
             [
                 {% for attribute in attributes %}
@@ -77,12 +94,14 @@ grouped as (
             recursive := true
         )
     from pooled
-    semi join uneven using (source, series_key, stack)
+    inner join measured using (source, series_key, stack)
+    where measured.is_uneven or measured.is_beside
 )
 
 select
-    *,
+    * exclude (is_uneven),
     position - lag(position) over (
         partition by source, series_key, stack, attribute, value order by position
     ) as step
 from grouped
+where is_uneven or attribute not in {{ quoted(acquisitions) }}
