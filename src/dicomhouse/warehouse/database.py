@@ -472,6 +472,7 @@ def ask(
 ) -> pa.Table:
     """Run one reading statement over tables in memory, by their names."""
     with duckdb.connect(config=IN_MEMORY) as connection:
+        connection.execute(resource("sql", "lake", "values.sql").read_text())
         for name, table in tables.items():
             connection.register(name, table)
         return query(connection, sql, variables)
