@@ -2,17 +2,17 @@
    Norwegian are written without their letters. #}
 {% macro spellings(text) -%}
 {%- set capitals = "nfc_normalize(upper(" ~ text ~ "))" -%}
-{%- set plain = {"Ø": "O", "Ł": "L", "Đ": "D", "ı": "I", "Æ": "AE", "ẞ": "SS", "ß": "SS"} -%}
 {%- set long = {"Ä": "AE", "Ö": "OE", "Ü": "UE", "Ø": "OE", "Å": "AA"} -%}
 case
     when strlen({{ text }}) = length({{ text }}) then [upper({{ text }})]
-    else
-        [
-            {{ capitals }},
-            strip_accents({{ replaced(capitals, plain) }}),
-            strip_accents({{ replaced(replaced(capitals, long), plain) }})
-        ]
+    else [{{ capitals }}, {{ unaccented(capitals) }}, {{ unaccented(replaced(capitals, long)) }}]
 end
+{%- endmacro %}
+
+{% macro unaccented(capitals) -%}
+strip_accents(
+    {{ replaced("translate(" ~ capitals ~ ", 'ØŁĐ', 'OLD')", {"Æ": "AE", "ẞ": "SS"}) }}
+)
 {%- endmacro %}
 
 {% macro replaced(text, letters) -%}
