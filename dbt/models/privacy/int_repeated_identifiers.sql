@@ -37,6 +37,7 @@ texts as not materialized (
         case
             when vr = 'UI' then value
             when vr = 'DT' then value[:8]
+            when strlen(value) = length(value) then upper(value)
             else array_to_string({{ spellings('value') }}, ' ')
         end as text,
         case when vr = 'UI' then 6 else 3 end as shortest,

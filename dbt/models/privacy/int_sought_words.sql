@@ -44,7 +44,7 @@ parts as (
                     )
             else []
         end as all_words,
-        unnest(string_split(path_values.value, '=')) as text
+        unnest(string_split_regex(path_values.value, '[\\=]')) as text
     from path_values
     inner join identifiers on path_values.path = identifiers.keyword
 ),
@@ -76,7 +76,9 @@ compact as (
         words,
         replace(words, ' ', '') as letters,
         case
-            when is_name and list_contains(whole, trim(words)) and not list_contains(whole, '')
+            when
+                is_name and len(whole) = 2
+                and list_contains(whole, trim(words)) and not list_contains(whole, '')
                 then whole
             else []
         end as whole
@@ -89,6 +91,7 @@ written as (
     select
         *,
         array_to_string(whole, '') as joined,
+        list_max(list_transform(whole, lambda x: length(x))) < shortest as is_short,
         regexp_matches(
             coalesce(nullif(array_to_string(whole, ''), ''), letters),
             '^[\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}]{3,}$'
@@ -108,7 +111,7 @@ forms as (
                     list_concat(
                         case when length(letters) >= shortest then [words] else [] end,
                         case
-                            when len(whole) = 2 and length(letters) < shortest
+                            when is_short
                                 then
                                     [
                                         concat(' ', whole[1], ' ', whole[2], ' '),
@@ -118,7 +121,7 @@ forms as (
                         end,
                         case
                             when has_no_spaces then [coalesce(nullif(joined, ''), letters)]
-                            when len(whole) = 2 and length(joined) >= 6
+                            when length(joined) >= 6
                                 then
                                     [
                                         concat(' ', replace(joined, ' ', ''), ' '),
@@ -142,6 +145,7 @@ forms as (
         {{ longest_word('words') }} as word,
         ltrim({{ longest_word('pieces') }}, '0') as piece
     from written
+    where length(letters) >= shortest or (is_short and trim(words) = whole[1])
 ),
 
 stems as (
