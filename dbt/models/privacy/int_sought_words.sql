@@ -25,28 +25,35 @@ identifiers as (
     select * from {{ ref('identifiers') }}
 ),
 
--- Beside each of many components all words would take the square of their number.
-parts as (
-    select
+identifying as (
+    select distinct
         path_values.source,
         path_values.patient_key,
         path_values.path,
         path_values.vr = 'PN' as is_name,
         identifiers.shortest,
+        path_values.value
+    from path_values
+    inner join identifiers on path_values.path = identifiers.keyword
+),
+
+-- Beside each of many components all words would take the square of their number.
+parts as (
+    select
+        * exclude (value),
         case
-            when length(path_values.value) <= 1000
+            when length(value) <= 1000
                 then
                     string_split(
                         trim({{ searchable(
-                            "array_to_string(" ~ spellings('path_values.value') ~ ", ' ')"
+                            "array_to_string(" ~ spellings('value') ~ ", ' ')"
                         ) }}),
                         ' '
                     )
             else []
         end as all_words,
-        unnest(string_split_regex(path_values.value, '[\\=]')) as text
-    from path_values
-    inner join identifiers on path_values.path = identifiers.keyword
+        unnest(string_split_regex(value, '[\\=]')) as text
+    from identifying
 ),
 
 spelled as (
