@@ -548,6 +548,14 @@ def named(terms: bytes | None, name: bytes, description: bytes = b"") -> bytes:
         (b"GBK", "gbk", "昞^小东", None, None),
         (b"ISO_IR 13", "shift_jis", "ﾔﾏﾀﾞ^ﾀﾛｳ", None, None),
         (b"ISO_IR 192", "latin-1", "J\ufffdrg", "charset_undecodable", None),
+        (b"ISO_IR 100", "cp1252", "O’Brien^Šárka", "charset_misdeclared", None),
+        (b"ISO_IR 148", "cp1254", "Ağrı’nın", "charset_misdeclared", None),
+        (None, "cp1252", "O’Brien^Šárka", "charset_undeclared", None),
+        (b"\\ISO 2022 IR 100", "utf-8", "Jörg", "charset_misdeclared", None),
+        (b"ISO_IR 101", "utf-8", "Kół^Żaneta", "charset_misdeclared", None),
+        (b"ISO_IR 144", "utf-8", "Петров^Пётр", "charset_misdeclared", None),
+        (b"ISO_IR 144", "iso8859-5", "ТАТА^Анна", None, None),
+        (b"ISO_IR 100", "latin-1", "ÄÖÜ^äöüß", None, None),
     ],
 )  # fmt: skip
 def test_text_is_right_where_its_character_set_can_be_told(
@@ -576,6 +584,44 @@ def test_text_of_no_declared_character_set_is_told(terms: bytes | None) -> None:
         assert (element.value, element.problem, element.problem_class) == (
             value, "charset_undeclared", "form"
         )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("written", "codec", "problem"),
+    [
+        ("山田^太郎", "shift_jis", "charset_undecodable"),
+        ("王^小东", "gbk", "charset_doubtful"),
+        ("王^小", "gbk", None),  # pairs alone are Latin letters
+        ("张三^李四", "gbk", "charset_doubtful"),
+        ("ﾔﾏﾀﾞ^ﾀﾛｳ", "shift_jis", "charset_doubtful"),
+        ("Иванов", "koi8-r", None),
+    ],
+)
+def test_text_that_is_called_latin_is_told_where_no_one_writes_so(
+    written: str, codec: str, problem: str | None
+) -> None:
+    raw = written.encode(codec)
+    element = found(named(b"ISO_IR 100", raw), "PatientName")[0]
+    assert (element.value, element.problem) == (raw.decode("latin-1"), problem)
+
+
+@pytest.mark.parametrize(
+    ("terms", "problem"),
+    [(None, "charset_undeclared"), (b"", "charset_undeclared"),
+     (b"ISO_IR 100", "charset_misdeclared"), (b"\\ISO 2022 IR 149", "charset_undeclared")],
+)  # fmt: skip
+def test_escapes_that_no_term_declares_are_followed(terms: bytes | None, problem: str) -> None:
+    kanji = b"Yamada=\x1b$B;3ED\x1b(B^\x1b$BB@O:\x1b(B"
+    element = found(named(terms, kanji), "PatientName")[0]
+    assert (element.value, element.problem) == ("Yamada=山田^太郎", problem)
+
+
+@pytest.mark.parametrize("control", ["\0", "\a", "\n", "\x7f"])
+def test_control_in_a_line_of_text_is_told(control: str) -> None:
+    value = f"Chest{control}wall"
+    element = found(named(None, b"Doe", value.encode()), "SeriesDescription")[0]
+    assert (element.value, element.problem) == (value, "characters")
+    assert found(named(None, b"Doe", b"Chest\0"), "SeriesDescription")[0].problem is None
 
 
 def test_backslash_within_a_character_is_no_separator() -> None:

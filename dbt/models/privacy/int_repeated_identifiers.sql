@@ -37,7 +37,8 @@ texts as not materialized (
         case
             when vr = 'UI' then value
             when vr = 'DT' then value[:8]
-            else upper(value)
+            when strlen(value) = length(value) then upper(value)
+            else array_to_string({{ spellings('value') }}, ' ')
         end as text,
         case when vr = 'UI' then 6 else 3 end as shortest,
         vr = 'UI' as is_uid
@@ -54,7 +55,7 @@ texts as not materialized (
         patient_key,
         'folder' as path,
         folder as value_key,
-        upper(folder) as text,
+        array_to_string({{ spellings('folder') }}, ' ') as text,
         3 as shortest,
         false as is_uid
     from {{ ref('images') }}
@@ -67,7 +68,7 @@ few as (
         patient_key
     from sought
     group by source, patient_key
-    having count(*) <= 20
+    having count(*) <= 24
 ),
 
 -- Texts of a patient with few words to look for are searched for each of them ...
@@ -83,7 +84,9 @@ hits as (
     where
         texts.path <> sought.identifier
         and sought.longest >= texts.shortest
-        and contains(texts.text, sought.word)
+        and contains(texts.text, sought.stem)
+        -- Hours, minutes and seconds are no date of two-digit years.
+        and (length(sought.stem) > 2 or not regexp_matches(texts.text, '[0-9]:[0-9]'))
 ),
 
 -- ... and those of the others are taken apart, so that words meet words. A long text stands in one

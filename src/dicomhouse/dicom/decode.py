@@ -20,7 +20,7 @@ from typing import NamedTuple
 import dicomhouse.without_decoders  # noqa: F401
 
 # isort: split
-from pydicom.charset import convert_encodings, decode_bytes, python_encoding
+from pydicom.charset import CODES_TO_ENCODINGS, convert_encodings, decode_bytes, python_encoding
 
 from dicomhouse.dicom.problems import joined
 from dicomhouse.standard.dictionary import attribute
@@ -44,10 +44,22 @@ TEXT = _CHARSET | _BACKSLASH_IS_TEXT | {"AE", "AS", "CS", "DA", "DS", "DT", "IS"
 
 _LEAST_CHARACTERS, _MOST_UNKNOWN_BYTES = 4, 1024
 """Of a text in a value of an unknown representation."""
-_CHINESE = "iso_ir_58"
 _TERM = re.compile(r"ISO[ _-]?(2022)?[ _-]?IR[ _-]?([0-9]+)", re.IGNORECASE)
 _LATIN_9 = ("ISO_IR 203", "ISO 2022 IR 203")
 """Younger than pydicom's table."""
+_WINDOWS = {"iso8859": "cp1252", "latin_1": "cp1252", "iso_ir_148": "cp1254"}
+"""What writers of Windows mean by a character set: letters and quotes where it has controls."""
+_LATIN = frozenset({*_WINDOWS, "iso8859_15"})
+"""Character sets in which two-byte sequences of UTF-8 are a letter and a sign."""
+_UNICODE = frozenset({"utf8", "gb18030"})
+_UPPER_CONTROLS = re.compile("[\x80-\x9f]")
+_LOWER_CONTROLS = re.compile("[\0-\x1a\x1c-\x1f\x7f]")
+_ONE_LINE = frozenset({"LO", "PN", "SH", "UC"})
+"""Value representations that hold no control character but ESC."""
+_PAIRS = re.compile(rb"(?<![\x80-\xff])(?:[\xb0-\xd7][\xa1-\xfe]){2,}(?![\x80-\xff])")
+"""Words as common Chinese (GB 2312) and half-width Japanese have them, and hardly any Latin."""
+_EXTENSIONS = tuple(CODES_TO_ENCODINGS.values())
+_ESCAPE = b"\x1b"
 _MAX_TERMS = 1000
 """Characters of all character sets that the standard knows, twice."""
 
@@ -245,6 +257,8 @@ def _text(raw: bytes, vr: str, tag: int, chars: Charset) -> Value:
     else:
         text, problem = _decode_charset(raw, vr, chars)
     trim = _TRIM.get(vr, _trim_end)
+    if vr in _ONE_LINE and not text.isprintable() and _LOWER_CONTROLS.search(text.rstrip(" \0")):
+        problem = joined(problem, "characters")
     number = None
     if vr in _BACKSLASH_IS_TEXT or "\\" not in text:
         text = trim(text)
@@ -305,8 +319,13 @@ def _decode_charset(raw: bytes, vr: str, chars: Charset) -> tuple[str, str | Non
         # Where a term is unknown, it may be the one that was meant.
         is_unknown = chars.own_problem == "charset_unknown"
         problem = "charset_unknown" if is_unknown else "charset_undeclared"
-    elif encodings == ["latin_1"] and (meant := _as_utf8(raw)):
+    elif (meant := _as_utf8(raw)) and _is_meant(text, encodings):
         text, problem = meant, "charset_misdeclared"
+    elif encodings[0] == "latin_1" and _PAIRS.search(raw):
+        problem = joined(problem, "charset_doubtful")
+    if text is None and _ESCAPE in raw:
+        text = _decoded(raw, [*encodings, *_EXTENSIONS], ends)
+        problem = "charset_undeclared" if is_default else "charset_misdeclared"
     if text is None:
         problem = "charset_undecodable"
         with warnings.catch_warnings():
@@ -315,9 +334,29 @@ def _decode_charset(raw: bytes, vr: str, chars: Charset) -> tuple[str, str | Non
                 text = decode_bytes(raw, encodings, ends)
             except (UnicodeError, LookupError, ValueError):
                 text = raw.decode("latin-1")
-    if _CHINESE in encodings:  # pydicom takes this codec for one that removes its escapes
-        text = text.replace("\x1b$)A", "")
-    return text, problem
+    elif _UPPER_CONTROLS.search(text):
+        text, found = _without_controls(raw, text, encodings[0])
+        problem = joined(problem, found if found or is_default else "charset_misdeclared")
+    return text.replace("\x1b$)A", ""), problem  # pydicom leaves this escape in
+
+
+def _is_meant(text: str | None, encodings: list[str]) -> bool:
+    """Whether valid UTF-8 is that, and not what the declared character set makes of it."""
+    return encodings[0] in _LATIN or (text is not None and bool(_UPPER_CONTROLS.search(text)))
+
+
+def _without_controls(raw: bytes, text: str, encoding: str) -> tuple[str, str | None]:
+    """Text with controls where letters should be, as Windows has it, or told as undecodable.
+
+    Of Chinese and Japanese in such bytes every other character would be a control.
+    """
+    controls = len(_UPPER_CONTROLS.findall(text))
+    if encoding in _WINDOWS and _ESCAPE not in raw and 4 * controls <= len(text.strip(" \0")):
+        try:
+            return raw.decode(_WINDOWS[encoding]), None
+        except UnicodeDecodeError:
+            pass
+    return text, "characters" if encoding in _UNICODE else "charset_undecodable"
 
 
 def _as_utf8(raw: bytes) -> str | None:

@@ -40,6 +40,7 @@ PROBLEM_CLASS = {
     "delimiter_missing": "form",  # no sequence delimiter ends the fragments of the pixel data
     "charset_undeclared": "form",  # text beyond the default repertoire, of no declared set
     "charset_misdeclared": "form",  # terms misspelt, or not those of the text
+    "charset_doubtful": "form",  # Latin-1 that looks like bytes of Chinese or Japanese
     "private_without_creator": "form",
     "un_known_tag": "form",  # UN for a tag whose VR is known
     "vr_differs": "form",  # another VR than the dictionary's

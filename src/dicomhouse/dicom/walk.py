@@ -259,12 +259,7 @@ class _File:
     def _check_first(self, context: Context, pos: int) -> None:
         """The transfer syntax is doubted where the first element looks like another one."""
         data = self.buffer.data
-        is_first = context.place.phase == "dataset"
-        if (
-            not data[pos]
-            or (is_first and data[pos + 1])
-            or (context.implicit and looks_explicit(data, pos))
-        ):
+        if not data[pos] or (context.implicit and looks_explicit(data, pos)):
             raise Unusual
 
     # Elements
