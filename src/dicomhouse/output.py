@@ -7,8 +7,10 @@ import json
 import math
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
+from itertools import chain
+from operator import methodcaller
 from typing import TYPE_CHECKING, Any
 from unicodedata import category
 
@@ -21,6 +23,8 @@ _NARROWEST = 20
 """What a terminal leaves at least of the width of a long text before rows stand one by one."""
 _ROWS_AT_ONCE = 10_000
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_ODD = r"^[=+\-@]|[^ -~]"
+"""Found in every text that `_csv` changes, and in some that it does not."""
 _NUMBERS = re.compile(r"[-+]?[0-9.]+(e[-+]?[0-9]+)?(\\[-+]?[0-9.]+(e[-+]?[0-9]+)?)*", re.IGNORECASE)
 _OBEYED = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 """The general categories of Unicode that a screen obeys instead of showing: controls, which end
@@ -34,25 +38,52 @@ def write(rows: pa.Table, form: str) -> None:
             import pyarrow.parquet as pq
 
             pq.write_table(rows, sys.stdout.buffer)
-        case "json":
-            for values in _by_row(rows):
-                row = _json(dict(zip(rows.column_names, values, strict=True)))
-                line = json.dumps(row, ensure_ascii=False, default=str)
-                print(_escaped(line, "", lambda c: json.dumps(c)[1:-1]))
-        case "csv":
-            writer = csv.writer(sys.stdout, lineterminator="\n")
-            writer.writerow(rows.column_names)
-            writer.writerows(map(_csv, values) for values in _by_row(rows))
+        case "json" | "csv":
+            write_all([rows], form)
         case _:
             cells = [list(map(_cell, values)) for values in _by_row(rows)]
             show = _fitted if sys.stdout.isatty() else _plain
             show(rows.column_names, cells)
 
 
-def _by_row(rows: pa.Table) -> Iterator[tuple[Any, ...]]:
+def write_all(batches: Iterable[pa.Table | pa.RecordBatch], form: str) -> None:
+    """Write rows, some at a time, as `csv`, `json` or `parquet`: there may be millions.
+
+    Args:
+        batches: one at least, all with the same columns.
+        form: as of `write`.
+    """
+    batches = iter(batches)
+    first = next(batches)
+    match form:
+        case "parquet":
+            import pyarrow.parquet as pq
+
+            with pq.ParquetWriter(sys.stdout.buffer, first.schema) as file:
+                for batch in batches:
+                    file.write_batch(batch)
+        case "json":
+            names = first.schema.names
+            for rows in chain([first], batches):
+                for values in _by_row(rows):
+                    row = _json(dict(zip(names, values, strict=True)))
+                    line = json.dumps(row, ensure_ascii=False, default=str)
+                    print(_escaped(line, "", lambda c: json.dumps(c)[1:-1]))
+        case _:
+            writer = csv.writer(sys.stdout, lineterminator="\n")
+            writer.writerow(first.schema.names)
+            for rows in chain([first], batches):
+                writer.writerows(_by_row(rows, _csv_values))
+
+
+def _by_row(
+    rows: pa.Table | pa.RecordBatch,
+    values_of: Callable[[pa.Array], list[Any]] = methodcaller("to_pylist"),
+) -> Iterator[tuple[Any, ...]]:
     """The values of each row, as Python's: of some thousand rows at a time."""
-    for batch in rows.to_batches(max_chunksize=_ROWS_AT_ONCE):
-        yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
+    for start in range(0, rows.num_rows, _ROWS_AT_ONCE):
+        columns = rows.slice(start, _ROWS_AT_ONCE).columns
+        yield from zip(*map(values_of, columns), strict=True)
 
 
 def _fitted(names: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -132,6 +163,19 @@ def _json(value: Any) -> Any:
         case float() if not math.isfinite(value):
             return None
     return value
+
+
+def _csv_values(column: pa.Array) -> list[Any]:
+    """The values of a column; one by one only where a text among them may need it."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    values: list[Any] = column.to_pylist()
+    if pa.types.is_string(column.type):
+        is_plain = not pc.any(pc.match_substring_regex(column, _ODD)).as_py()
+    else:
+        is_plain = pa.types.is_integer(column.type)
+    return values if is_plain else list(map(_csv, values))
 
 
 def _csv(value: Any) -> Any:

@@ -17,11 +17,14 @@ import polars as pl
 import pyarrow as pa
 import pytest
 from commands import call_cli, run_cli
+from hypothesis import given
+from hypothesis import strategies as st
 from pydicom.datadict import DicomDictionary
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 
 import dicomhouse
+from dicomhouse import output
 from dicomhouse.errors import QueryError
 from dicomhouse.output import write
 from dicomhouse.run.build import build_direct
@@ -211,6 +214,12 @@ def test_json_is_json_whatever_the_values(capsys: pytest.CaptureFixture[str]) ->
     assert json.loads(told, parse_constant=pytest.fail) == {
         "text": "\x9b2J", "nan": None, "list": [1.0, None], "decimal": 1.5, "bytes": "ff",
     }  # fmt: skip
+
+
+@given(st.lists(st.none() | st.text() | st.sampled_from(["=1", "-1.5\\2", "\tx", "a\nb", "é"])))
+def test_csv_of_a_column_is_that_of_its_values(texts: list[str | None]) -> None:
+    column = pa.array(texts, pa.string())
+    assert output._csv_values(column) == list(map(output._csv, texts))
 
 
 def test_what_is_shown_is_neutralised(tmp_path: Path) -> None:
