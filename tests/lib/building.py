@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,11 @@ from dicomhouse.warehouse import database
 from dicomhouse.warehouse.plan import Compilation, Plan
 
 _LAKE = ("files", "images", "elements")
+_TOLD = (
+    "sources", "patients", "studies", "series", "tag_levels", "findings", "waivers", "expected",
+    "runs", "run_changes",
+)  # fmt: skip
+"""The tables that `status` and `check` ask, and that the next run looks at."""
 _register, _plan = database.register, Compilation.plan
 
 
@@ -29,12 +35,28 @@ def build_tables(
     Returns:
         The record of the generation that stands.
     """
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Compilation, "plan", lambda self: _part(_plan(self), {*tables, *_LAKE}))
+    with _only(tables) as patch:
         patch.setattr(database, "register", _register_as_first)
-        patch.setattr(steps, "report", lambda run, lake: None)
         patch.setattr(database, "finish", lambda *given: None)
         return steps.build_direct(settings, say)
+
+
+def build_findings(settings: Settings, say: Say = lambda line: None) -> dict[str, Any]:
+    """One run with its findings and what changed since the run before, but without a report.
+
+    Returns:
+        The record of the generation that stands.
+    """
+    with _only(_TOLD):
+        return steps.build_direct(settings, say)
+
+
+@contextmanager
+def _only(tables: Collection[str]) -> Iterator[pytest.MonkeyPatch]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Compilation, "plan", lambda self: _part(_plan(self), {*tables, *_LAKE}))
+        patch.setattr(steps, "report", lambda run, lake: None)
+        yield patch
 
 
 def _part(plan: Plan, tables: Collection[str]) -> Plan:

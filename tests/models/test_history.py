@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from commands import call_cli, run_cli
+from building import build_findings
+from commands import call_cli
 
 import dicomhouse
 from dicomhouse.cli import main
@@ -32,17 +34,18 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for number in range(3):
             image(source / series / str(number), SeriesInstanceUID=f"1.2.{series}", KVP="120",
                   InstanceNumber=number, TableHeight="5")  # fmt: skip
-    words = ("--direct", "--warehouse", str(warehouse))
-    assert run_cli("build", str(source), *words).returncode == 0
+    settings = Settings((str(source),), warehouse)
+    build_findings(settings)
     (source / "1" / "0").unlink()
     image(source / "1" / "1", SeriesInstanceUID="1.2.1", KVP="100", InstanceNumber=1,
           TableHeight="5", StudyID="changed")  # fmt: skip
-    assert run_cli("build", *words).returncode == 0
+    build_findings(settings)
     shutil.rmtree(source / "2")
     image(source / "3" / "0", SeriesInstanceUID="1.2.3", InstanceNumber=7)
-    assert run_cli("build", *words, "--keep", "2").returncode == 0
-    again = run_cli("build", *words)
-    assert "nothing changed since generation 3" in again.stderr
+    build_findings(replace(settings, keep_generations=2))
+    told: list[str] = []
+    build_findings(settings, told.append)
+    assert "nothing changed since generation 3" in told[-1]
     return warehouse
 
 
@@ -52,16 +55,15 @@ def test_what_is_forgotten_is_not_said_any_more(tmp_path: Path) -> None:
     image(tmp_path / name / f"of {name}", SeriesInstanceUID="1.2.2")
     image(tmp_path / "more" / "2", SeriesInstanceUID="1.2.3")
 
-    def build(*sources: str, **chosen: object) -> None:
-        build_direct(Settings(sources, tmp_path / "w", **chosen), lambda line: None)  # type: ignore[arg-type]
-
-    build(str(tmp_path / "in"), str(tmp_path / name))
-    build(f"other={tmp_path / 'more'}")
+    warehouse = tmp_path / "w"
+    build_findings(Settings((str(tmp_path / "in"), str(tmp_path / name)), warehouse))
+    build_findings(Settings((f"other={tmp_path / 'more'}",), warehouse))
     (tmp_path / name / "late").write_text("no DICOM")
-    build()
+    build_findings(Settings((), warehouse))
     with dicomhouse.open(tmp_path / "w") as opened:
         assert opened.sql(f"select count(*) n from run_changes where source = '{name}'").item() > 0
-    build(forget=(name,), keep_generations=1)
+    forgetting = Settings((), warehouse, forget=(name,), keep_generations=1)
+    build_direct(forgetting, lambda line: None)
     with dicomhouse.open(tmp_path / "w") as opened:
         runs = opened.sql("select reasons, parameters, sources from runs order by generation")
         assert runs["sources"].to_list() == [
@@ -73,12 +75,12 @@ def test_what_is_forgotten_is_not_said_any_more(tmp_path: Path) -> None:
         assert runs["reasons"].to_list()[-1] == ["2 files gone", "1 source forgotten"]
         assert json.loads(runs["parameters"][0])["sources"] == [str(tmp_path / "in")]
         assert opened.sql("select distinct source from run_changes").rows() == [("other",)]
-        for table, column in opened.sql("""
-            select schema_name || '.' || table_name, column_name from duckdb_columns()
+        for (table,) in opened.sql("""
+            select distinct schema_name || '.' || table_name from duckdb_columns()
             where database_name = current_database() and not internal
         """).rows():  # fmt: skip
-            asked = f"""select count(*) n from {table} where contains("{column}"::varchar, 'DOE')"""
-            assert opened.sql(asked).item() == 0, (table, column)
+            asked = f"select count(*) n from {table} as held where contains(held::varchar, 'DOE')"
+            assert opened.sql(asked).item() == 0, table
     files = [path for path in (tmp_path / "w").rglob("*") if path.is_file()]
     assert [path for path in files if b"DOE^JANE" in path.read_bytes()] == []
     assert [path for path in files if "DOE" in path.relative_to(tmp_path).as_posix()] == []
@@ -96,14 +98,14 @@ def test_failed_run_is_told_until_one_publishes_and_then_stands_in_runs(
     assert main(["status", *at]) == WarehouseNotFound.exit_code
     assert "no files below" in capsys.readouterr().out
     moved.rename(tmp_path / "in" / "1")
-    build_direct(settings, lambda line: None)
+    build_findings(settings)
     moved = (tmp_path / "in" / "1").rename(tmp_path / "1")
     with pytest.raises(SourceLost):
         build_direct(settings, lambda line: None)
     assert (tmp_path / "w" / "failures.jsonl").stat().st_mode & 0o777 == 0o600
     assert main(["status", *at]) == 0
     assert "source in: no file below" in capsys.readouterr().out
-    build_direct(Settings((), tmp_path / "w", allow_empty=True), lambda line: None)
+    build_findings(Settings((), tmp_path / "w", allow_empty=True))
     with dicomhouse.open(tmp_path / "w") as opened:
         runs = opened.sql("select generation, failure like '%file%below%' as is_told from runs")
     found = sorted(runs.rows(), key=str)
