@@ -1,22 +1,12 @@
 -- The first entities of each state, and how many more there are.
 with
 
-grouped as (
+states as (
     select
         state,
-        count(*) as entities,
-        min(
-            {
-                'line': line,
-                'level': level,
-                'entity': coalesce(SOPInstanceUID, SeriesInstanceUID, StudyInstanceUID, PatientID),
-                'expected_instances': expected_instances,
-                'found_instances': found_instances,
-                'problem': problem
-            },
-            20
-        ) as examples
-    from expected
+        greatest(sum(entities) - 20, 0)::bigint as more,
+        list_sort(flatten(list(examples)))[:20] as examples
+    from expected_groups
     where list_contains(getvariable('states'), state)
     group by state
 ),
@@ -24,9 +14,9 @@ grouped as (
 shown as (
     select
         state,
-        greatest(entities - 20, 0) as more,
+        more,
         unnest(examples, max_depth := 2)
-    from grouped
+    from states
 )
 
 select

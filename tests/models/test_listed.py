@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from contextlib import redirect_stdout
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 import dicomhouse
@@ -57,6 +60,12 @@ def test_table_and_command_tell_what_is_missing_incomplete_and_unasked(
         assert main([*words, *at, "--format", "json"]) == 1
         lines = capsys.readouterr().out.splitlines()
         assert by_line([json.loads(line) for line in lines]) == told
+    written = BytesIO()
+    with TextIOWrapper(written) as out, redirect_stdout(out):
+        assert main(["expect", str(listed), *at, "--format", "parquet"]) == 1
+        assert by_line(pl.read_parquet(written.getvalue()).to_dicts()) == told
+    assert main(["expect", str(listed), *at, "--state", "complete", "--format", "json"]) == 1
+    assert len(capsys.readouterr().out.splitlines()) == 1
     assert main(["expect", str(listed), *at]) == 1
     assert "1 of 6,500" in capsys.readouterr().out
     listed.write_text("SeriesInstanceUID\n1.2.1\n1.2.2\n1.2.3\n")

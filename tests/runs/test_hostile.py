@@ -9,19 +9,24 @@ import math
 import os
 import shutil
 import traceback
+from contextlib import redirect_stdout
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import polars as pl
 import pyarrow as pa
 import pytest
 from commands import call_cli, run_cli
+from hypothesis import given
+from hypothesis import strategies as st
 from pydicom.datadict import DicomDictionary
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 
 import dicomhouse
+from dicomhouse import output
 from dicomhouse.errors import QueryError
 from dicomhouse.output import write
 from dicomhouse.run.build import build_direct
@@ -211,6 +216,23 @@ def test_json_is_json_whatever_the_values(capsys: pytest.CaptureFixture[str]) ->
     assert json.loads(told, parse_constant=pytest.fail) == {
         "text": "\x9b2J", "nan": None, "list": [1.0, None], "decimal": 1.5, "bytes": "ff",
     }  # fmt: skip
+
+
+_TEXTS = st.none() | st.text(max_size=3) | st.sampled_from(["=1", "-1", "a,b", 'a"b', "a\r", "1.2"])
+
+
+@given(st.lists(st.tuples(_TEXTS, st.none() | st.integers(-9, 9), _TEXTS), max_size=4))
+def test_csv_is_that_of_each_row_by_itself(rows: list[tuple[Any, ...]]) -> None:
+    table = pa.Table.from_pylist(
+        [dict(zip("abc", row, strict=True)) for row in rows],
+        pa.schema({"a": pa.string(), "b": pa.int64(), "c": pa.string()}),
+    )
+    written, expected = io.StringIO(), io.StringIO()
+    with redirect_stdout(written):
+        output.write(table, "csv")
+    writer = csv.writer(expected, lineterminator="\n")
+    writer.writerows([["a", "b", "c"], *(map(output._csv, row) for row in rows)])
+    assert written.getvalue() == expected.getvalue()
 
 
 def test_what_is_shown_is_neutralised(tmp_path: Path) -> None:

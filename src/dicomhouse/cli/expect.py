@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from dicomhouse.cli.shared import add_format, add_generation, opened, say, statement
-from dicomhouse.output import write
+from dicomhouse.output import write, write_all
 
 HELP = "Compare a list of what should be here with what is; exit code 1 when something is not."
 EXAMPLES = (
@@ -35,29 +36,50 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(chosen: argparse.Namespace) -> int:
-    from dicomhouse.warehouse.database import query
+    from dicomhouse.warehouse.database import query, stream
 
     with opened(chosen) as warehouse:
+        connection = warehouse.connection
         if chosen.file is not None:
             from dicomhouse.warehouse.expected import compare
 
-            compare(warehouse.connection, chosen.file)
-        counts = query(warehouse.connection, statement("expected_counts"))
-        asked = {"states": chosen.state or []}
+            compare(connection, chosen.file)
         if chosen.format != "table":
-            write(query(warehouse.connection, statement("expected_entities"), asked), chosen.format)
-        elif not counts.num_rows:
-            of_none = "no list: name a file, or build with --expect FILE"
-            print("nothing is listed, and nothing is here" if chosen.file else of_none)
-        else:
-            write(counts, "table")
+            asked = {"states": chosen.state or []}
+            states: set[str] = set()
+            rows = stream(connection, statement("expected_entities"), asked)
+            write_all(_noted(rows, states), chosen.format)
+            if not chosen.state:
+                return _exit_code(states)
+        connection.execute(statement("group_expected"))
+        counts = query(connection, statement("expected_counts"))
+        if chosen.format == "table":
             shown = chosen.state or [state for state in STATES if state != "complete"]
-            examples = query(
-                warehouse.connection, statement("expected_examples"),
-                {"states": shown},
-            )  # fmt: skip
-            _write_examples(examples)
-    return int(not _LACKS.isdisjoint(counts.column("state").to_pylist()))
+            asked = {"states": shown}
+            _write_overview(
+                counts, query(connection, statement("expected_examples"), asked), chosen
+            )
+    return _exit_code(counts.column("state").to_pylist())
+
+
+def _exit_code(states: Iterable[str]) -> int:
+    return int(not _LACKS.isdisjoint(states))
+
+
+def _noted(batches: Iterable[Any], states: set[str]) -> Iterator[Any]:
+    """Rows as they come, and to the states those that they have."""
+    for rows in batches:
+        states.update(rows.column("state").unique().to_pylist())
+        yield rows
+
+
+def _write_overview(counts: Any, examples: Any, chosen: argparse.Namespace) -> None:
+    if not counts.num_rows:
+        of_none = "no list: name a file, or build with --expect FILE"
+        print("nothing is listed, and nothing is here" if chosen.file else of_none)
+        return
+    write(counts, "table")
+    _write_examples(examples)
 
 
 def _write_examples(rows: Any) -> None:

@@ -50,5 +50,5 @@ def run(chosen: argparse.Namespace) -> int:
         raise UsageError(
             f"no time zone {chosen.timezone}. Give a name such as Europe/Berlin."
         ) from None
-    run_path(str(resource("flows", "serve.py")))["serve"](chosen)
+    run_path(str(resource("flows", "deployments.py")))["serve"](chosen)
     return 0

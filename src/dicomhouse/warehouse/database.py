@@ -35,6 +35,7 @@ SETTINGS: dict[str, str | bool | int | float | list[str]] = {
 }
 IN_MEMORY = SETTINGS | {"temp_directory": ""}
 """Without a folder to spill to, which would be the working folder, for all to read."""
+_ROWS_AT_ONCE = 100_000
 _READS = {
     duckdb.StatementType.SELECT,
     duckdb.StatementType.EXPLAIN,
@@ -411,6 +412,37 @@ def query(
         QueryError: it is not a single SELECT (or EXPLAIN, DESCRIBE, SHOW), or DuckDB refuses it, or
             cannot carry it out; then its message leaves out the value that DuckDB names.
     """
+    relation = _reading(connection, sql, variables)
+    with _without_values():
+        return _told_apart(relation.to_arrow_table())
+
+
+def stream(
+    connection: duckdb.DuckDBPyConnection,
+    sql: str,
+    variables: Mapping[str, str | int | list[str] | None] | None = None,
+) -> Iterator[pa.RecordBatch]:
+    """The rows of one reading statement of ours, some at a time: there may be millions.
+
+    The first batch comes without rows, for the columns' sake.
+
+    Raises:
+        QueryError: as `query`.
+    """
+    import pyarrow as pa
+
+    relation = _reading(connection, sql, variables)
+    with _without_values():
+        rows = relation.to_arrow_reader(_ROWS_AT_ONCE)
+        yield pa.RecordBatch.from_pylist([], rows.schema)
+        yield from rows
+
+
+def _reading(
+    connection: duckdb.DuckDBPyConnection,
+    sql: str,
+    variables: Mapping[str, str | int | list[str] | None] | None,
+) -> duckdb.DuckDBPyRelation:
     try:
         statements = duckdb.extract_statements(sql)
         if len(statements) != 1:
@@ -428,11 +460,16 @@ def query(
         for name, value in (variables or {}).items():
             quoted = name.replace('"', '""')
             connection.execute(f'set variable "{quoted}" = ?', [value])
-        relation = connection.sql(sql)
+        return connection.sql(sql)
     except duckdb.Error as error:
         raise QueryError(f"DuckDB: {error}") from error
+
+
+@contextmanager
+def _without_values() -> Iterator[None]:
+    """Tell what DuckDB says of rows, without the values of theirs that it names."""
     try:
-        return _told_apart(relation.to_arrow_table())
+        yield
     except (duckdb.OutOfMemoryException, duckdb.IOException) as error:
         raise QueryError(f"DuckDB: {error}") from error
     except duckdb.Error as error:

@@ -6,12 +6,14 @@ A list is read as text; what it says, and against what is here, is said in SQL
 
 from __future__ import annotations
 
+import codecs
+import io
 import json
 import re
 from collections.abc import Iterator, Mapping
 from hashlib import file_digest
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from dicomhouse.errors import UsageError
 from dicomhouse.resources import resource
@@ -154,6 +156,26 @@ def _bad(lines: Mapping[int, str]) -> tuple[pa.Table, Any]:
     return pa.table({_PROBLEM: list(lines.values())}), pa.array(lines, pa.int64())
 
 
+class _Utf8(io.RawIOBase):
+    """A file that fails where it is not UTF-8: Arrow calls back with such a line, and cannot."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._decoder = codecs.getincrementaldecoder("utf-8")()
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, n: int = -1) -> bytes:
+        content = self._file.read(n)
+        self._decoder.decode(content, final=not content)
+        return content
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+
 def _csv(path: Path) -> Iterator[tuple[pa.Table, Any]]:
     import numpy as np
     import pyarrow as pa
@@ -168,12 +190,10 @@ def _csv(path: Path) -> Iterator[tuple[pa.Table, Any]]:
 
     with path.open(encoding="utf-8-sig", newline="") as file:
         head = file.readline(100_000)
-        while file.read(1 << 24):  # Arrow calls back with what is not UTF-8, and cannot
-            pass
     delimiter = max(",;\t", key=head.count)
     names = [name.strip().strip('"') for name in head.strip().split(delimiter)]
     found = csv.open_csv(
-        path,
+        _Utf8(path.open("rb")),
         csv.ReadOptions(use_threads=False, column_names=names, skip_rows=1, block_size=1 << 24),
         csv.ParseOptions(delimiter=delimiter, ignore_empty_lines=False, invalid_row_handler=skip),
         csv.ConvertOptions(

@@ -1,4 +1,6 @@
-"""Serve the build on a schedule, as `dicomhouse serve` asks for it.
+"""The deployment that `dicomhouse serve` asks for: the build on a schedule, served from here.
+
+`prefect.yaml` declares the other one, which the workers of a work pool carry out.
 
 It is served by the Prefect server that is configured (PREFECT_API_URL, or Prefect's profile), or
 else by one that starts here, on loopback, and ends with this process. That one answers only who
