@@ -1,4 +1,5 @@
--- The statements that make the descriptions in the variable comments of what is there.
+-- The statements that make the descriptions in the variable comments of what is there, relation by
+-- relation; first the widest, whose comments take longest.
 with
 
 parsed as (
@@ -97,6 +98,7 @@ statements as (
     where text is not null
 )
 
-select statement
+select list(statement order by place) as statements_of_relation
 from statements
-order by schema_name, table_name, place
+group by schema_name, table_name
+order by count(*) desc, schema_name, table_name

@@ -6,7 +6,8 @@ any of which may make groups of its own ...
 {{ return([
     'AcquisitionNumber', 'TemporalPositionIdentifier', 'NominalPercentageOfCardiacPhase',
     'TriggerTime', 'FrameReferenceTime', 'EchoTime', 'DiffusionBValue', 'StackID',
-    'InversionTime', 'FlipAngle', 'KVP', 'ConvolutionKernel',
+    'InversionTime', 'FlipAngle', 'KVP', 'ConvolutionKernel', 'ContrastBolusAgent',
+    'AcquisitionDate', 'EchoNumbers', 'DiffusionGradientOrientation',
 ]) }}
 {%- endmacro %}
 

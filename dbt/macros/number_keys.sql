@@ -1,8 +1,3 @@
-{# Whether the values of a representation are numbers written as text or kept as floats. #}
-{% macro is_number(vr) -%}
-{{ vr }} in ('DS', 'IS', 'FL', 'FD')
-{%- endmacro %}
-
 {#
 A value in one form whatever was written: `1`, `1.0` and ` 1` are one, and so are 0 and -0, to which
 `+ 0.0` is added. What is not a number stays text, without padding.

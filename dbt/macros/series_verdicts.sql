@@ -8,6 +8,7 @@
     'int_checks_homogeneity',
     'int_checks_values',
     'int_checks_frames',
+    'int_checks_offsets',
     'int_checks_geometry',
     'int_checks_planes',
     'int_checks_stacks',

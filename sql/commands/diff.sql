@@ -28,7 +28,7 @@ described as (
             else value
         end as shown,
         case
-            when vr in ('DS', 'IS', 'FL', 'FD') and value is not null
+            when is_number(vr) and value is not null
                 then list_transform(
                     string_split(value, '\'),
                     lambda x: coalesce((try_cast(x as double) + 0.0)::varchar, trim(x))

@@ -33,7 +33,7 @@ told as (
             when after is null then 'fixed'
             when after = 'waived' then 'waived'
             when before = 'waived' then 'unwaived'
-            when position(after in 'EWI') < position(before in 'EWI') then 'worse'
+            when is_worse(after, before) then 'worse'
             else 'better'
         end as change,
         coalesce(nullif(after, 'waived'), before) as severity,

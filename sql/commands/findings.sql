@@ -13,27 +13,37 @@ waived as (
 
     union all
 
+    -- Where a line has expired since, another one may cover the same finding.
     select
         findings.finding_key,
-        findings.waiver
+        min(waivers.line) as waiver
     from findings
-    inner join waivers on findings.waiver = waivers.line
+    inner join waivers
+        on waives(
+            waivers.rule,
+            waivers.source,
+            waivers.subject,
+            findings.rule,
+            findings.source,
+            findings.subject,
+            findings.finding_key
+        )
     where
         getvariable('waivers') is null
+        and findings.is_waived
+        and waivers.state = 'active'
         and coalesce(waivers.expires, current_date) >= current_date
+    group by findings.finding_key
 ),
 
--- Those that the last run found worse than before, or that are accepted no more, are news, too.
-turned as (
+-- In the first run all are new, and nothing has changed.
+news as (
     select distinct finding_key
     from run_changes
     where
         run_id = (select arg_max(runs.run_id, runs.generation) from runs)
         and entity = 'finding'
-        and (
-            change = 'unwaived'
-            or (change = 'severity' and position(after in 'EWI') < position(before in 'EWI'))
-        )
+        and is_news(change, before, after)
 )
 
 select
@@ -57,14 +67,14 @@ select
     findings.first_run_id,
     waived.finding_key is not null as is_waived,
     waived.waiver,
-    findings.state = 'new' or turned.finding_key is not null as is_news,
+    findings.state = 'new' or news.finding_key is not null as is_news,
     row_number() over (
         partition by findings.rule, findings.severity, findings.source, is_waived
         order by findings.subject
     ) as place
 from findings
 left join waived on findings.finding_key = waived.finding_key
-left join turned on findings.finding_key = turned.finding_key
+left join news on findings.finding_key = news.finding_key
 where
     (len(getvariable('severities')) = 0 or list_contains(getvariable('severities'), severity))
     and (len(getvariable('rules')) = 0 or list_contains(getvariable('rules'), rule))

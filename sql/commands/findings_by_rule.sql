@@ -2,20 +2,13 @@
 -- new, worse, or accepted no more. The first run has nothing to compare with: all are new.
 with
 
-is_first as (
-    select count(*) filter (generation > 0) = 1 as is_first from runs
-),
-
-changes as (
+news as (
     select finding_key
     from run_changes
     where
         run_id = getvariable('run')
         and entity = 'finding'
-        and (
-            change in ('new', 'unwaived')
-            or (change = 'severity' and position(after in 'EWI') < position(before in 'EWI'))
-        )
+        and is_news(change, before, after)
 )
 
 select
@@ -25,10 +18,9 @@ select
     findings.rule,
     findings.level,
     count(*) as findings,
-    count(*) filter (changes.finding_key is not null or is_first.is_first) as new
+    count(*) filter (findings.state = 'new' or news.finding_key is not null) as new
 from findings
-cross join is_first
-left join changes using (finding_key)
+left join news using (finding_key)
 where not findings.is_waived
 group by findings.severity, findings.rule, findings.level
 order by position(findings.severity in 'EWI'), new desc, count(*) desc, findings.rule

@@ -5,7 +5,7 @@
 create or replace temp table report_sources as
 select
     source,
-    row_number() over (order by source) - 1 as source_number
+    row_number() over (order by source) as source_number
 from sources;
 
 create or replace temp table report_patients as
@@ -37,7 +37,7 @@ identifying as (
 select
     p.source,
     p.path,
-    row_number() over (order by p.source, p.tag, p.path) - 1 as path_number,
+    row_number() over (order by p.source, p.tag, p.path) as path_number,
     getvariable('with_values') or (
         i.path is null
         and p.information_entity is distinct from 'Patient'
@@ -48,4 +48,4 @@ from tag_profile as p
 left join identifying as i on p.source = i.source and p.path = i.path
 left join dicom_tags as d on p.path = d.path
 where getvariable('with_values') or not contains(p.path, '(') or d.path is not null
-qualify path_number < 10000;
+qualify path_number <= 10000;

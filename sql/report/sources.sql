@@ -1,6 +1,6 @@
 -- What each source holds.
 select
-    if(getvariable('with_values'), s.source, 'source ' || (n.source_number + 1)) as source,
+    if(getvariable('with_values'), s.source, 'source ' || n.source_number) as source,
     if(getvariable('with_values'), s.address, null) as address,
     s.files,
     s.files_ok,

@@ -1,5 +1,5 @@
 -- The catalogue: every path of every source, with what the standard says of it. Of several IODs
--- that have it the page is shown of the one most images are of.
+-- that have it in its module the page is shown of the one most images are of.
 with
 
 iods as (
@@ -13,10 +13,11 @@ iods as (
 pages as (
     select
         a.path,
-        max_by(a.link_innolitics, i.images) as link_innolitics
+        a.module,
+        arg_min(a.link_innolitics, (-i.images, a.link_innolitics)) as link_innolitics
     from module_attributes as a
     inner join iods as i on a.iod = i.iod
-    group by a.path
+    group by a.path, a.module
 )
 
 select
@@ -52,5 +53,5 @@ inner join report_paths as p on t.source = p.source and t.path = p.path
 inner join report_sources as n on t.source = n.source
 left join tag_levels as l on t.source = l.source and t.path = l.path
 left join dicom_tags as d on d.path = if(starts_with(t.path, '('), t.path, t.keyword)
-left join pages as g on t.path = g.path
+left join pages as g on t.path = g.path and t.module = g.module
 order by p.path_number

@@ -89,9 +89,9 @@ select
         as commonest_counts,
     case when tags.state = 'varies' then tags.number_min end as number_min,
     case when tags.state = 'varies' then tags.number_max end as number_max,
-    case when tags.state = 'varies' and tags.vr in ('DA', 'TM', 'DT') then summaries.value_min end
+    case when tags.state = 'varies' and is_moment(tags.vr) then summaries.value_min end
         as time_min,
-    case when tags.state = 'varies' and tags.vr in ('DA', 'TM', 'DT') then summaries.value_max end
+    case when tags.state = 'varies' and is_moment(tags.vr) then summaries.value_max end
         as time_max,
     tags.distinct_values,
     tags.present,

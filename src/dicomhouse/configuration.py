@@ -70,6 +70,10 @@ class Configuration:
             given: settings that it was given, which override the others.
         """
         chosen = {**self.settings, **given}
+        chosen["rules"] = {
+            source: {name: value for name, value in own.items() if name not in given}
+            for source, own in chosen.get("rules", {}).items()
+        }
         for name in chosen.keys() & _PATHS:
             chosen[name] = folder / chosen[name]
         texts = tuple(absolute_source(text, folder) for text in sources) or self.sources
@@ -103,12 +107,14 @@ def read(file: Path | None, environment: Mapping[str, str] = os.environ) -> Conf
     settings = {name: _plain(content[name]) for name in SETTINGS if name in content}
     for name in settings.keys() & _PATHS:
         settings[name] = folder / Path(settings[name]).expanduser()
-    settings |= _of_environment(environment)
+    of_environment = _of_environment(environment)
+    settings |= of_environment
     sources: list[str] = []
     rules: dict[str, dict[str, Any]] = {}
     for source in content.get("sources", ()):
         sources.append(absolute_source(f"{source['name']}={source['address']}", folder))
-        rules[source["name"]] = {k: value for k, value in source.items() if k in SETTINGS}
+        own = source.keys() & SETTINGS.keys() - of_environment.keys()
+        rules[source["name"]] = {name: source[name] for name in own}
     for name in _LIMITS:  # for this process and those that it starts, as the environment has them
         if name in content:
             limits = " ".join(f"{limit}={number}" for limit, number in content[name].items())

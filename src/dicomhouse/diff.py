@@ -69,6 +69,11 @@ def file_elements(path: str | Path) -> pa.Table:
             "DICOMHOUSE_BUDGET=pixel_seconds=NUMBER gives more time."
         ) from None
     except OSError as error:
+        if Path(path).is_dir():
+            raise UsageError(
+                f"{path} is a folder, and diff compares files. Name one file in it, or a series of "
+                "a warehouse (--series UID) to see what varies between its images."
+            ) from error
         raise UsageError(f"cannot read {path}: {error.strerror}.") from error
     if header.status not in ("ok", "truncated", "no_image"):
         raise UsageError(f"{path} is not a DICOM file that can be read: {header.reason}.")

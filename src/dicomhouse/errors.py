@@ -62,6 +62,10 @@ class WarehouseNotFound(DicomhouseError):
     exit_code = 3
 
 
+class NothingSettled(WarehouseNotFound):
+    """Nothing was published yet, and every file that was found may still be arriving."""
+
+
 class WarehouseTooNew(DicomhouseError):
     """The warehouse has a form that a later dicomhouse introduced."""
 

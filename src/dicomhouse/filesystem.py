@@ -150,18 +150,33 @@ def open_file(path: str | Path, flags: int = 0) -> tuple[FileIO, os.stat_result]
     raise OSError(errno.ENOENT, "no file any more")
 
 
-def replace_file(path: Path, content: bytes) -> None:
-    """Write a file for its owner alone: beside its place, then in the place of what stands there.
+def replace_file(path: Path, content: bytes, *, is_shared: bool = False) -> None:
+    """Write a file beside its place, then in the place of what stands there.
+
+    It is its owner's alone; one that is shared keeps the group and the rights of what stands there.
 
     Raises:
         OSError: it cannot be written, or something else than a plain file stands there.
     """
-    if os.path.lexists(path) and not S_ISREG(path.lstat().st_mode):
+    there = path.lstat() if os.path.lexists(path) else None
+    if there is not None and not S_ISREG(there.st_mode):
         raise OSError(errno.EEXIST, "a link, a folder or a device is there")
     with replacing(path) as private:
         made, _ = open_file(private, os.O_RDWR | os.O_CREAT | os.O_EXCL)
         with BufferedWriter(made) as file:
             file.write(content)
+            if is_shared and there is not None:
+                _share_like(made, there)
+
+
+def _share_like(file: FileIO, other: os.stat_result) -> None:
+    """Give a file the group and the rights of another; none of a group that is not ours to give."""
+    mode = other.st_mode & 0o666
+    try:
+        os.fchown(file.fileno(), -1, other.st_gid)
+    except PermissionError:
+        mode &= ~0o060
+    os.fchmod(file.fileno(), mode)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from dicomhouse.resources import resource
 FORMAT = 1
 """Of a generation's folder. A program refuses a warehouse whose number is above its own."""
 
-READER = 3
+READER = 4
 """Of what is read from a file and how it stands in the lake. Warehouses of another one read every
 file again, so that it rises when that changes and not with each edit: `tests/unit/test_reading.py`
 fails where what is read changes and this number does not."""

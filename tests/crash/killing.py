@@ -7,7 +7,7 @@ with `#N` where it is not the first call.
 
 WHO is what dies as the function is called: `run`, the process of the run; `worker`, the worker that
 calls it; `parent`, the run while its worker goes on; `late`, the run a little later; `child`, the
-process that compiles for it, a little later.
+process that compiles for it, a little later. Nothing dies of `held`: the worker waits for a while.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -30,6 +31,7 @@ from dicomhouse.store import jobs
 
 PROGRAM = ["-c", "import sys, killing; sys.exit(killing.main())"]
 _LATER_SECONDS = 1
+_HELD_SECONDS = 5
 _ROOMS = ("run.build", "run.plan", "run.extract", "run.publish", "store.increment",
           "store.generations", "lake.extract", "lake.parts", "lake.records", "lake.rewrite",
           "warehouse.database", "warehouse.models", "warehouse.pixels",
@@ -57,7 +59,7 @@ def main() -> int:
 
 def carry_out(work: Path, extractor: str) -> PartRecord:
     """The worker's job; in a thread too."""
-    if os.environ.get("KILLING_AT", "").startswith(("worker ", "parent ")):
+    if os.environ.get("KILLING_AT", "").startswith(("worker ", "parent ", "held ")):
         arm()
     return jobs.carry_out(work, extractor)
 
@@ -90,6 +92,8 @@ def _kill(who: str, words: tuple[Any, ...]) -> None:
     match who:
         case "run" | "worker":
             os.kill(os.getpid(), signal.SIGKILL)
+        case "held":
+            time.sleep(_HELD_SECONDS)
         case "parent":
             os.kill(os.getppid() if parent_process() else os.getpid(), signal.SIGKILL)
         case _:

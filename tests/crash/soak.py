@@ -82,6 +82,7 @@ def soak(folder: Path, runs: int, seed: int) -> None:
     source, warehouse, home = folder / "in", folder / "w", folder / "prefect"
     os.environ["PREFECT_HOME"] = str(home)
     os.environ["DICOMHOUSE_CACHE"] = str(folder / "cache")
+    os.environ["DICOMHOUSE_FILE_ID_KEY"] = "of the runs"  # else no two warehouses would be equal
     os.environ.pop("PREFECT_API_URL", None)
     build_cohort(source, patients=4, slices=20, profile="hospital", pixels=False)
     settings = Settings((str(source),), warehouse, batch_files=40, jobs=1, keep_generations=KEPT)

@@ -23,6 +23,9 @@ class Cluster:
         environment: of the scheduler.
     """
 
+    import_path = os.pathsep.join([str(ROOT / "tests" / "crash"), os.environ.get("PYTHONPATH", "")])
+    """Where its processes find `killing`."""
+
     def __init__(self, folder: Path, **environment: str) -> None:
         self._folder = folder
         self._processes: list[subprocess.Popen[bytes]] = []
@@ -57,7 +60,6 @@ class Cluster:
             process.wait()
 
     def _start(self, what: str, words: list[str], **environment: str) -> subprocess.Popen[bytes]:
-        path = os.pathsep.join([str(ROOT / "tests" / "crash"), os.environ.get("PYTHONPATH", "")])
         with (self._folder / f"{len(self._processes) + 1}.log").open("wb") as log:
             started = subprocess.Popen(
                 [sys.executable, "-P", "-m", f"distributed.cli.dask_{what}", "--no-dashboard",
@@ -65,7 +67,7 @@ class Cluster:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 cwd=self._folder,
-                env={**os.environ, "PYTHONPATH": path, **environment},
+                env={**os.environ, "PYTHONPATH": self.import_path, **environment},
             )  # fmt: skip
         self._processes.append(started)
         return started

@@ -62,6 +62,10 @@ def changed(images: list[Image], place: int, **values: Any) -> list[Image]:
     return images
 
 
+def without(images: list[Image], *places: int) -> list[Image]:
+    return [image for place, image in enumerate(images) if place not in places]
+
+
 def repeated(images: list[Image], **values: Sequence[Any]) -> list[Image]:
     """Each image as often as there are values, with one set of values each."""
     times = len(next(iter(values.values())))
@@ -89,6 +93,10 @@ def write_series(folder: Path, images: Sequence[Image], names: Sequence[str] | N
 
 def numbered(images: list[Image]) -> list[Image]:
     return [image | {"InstanceNumber": n} for n, image in enumerate(images, 1)]
+
+
+def numbered_down(images: list[Image]) -> list[Image]:
+    return [image | {"InstanceNumber": 1000 - n} for n, image in enumerate(images)]
 
 
 def times(images: list[Image]) -> list[Image]:

@@ -298,6 +298,15 @@ case("one date in an older form", images(
 ), element_form="I")  # fmt: skip
 case("one time in an older form", images(at(1, SeriesTime="10:11:12"), at(2, SeriesTime="101112")),
      element_form="I")  # fmt: skip
+case("one age in several forms", images(*(
+    at(z, PatientAge=age) for z, age in enumerate(("041Y", "41Y", "041Y ", " 41Y"), 1)
+)), element_form="I")  # fmt: skip
+case("ages of two units", series(odd={"PatientAge": "024M"}, PatientAge="002Y"),
+     study_attribute_inconsistent="E")  # fmt: skip
+case("one moment of two offsets", series(
+    odd={"DateTimeOfLastCalibration": "20200131102030.5+0100"},
+    DateTimeOfLastCalibration="20200131092030.50+0000",
+))  # fmt: skip
 case("two times", images(at(1, SeriesTime="101113.5"), at(2, SeriesTime="101113.51")),
      series_attribute_inconsistent="E")  # fmt: skip
 case("FrameOfReferenceUID of two values", series(odd={"FrameOfReferenceUID": "1.2.3.30"}),
@@ -368,6 +377,9 @@ for keyword, value, findings in [
     ("PixelSpacing", ["0.001", "0.001"], {}), ("RescaleSlope", "0", ERROR),
     ("RescaleSlope", "-0.0", ERROR), ("RescaleSlope", "1e-9", {}), ("RescaleSlope", "-1", {}),
     ("SliceThickness", "0", WARNING), ("SliceThickness", "-1", WARNING),
+    ("NumberOfFrames", "0", ERROR), ("NumberOfFrames", "-1", ERROR), ("NumberOfFrames", "1", {}),
+    ("ImagerPixelSpacing", ["0", "1"], ERROR), ("ImagerPixelSpacing", ["1", "-1"], ERROR),
+    ("ImagerPixelSpacing", ["0.001", "0.001"], {}),
     ("SliceThickness", "0.01", {"slice_gap": "I"}), ("SliceThickness", "", {}),
 ]:  # fmt: skip
     case(f"{keyword} {value} of all", series(**{keyword: value}), **findings)
@@ -526,6 +538,15 @@ def test_a_finding_of_an_absent_attribute_names_a_file_that_lacks_it(warehouse: 
     for row in rows:
         # The series' first image lacks it; one of the others tells what they have.
         assert [path.endswith("/1.dcm") for path in row["offenders"]] == [True, False], row
+
+
+def test_a_spacing_of_nothing_in_all_images_is_one(warehouse: Warehouse) -> None:
+    rows = warehouse.sql("""
+        select s.folder, g.why_not from series_geometry g join series s using (source, series_key)
+        where contains(g.why_not, 'several pixel spacings')
+    """).to_dicts()  # fmt: skip
+    assert "spacing of nothing" in {row["folder"] for row in rows}
+    assert "PixelSpacing ['0', '0'] of all" not in {row["folder"] for row in rows}
 
 
 def check(warehouse: Warehouse, *words: str) -> subprocess.CompletedProcess[str]:

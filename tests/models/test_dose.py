@@ -53,6 +53,7 @@ def image(instance: str) -> Sequence:
 CT_EVENT = item(
     "113819", "CONTAINER",
     item("113769", "UIDREF", UID="1.2.3.1"),
+    item("111526", "DATETIME", DateTime="202001+0100"),
     item("125203", "TEXT", TextValue="Thorax"),
     item("113820", "CODE", ConceptCodeSequence=coded("P5-08001", "Spiral Acquisition", "SRT")),
     item(
@@ -97,10 +98,10 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
     report = {"PatientID": "A", "SeriesNumber": 9}
     write_report(source / "report-1.dcm", **report, InstanceNumber=1)
     write_report(source / "report-2.dcm", **report, InstanceNumber=2)  # sent again
-    for n in (1, 2):
+    for n, dose in enumerate((0.3, 0.2, 0.1), 1):  # added up in this order it is less
         write_image(
             source / f"ct-{n}.dcm", PatientID="A", SeriesNumber=1, InstanceNumber=n, KVP="120",
-            XRayTubeCurrent=str(80 + 20 * n), ExposureTime="500", CTDIvol=float(6 + n),
+            XRayTubeCurrent=str(80 + 20 * n), ExposureTime="500", CTDIvol=dose,
             SOPInstanceUID=uid("slice", n),
         )  # fmt: skip
     write_image(
@@ -130,7 +131,10 @@ def test_events_of_reports_have_what_the_report_says(warehouse: Warehouse) -> No
             dose_area_product_gy_cm2, reference_point_dose_mgy, problem
         from dose where origin = 'report' order by is_repeated, kind
     """).rows()  # fmt: skip
-    ct = ("Thorax", "Spiral Acquisition", None, 140, 90, 2500, 300, 7.5, 225, None, None, None)
+    ct = (
+        *("Thorax", "Spiral Acquisition", "2020-01-01 00:00:00", 140, 90, 2500, 300, 7.5, 225),
+        *(None, None, None),
+    )
     problem = "unknown unit of kvp_kv"
     xray = (
         *(None, "Fluoroscopy", "2020-01-31 10:20:30", None, None, None, None, None, None),
@@ -149,7 +153,7 @@ def test_series_have_what_their_images_state(warehouse: Warehouse) -> None:
         from dose where origin = 'image' order by kind
     """).rows()  # fmt: skip
     assert found == [
-        ("CT", 2, 120, 110, 500, 7.5, None, None, False),
+        ("CT", 3, 120, 120, 500, (0.1 + 0.2 + 0.3) / 3, None, None, False),
         ("projection", 1, None, None, None, None, None, 0.25, False),
     ]
 

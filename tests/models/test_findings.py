@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
@@ -224,6 +225,49 @@ def test_waivers_of_many_at_a_time_all_stand(tmp_path: Path) -> None:
     assert sorted(str(line["subject"]) for line in waivers.read(tmp_path / "list")) == sorted(given)
 
 
+def test_finding_that_two_lines_cover_is_waived_until_the_last_expires(tmp_path: Path) -> None:
+    write_cut(tmp_path / "in" / "P" / "a", "1.2.1")
+    listed = tmp_path / "accepted.csv"
+    today = TODAY.isoformat()
+    listed.write_text(
+        "rule,subject,reason,expires\n"
+        f"file_truncated,P/*,for now,{today}\nfile_truncated,P/a,for good,\n"
+    )
+    build(tmp_path, waivers=listed)
+    database = tmp_path / "copy.duckdb"
+    database.write_bytes((tmp_path / "w" / "warehouse.duckdb").read_bytes())
+    asked = resource("sql", "commands", "findings.sql").read_text()
+    everything = {"severities": [], "rules": ["file_truncated"], "levels": [], "waivers": None}
+    with duckdb.connect(str(database)) as connection:
+        for passed, waiver in ((0, 2), (2, 3), (3, None)):  # as on the day after a line expires
+            connection.execute(
+                "update waivers set expires = current_date - 1 where line = ?", [passed]
+            )
+            (row,) = query(connection, asked, everything).to_pylist()
+            assert (row["is_waived"], row["waiver"]) == (waiver is not None, waiver)
+
+
+def test_list_that_people_share_keeps_its_rights_and_group(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = {"rule": "x", "subject": "a", "reason": "so"}
+    path = tmp_path / "waivers.csv"
+    waivers.add(path, line)
+    assert path.stat().st_mode & 0o777 == 0o600
+    path.chmod(0o664)
+    group = 12_345 if os.geteuid() == 0 else os.getegid()
+    os.chown(path, -1, group)
+    waivers.add(path, line)
+    assert (path.stat().st_mode & 0o777, path.stat().st_gid) == (0o664, group)
+
+    def not_ours(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "fchown", not_ours)
+    waivers.add(path, line)
+    assert path.stat().st_mode & 0o777 == 0o604
+
+
 def test_list_of_waivers_is_kept_as_it_was_written_and_bad_lines_are_told(
     tmp_path: Path,
 ) -> None:
@@ -381,6 +425,6 @@ def _register(connection: duckdb.DuckDBPyConnection, night: int, previous: Path 
     connection.execute("create schema run; create schema intermediate")
     for name, columns in INPUTS.items():
         connection.execute(f"create table {name} ({columns})")
-    for script in ("history", "waivers"):
+    for script in ("history", "news", "waivers"):
         connection.execute(resource("sql", "lake", f"{script}.sql").read_text())
     connection.execute("detach previous")

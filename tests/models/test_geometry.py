@@ -30,10 +30,12 @@ from stacks import (
     changed,
     coronal,
     grouped,
+    numbered_down,
     repeated,
     stepped,
     tilted,
     turned,
+    without,
     write_series,
 )  # fmt: skip
 
@@ -43,11 +45,14 @@ from dicomhouse.reader import Warehouse
 from dicomhouse.run.build import build_direct
 from dicomhouse.settings import Settings
 from dicomhouse.testing import write_enhanced, write_image
-from dicomhouse.testing.series import decimal, elements
+from dicomhouse.testing.series import decimal, elements, uid
 
 FOURS = [[start + 4 * k for k in range(5)] for start in (0, 1, 2, 0.39, 0.41)]
 """Stacks of 4 mm steps, beside one another."""
+HEAD = [5 * k for k in range(8)]
+THIGH = [340 + z for z in HEAD]
 TURNS_OF_TIME = ("100000", "100100")
+DAYS = ("20200131", "20200201")
 TURNS = sorted(FOURS[0] + FOURS[1])
 
 RULE_CASES: dict[str, list[tuple[str, list[Image]]]] = {
@@ -56,12 +61,21 @@ RULE_CASES: dict[str, list[tuple[str, list[Image]]]] = {
         ("E", changed(axial(range(4)), 3, ImagePositionPatient=["1", "2"])),
         ("pass", axial(range(4))),
         ("not_applicable", [image | {"ImagePositionPatient": None} for image in axial(range(4))]),
+        *(
+            ("E", changed(axial(range(9)), 4, ImagePositionPatient=position))
+            for position in (None, b"", ["1", "2"], ["1", "2", "3", "4"], b"a\\b\\c", b"nan\\0\\4")
+        ),
+        ("E", changed(changed(axial(range(9)), 4, ImagePositionPatient=None), 5,
+                      ImagePositionPatient=b"")),
+        ("E", changed(repeated(axial(range(4)), EchoTime=[1, 2, 3]), 5,
+                      ImagePositionPatient=None)),
         ("pass", axial(range(5)) + [i | {"ImagePositionPatient": None} for i in coronal(4)]),
         ("E", axial(range(5)) + changed(coronal(4), 3, ImagePositionPatient=None)),
     ],
     "missing_orientation": [
         ("E", changed(axial(range(4)), 0, ImageOrientationPatient=None)),
         ("pass", axial(range(4))),
+        ("E", changed(axial(range(9)), 4, ImageOrientationPatient=None)),
     ],
     "orientation_not_orthonormal": [
         ("E", changed(axial(range(4)), 1, ImageOrientationPatient=["1.0101", 0, 0, 0, 1, 0])),
@@ -115,6 +129,15 @@ RULE_CASES: dict[str, list[tuple[str, list[Image]]]] = {
         ("pass", grouped("AcquisitionTime", range(0, 9, 2), [1, 3, 7, 9], values=TURNS_OF_TIME)),
         ("pass", grouped("AcquisitionTime", range(0, 9, 2), range(1, 9, 2), values=TURNS_OF_TIME)),
         ("I", grouped("ConvolutionKernel", *FOURS[:2], values=("B30f", "B60f"))),
+        ("I", grouped("ContrastBolusAgent", *FOURS[:2], values=("NONE", "IODINE"))),
+        ("I", grouped("AcquisitionDate", *FOURS[:2], values=DAYS)),
+        ("I", grouped("AcquisitionNumber", HEAD, THIGH)),
+        ("I", grouped("AcquisitionNumber", THIGH, HEAD)),
+        ("I", grouped("AcquisitionTime", HEAD, THIGH, values=TURNS_OF_TIME)),
+        ("I", grouped("AcquisitionNumber", [0, 4, 8], [24.1, 28.1, 32.1])),
+        ("I", grouped("AcquisitionNumber", [0, 4, 8], [24, 28, 32])),
+        ("pass", grouped("AcquisitionNumber", [0, 4, 8], [20, 24, 28])),
+        ("pass", axial(HEAD + THIGH)),
     ],
     "duplicate_position": [
         ("W", grouped("AcquisitionNumber", range(6), range(5, 9))),
@@ -142,6 +165,12 @@ RULE_CASES: dict[str, list[tuple[str, list[Image]]]] = {
         ("I", repeated(axial(range(3)), InversionTime=[100, 300, 500])),
         ("I", repeated(axial(range(3)), FlipAngle=[5, 15])),
         ("I", repeated(axial(range(3)), KVP=[80, 140])),
+        ("I", repeated(axial(range(3)), EchoNumbers=[1, 2])),
+        ("I", repeated(axial(range(3), DiffusionBValue=1000),
+                       DiffusionGradientOrientation=[[1, 0, 0], [0, 1, 0]])),
+        ("I", repeated(axial(range(3), AcquisitionTime="000000"), AcquisitionDate=DAYS)),
+        ("I", repeated(axial(range(3)), ContrastBolusAgent=[None, "IODINE"])),
+        ("I", grouped("ContrastBolusAgent", FOURS[0], FOURS[3], values=("NONE", "IODINE"))),
         ("pass", grouped("TemporalPositionIdentifier", FOURS[0], FOURS[4])),
         ("pass", repeated(axial(range(3)), TemporalPositionIdentifier=[1, 2])[:-1]),
     ],
@@ -173,6 +202,31 @@ RULE_CASES: dict[str, list[tuple[str, list[Image]]]] = {
         ("E", grouped("AcquisitionNumber", FOURS[0], [1, 5, 13, 17])),
         ("E", grouped("TemporalPositionIdentifier", [0, 4, 12, 16], [0.3, 4.3, 12.3, 16.3])),
         ("E", grouped("AcquisitionNumber", [0, 4, 8], [16, 20, 24])),
+        *(
+            (expected, without(changed(axial(range(12)), place, ImagePositionPatient=None), *gone))
+            for expected, place, *gone in [
+                ("pass", 4), ("E", 4, 5), ("E", 4, 8), ("E", 11, 4), ("E", 0, 4),
+            ]
+        ),
+        ("E", changed(without([*axial(range(9)), *coronal(5)], 4), 10, ImagePositionPatient=None)),
+        ("pass", axial(HEAD + THIGH)),
+        ("pass", grouped("AcquisitionNumber", HEAD, THIGH)),
+        ("E", without(axial(range(0, 400, 5)), *range(8, 68))),
+        ("E", without(numbered_down(axial(range(0, 400, 5))), *range(8, 68))),
+    ],
+    "coverage_gap": [
+        ("W", axial(HEAD + THIGH)),
+        ("W", axial(HEAD + THIGH, AcquisitionNumber="")),
+        ("W", axial([*HEAD, *(z + 2.2 for z in THIGH)])),
+        ("W", numbered_down(axial(HEAD + THIGH))),
+        ("W", axial([*HEAD, 90, 95, 100])),
+        ("pass", axial([*HEAD, 85, 90, 95])),
+        ("W", axial([0, 5.1, 10.2, 61.3, 66.4])),
+        ("pass", axial([0, 5.2, 10.4, 61.5, 66.7])),
+        ("pass", without(axial(range(0, 400, 5)), *range(8, 68))),
+        ("pass", without(numbered_down(axial(range(0, 400, 5))), *range(8, 68))),
+        ("pass", grouped("AcquisitionNumber", HEAD, THIGH)),
+        ("pass", axial([0, 1, 2, 3e6])),
     ],
     "mixed_spacing": [
         ("E", stepped(1, 1, 1, 1.11, 1.11, 1.11)),
@@ -238,6 +292,10 @@ RULE_CASES: dict[str, list[tuple[str, list[Image]]]] = {
         ("I", [image | {"SliceLocation": 1.03 * k} for k, image in enumerate(axial(range(4)))]),
         ("pass", [image | {"SliceLocation": -k} for k, image in enumerate(axial(range(4)))]),
         ("not_applicable", axial(range(4))),
+    ],
+    "instance_number_duplicate": [
+        ("pass", repeated(axial(range(3)), AcquisitionDate=DAYS)),
+        ("pass", repeated(axial(range(3)), ContrastBolusAgent=[None, "IODINE"])),
     ],
     "instance_order_not_spatial": [
         ("I", axial([0, 1, 3, 2, 4])),
@@ -365,6 +423,34 @@ def frames(z: Sequence[float], **shared: Any) -> list[dict[str, Any]]:
     ]
 
 
+DOSES = {
+    "dose": [0, 2.5, 5, 10, 12.5],
+    "dose by z": [1, 2, 3, 4, 5],
+    "dose of fewer offsets": [0, 2.5, 5],
+    "dose of more offsets": [0, 1, 2, 3, 4, 5],
+    "dose without offsets": None,
+    "dose of empty offsets": b"",
+    "dose of words": b"0\\1\\two\\3\\4",
+    "dose out of order": [0, 2, 1, 3, 4],
+    "dose begun elsewhere": [5, 6, 7, 8, 9],
+}
+"""The offsets of doses of five frames whose first lies at z = 1 mm."""
+
+
+B_VALUES: dict[str, tuple[tuple[int, str], str, Any]] = {
+    "b-values of GE": ((0x00431039, "GEMS_PARM_01"), "IS", lambda b: [1_000_000_000 + b, 8, 0]),
+    "b-values of Philips": ((0x20011003, "Philips Imaging DD 001"), "FL", float),
+    "b-values of Siemens": ((0x0019100C, "SIEMENS MR HEADER"), "IS", str),
+    "b-values of United": ((0x00651009, "Image Private Header"), "FD", float),
+}
+"""Private elements that tell images of one number apart."""
+
+
+def private(place: tuple[int, str], vr: str, value: Any) -> list[DataElement]:
+    tag, creator = place
+    return [DataElement((tag >> 16 << 16) + 0x10, "LO", creator), DataElement(tag, vr, value)]
+
+
 def write_multiframe(folder: Path) -> None:
     """One object or two of each kind in a folder of its own."""
 
@@ -378,6 +464,11 @@ def write_multiframe(folder: Path) -> None:
     enhanced("times", times)
     enhanced("a frame short", times[:-1])
     enhanced("twice", [*frames(range(4)), *frames([3])])
+    for keyword, *values in (
+        ("FlipAngle", 10, 20), ("KVP", 80, 140), ("ConvolutionKernel", "B30f", "B70f"),
+    ):  # fmt: skip
+        each = [frame | {keyword: v} for v in values for frame in frames(range(4))]
+        enhanced(f"two of {keyword}", each)
     for number in (1, 2):
         enhanced("two objects", frames(range(4 * number, 4 * number + 4)), number)
     segments = [
@@ -393,27 +484,45 @@ def write_multiframe(folder: Path) -> None:
     for number in (1, 2):
         enhanced("without planes", [{"SliceThickness": 1}] * 3, number, Rows=16 * number,
                  shared={"SliceThickness": 1})  # fmt: skip
+    meeting = [
+        at(0, 0, z) | {"ReferencedSegmentNumber": segment, "DimensionIndexValues": [segment, z + 1]}
+        for segment, slices in ((1, (0, 1, 2, 3)), (2, (3, 4, 5)))
+        for z in slices
+    ]
+    enhanced("segments that meet", meeting, SOPClassUID=SegmentationStorage, Modality="SEG")
     enhanced("segments", segments, SOPClassUID=SegmentationStorage, Modality="SEG")
     for name, places in (
         ("two lesions", [0, 1, 2, 5, 6, 7]),
         ("thinned out", [0, 1, 2, 3, 5, 7, 9]),
+        ("lesions far apart", [0, 1, 2, 203, 204]),
     ):
         lesions = [frame | {"ReferencedSegmentNumber": 1} for frame in frames(places)]
         enhanced(name, lesions, SOPClassUID=SegmentationStorage, Modality="SEG")
-    write_image(
-        folder / "dose" / "1.dcm", PatientID="dose", SOPClassUID=RTDoseStorage, Modality="RTDOSE",
-        NumberOfFrames=5, GridFrameOffsetVector=[0, 2.5, 5, 10, 12.5],
-        ImageOrientationPatient=[1, 0, 0, 0, -1, 0],
-    )  # fmt: skip
+    for name, offsets in DOSES.items():
+        write_image(
+            folder / name / "1.dcm", PatientID=name, SOPClassUID=RTDoseStorage, Modality="RTDOSE",
+            NumberOfFrames=5, GridFrameOffsetVector=offsets,
+            ImageOrientationPatient=[1, 0, 0, 0, -1 if name == "dose" else 1, 0],
+        )  # fmt: skip
     detector = elements(
         {"ImagePositionPatient": [0, 0, 50], "ImageOrientationPatient": [1, 0, 0, 0, 1, 0]}
     )
-    write_image(
-        folder / "nuclear" / "1.dcm", PatientID="nuclear", SOPClassUID=NuclearMedicineImageStorage,
-        Modality="NM", NumberOfFrames=6, SliceVector=[1, 2, 3, 1, 2, 3],
-        TimeSlotVector=[1, 1, 1, 2, 2, 2], SpacingBetweenSlices="-4", ImagePositionPatient=None,
-        ImageOrientationPatient=None, DetectorInformationSequence=Items([detector]),
-    )  # fmt: skip
+    for name, numbers in (
+        ("nuclear", [1, 2, 3, 1, 2, 3]), ("nuclear of fewer numbers", [1, 2, 3]),
+    ):  # fmt: skip
+        write_image(
+            folder / name / "1.dcm", PatientID=name, SOPClassUID=NuclearMedicineImageStorage,
+            Modality="NM", NumberOfFrames=6, SliceVector=numbers,
+            TimeSlotVector=[1, 1, 1, 2, 2, 2], SpacingBetweenSlices="-4", ImagePositionPatient=None,
+            ImageOrientationPatient=None, DetectorInformationSequence=Items([detector]),
+        )  # fmt: skip
+    for name, (creator, vr, value_of) in B_VALUES.items():
+        for number, b in enumerate(b for b in (0, 500, 1000) for _ in range(3)):
+            write_image(
+                folder / name / f"{number}.dcm", *private(creator, vr, value_of(b)),
+                PatientID=name, InstanceNumber=number % 3 + 1, Modality="MR",
+                SOPInstanceUID=uid(name, number),
+            )  # fmt: skip
     for number in range(3):
         write_image(
             folder / "mosaic" / f"{number}.dcm", PatientID="mosaic", InstanceNumber=number,
@@ -459,11 +568,12 @@ def test_rule_at_its_tolerance(cases: Results, case: str) -> None:
 
 
 COMPANIONS = {
+    "missing_slices": {"missing_position", "type1_missing"},
     "sheared_stack": {"tilt_tag_mismatch"},
     "tilt_tag_mismatch": {"sheared_stack"},
     "duplicate_position": {"instance_number_duplicate"},
     "mixed_spacing": {"irregular_spacing"},
-    "missing_position": {"type1_missing"},
+    "missing_position": {"type1_missing", "type1_empty"},
     "missing_orientation": {"type1_missing"},
     "non_volume_image": {"type1_missing"},
 }
@@ -498,6 +608,10 @@ def test_clean_series_raise_neither_error_nor_warning(series: Warehouse) -> None
 
 VOLUMES = {
     "missing_slices-0": "1 slice missing",
+    "coverage_gap-0": "a gap of 305 mm",
+    "coverage_gap-2": "a gap of 307.2 mm",
+    "coverage_gap-8": "60 slices missing",
+    "coverage_gap-10": "2 stacks",
     "mixed_spacing-4": "spacing from 1 to 3 mm",
     "irregular_spacing-1": None,
     "duplicate_position-0": "1 of 9 positions hold several images",
@@ -510,7 +624,15 @@ VOLUMES = {
     "in_plane_drift-0": "slices beside the line of the others",
     "multiple_stacks-0": "2 stacks",
     "multiple_stacks-4": "2 stacks",
-    "missing_position-0": "fails missing_position",
+    "missing_position-0": "1 image without a place; fails missing_position",
+    "missing_position-6": "1 image without a place; fails missing_position",
+    "missing_position-10": "2 images without a place; fails missing_position",
+    "missing_position-11": (
+        "4 of 4 positions hold several images; 1 image without a place; fails missing_position"
+    ),
+    "missing_orientation-2": "1 image without a place; fails missing_orientation",
+    "missing_slices-14": "1 image without a place; 2 slices missing; fails missing_position",
+    "missing_slices-15": "1 image without a place; 1 slice missing; fails missing_position",
     "missing_position-2": None,
     "missing_position-3": "no image has position and orientation",
     "orientation_not_orthonormal-0": "fails orientation_not_orthonormal",
@@ -539,6 +661,10 @@ def test_messages_say_where_and_by_how_much(cases: Results) -> None:
     assert told(cases, "missing_slices-0") == (
         "1 slice missing between IM0002 and IM0003: step 19.1 mm where the spacing is 10 mm",
         ["missing_slices-0/IM0002", "missing_slices-0/IM0003"],
+    )
+    assert told(cases, "coverage_gap-0") == (
+        "305 mm without a slice between IM0007 and IM0008, where the spacing is 5 mm",
+        ["coverage_gap-0/IM0007", "coverage_gap-0/IM0008"],
     )
     assert told(cases, "mixed_spacing-4") == (
         "The slice spacing changes: 3 steps of 1 mm from IM0000 to IM0003, "
@@ -643,6 +769,9 @@ def test_frames_of_enhanced_objects_pass_the_same_checks(series: Warehouse) -> N
         "times": set(),
         "a frame short": {"incomplete_repetition"},
         "twice": {"duplicate_position"},
+        "two of FlipAngle": set(),
+        "two of KVP": set(),
+        "two of ConvolutionKernel": set(),
         "two objects": set(),
         "one place": set(),
         "two spacings": {"mixed_pixel_spacing", "mixed_slice_thickness"},
@@ -650,8 +779,14 @@ def test_frames_of_enhanced_objects_pass_the_same_checks(series: Warehouse) -> N
         "segments": set(),
         "two lesions": set(),
         "thinned out": set(),
+        "lesions far apart": set(),
+        "segments that meet": set(),
         "dose": {"missing_slices"},
+        "dose by z": set(),
+        **{name: {"frame_offsets_invalid"} for name in DOSES.keys() - {"dose", "dose by z"}},
         "nuclear": set(),
+        "nuclear of fewer numbers": {"frame_offsets_invalid"},
+        **{name: set() for name in B_VALUES},
         "mosaic": set(),
         "claim": {"multiframe_in_single_frame_class"},
         "very many": {"multiframe_in_single_frame_class"},
@@ -665,10 +800,49 @@ def test_frames_of_enhanced_objects_pass_the_same_checks(series: Warehouse) -> N
     assert results["segments", "incomplete_repetition"]["severity"] == "I"
     assert results["two lesions", "missing_slices"]["measured"] == 2
     assert results["thinned out", "mixed_spacing"]["severity"] == "I"
+    assert results["lesions far apart", "coverage_gap"]["severity"] == "I"
+    assert results["segments that meet", "duplicate_position"]["severity"] == "I"
+    assert results["b-values of GE", "temporal_positions"]["measured"] == 3
     assert results["one place", "single_position"]["severity"] == "I"
     assert results["two spacings", "mixed_pixel_spacing"]["offenders"] == ["two spacings/1.dcm"]
     assert results["without planes", "mixed_matrix"]["severity"] == "I"
     assert results["mosaic", "missing_slices"]["status"] == "not_applicable"
+
+
+def test_offsets_of_a_dose_are_told(series: Warehouse) -> None:
+    rows = series.sql("""
+        select PatientID, severity, message, is_volume, why_not
+        from findings join series using (source, series_key)
+        where source = 'multiframe' and rule = 'frame_offsets_invalid'
+    """).rows()  # fmt: skip
+    unplaced, failed = "no image has position and orientation", "fails frame_offsets_invalid"
+    has = "GridFrameOffsetVector has "
+    assert {name: found for name, *found in rows} == {
+        "nuclear of fewer numbers": [
+            "E", "SliceVector has 3 slice numbers for 6 frames", False,
+            f"3 images without a place; {failed}",
+        ],
+        "dose of fewer offsets": [
+            "E", has + "3 offsets for 5 frames", False, f"2 images without a place; {failed}",
+        ],
+        "dose of more offsets": ["E", has + "6 offsets for 5 frames", False, failed],
+        "dose without offsets": [
+            "E", has + "0 offsets for 5 frames", False, f"{unplaced}; {failed}",
+        ],
+        "dose of empty offsets": [
+            "E", has + "0 offsets for 5 frames", False, f"{unplaced}; {failed}",
+        ],
+        "dose of words": [
+            "E", has + "1 offset without a number", False, f"1 image without a place; {failed}",
+        ],
+        "dose out of order": [
+            "E", has + "offsets that neither rise nor fall from frame to frame", False, failed,
+        ],
+        "dose begun elsewhere": [
+            "W", has + "a first offset of 5, which is neither 0 nor the z of an axial grid", True,
+            None,
+        ],
+    }  # fmt: skip
 
 
 def test_frames_have_positions_by_their_source(series: Warehouse) -> None:

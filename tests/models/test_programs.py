@@ -11,7 +11,7 @@ import pydicom
 import pytest
 from places import ROOT
 from pydicom.uid import ExplicitVRLittleEndian
-from stacks import Image, axial, numbered, stepped, tilted, times, write_series
+from stacks import Image, axial, numbered, stepped, tilted, times, without, write_series
 
 import dicomhouse
 from dicomhouse.reader import Warehouse
@@ -25,10 +25,6 @@ REAL = (
     "covid_ny_sbu", "dcm_qa_ct", "dcm_qa_nih", "dicom2nifti", "lidc_headers", "lidc_small",
     "pacsman", "tcga_lihc_mr",
 )  # fmt: skip
-
-
-def without(images: list[Image], *places: int) -> list[Image]:
-    return [image for place, image in enumerate(images) if place not in places]
 
 
 def by_position(images: list[Image]) -> list[Image]:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -146,6 +150,34 @@ def test_workers_or_a_scheduler_that_go_are_not_waited_for(
     monkeypatch.setattr(build, "checked", last)
     with pytest.raises(ExtractionFailed, match=r"the Dask scheduler at .* is gone"):
         build_on(own_cluster, source)
+
+
+def test_stopped_run_publishes_nothing_and_leaves_its_cluster_at_work(
+    own_cluster: Cluster, source: Path
+) -> None:
+    (worker,) = own_cluster.start_workers(1, KILLING_AT="held lake.extract.extract_batch#3")
+    warehouse = source.parent / "w"
+    build = subprocess.Popen(
+        [sys.executable, *killing.PROGRAM, "build", str(source), "--warehouse", str(warehouse),
+         "--direct", "--dask", own_cluster.address],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "KILLING_BATCH": "1", "PYTHONPATH": own_cluster.import_path},
+    )  # fmt: skip
+    deadline = time.monotonic() + 60
+    while len(list(warehouse.glob("generations/*/parts/[!.]*.json"))) < 2:
+        assert build.poll() is None and time.monotonic() < deadline
+        time.sleep(0.02)
+    build.send_signal(signal.SIGINT)
+    _, told = build.communicate(timeout=30)
+    assert build.returncode == 128 + signal.SIGINT
+    assert told.splitlines()[-1].startswith("dicomhouse: stopped by SIGINT")
+    assert "Traceback" not in told
+    assert current(warehouse) is None
+    assert own_cluster.scheduler.poll() is None and worker.poll() is None
+    assert "12 files to read" not in "".join(build_on(own_cluster, source))  # what was read is kept
+    assert worker.poll() is None
+    build_on(None, source, "other")
+    assert lake_rows(warehouse) == lake_rows(source.parent / "other")
 
 
 def test_worker_without_this_program_is_told(own_cluster: Cluster, source: Path) -> None:

@@ -149,6 +149,27 @@ def test_run_killed_before_the_link_was_replaced_is_published_by_the_next(
     assert_clean(source)
 
 
+@pytest.mark.parametrize("standing", [True, False])
+def test_run_whose_link_is_refused_has_published_nothing(
+    source: Path, monkeypatch: pytest.MonkeyPatch, standing: bool
+) -> None:
+    if standing:
+        build(source)
+    before = current(source.parent / "w")
+    write_image(source / "p7" / "1", PatientID="P7")
+
+    def refused(link: Path, target: str) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(generations, "_replace_link", refused)
+    with pytest.raises(StorageError, match="the published warehouse is unchanged, what was read"):
+        build(source)
+    monkeypatch.undo()
+    assert current(source.parent / "w") == before
+    assert any(line.endswith(" parts kept, 0 files to read") for line in build(source))
+    assert_clean(source)
+
+
 def test_warehouse_that_cannot_be_written_is_told(
     source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

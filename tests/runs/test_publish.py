@@ -151,7 +151,7 @@ def test_pointer_of_others_is_not_followed(
 
 
 def test_address_of_something_else_is_told(demo: Path, tmp_path: Path) -> None:
-    for address in ("https://host/bucket", str(tmp_path)):
+    for address in ("https://host/bucket", "s3://", "s3:///study", str(tmp_path)):
         words = ["publish", address, "--warehouse", str(demo)]
         assert main(words) == UsageError.exit_code
 

@@ -81,6 +81,20 @@ def test_environment_overrides_it_and_flags_override_both(tmp_path: Path) -> Non
     assert made.tolerances == {"kvp_too_low": 1.5}
 
 
+def test_what_a_source_has_of_its_own_is_overridden_too(tmp_path: Path) -> None:
+    own = '[[sources]]\nname = "one"\naddress = "in"\n'
+    file = written(tmp_path, f'{own}settle = 5\ninclude = ["a"]\nexclude = ["b"]\n')
+    told = read(file, {"DICOMHOUSE_SETTLE": "7"})
+    given = {"include": ("c",)}
+    made = told.settings_of((), told.warehouse, tmp_path, given)
+    assert made.rules_by_source()["one"] == Rules(("c",), ("b",), 7)
+    made = told.settings_of((), told.warehouse, tmp_path, {"settle": 9, "exclude": ("d",)})
+    assert made.rules_by_source()["one"] == Rules(("a",), ("d",), 9)
+    assert read(file, {}).settings_of((), tmp_path, tmp_path, {}).rules_by_source()["one"] == Rules(
+        ("a",), ("b",), 5
+    )
+
+
 def test_paths_of_the_environment_begin_where_the_command_runs(tmp_path: Path) -> None:
     file = written(tmp_path, 'waivers = "own.csv"\nexpect = "list.csv"')
     told = read(file, {"DICOMHOUSE_WAIVERS": "other.csv"})

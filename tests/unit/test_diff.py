@@ -170,7 +170,7 @@ def test_errors_say_what_is_wrong(warehouse: Path, tmp_path: Path) -> None:
         ("1.2.3", "1.2.1"): "2 files of the warehouse have the SOPInstanceUID",
         ("1.9", "1.2.1"): "neither a file nor a SOPInstanceUID",
         (str(text), "1.2.1"): "is not a DICOM file",
-        (str(tmp_path), "1.2.1"): "cannot read",
+        (str(tmp_path), str(tmp_path)): "is a folder, and diff compares files",
         ("1.2.1",): "give two files",
         ("--series", "1.9"): "no series 1.9",
         ("1.2.1", "1.2.2", "--series", "1.4"): "either two files",

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from incremental import build_lake, lake_rows
 
-from dicomhouse.errors import UsageError
+from dicomhouse.errors import NothingSettled, UsageError
 from dicomhouse.filesystem import Files, below
 from dicomhouse.run.checks import check_settings
 from dicomhouse.settings import Settings
@@ -18,6 +18,7 @@ from dicomhouse.sources.globs import Rules
 from dicomhouse.sources.scan import Scan
 from dicomhouse.sources.source import Source
 from dicomhouse.store import waiting
+from dicomhouse.store.generations import current
 from dicomhouse.testing import write_image
 
 
@@ -105,6 +106,20 @@ def test_folder_with_a_young_file_waits_and_keeps_what_was_published(tmp_path: P
     os.utime(source / "arriving" / "2", (old, old))
     assert build_lake(settings)["files"] == {"ok": 3}
     assert waiting.noted(warehouse) == {}
+
+
+def test_first_build_whose_files_all_wait_publishes_nothing(tmp_path: Path) -> None:
+    source, warehouse = tmp_path / "in", tmp_path / "w"
+    for number in (1, 2):
+        write_image(source / "arriving" / str(number))
+    settings = Settings((str(source),), warehouse, settle=600)
+    with pytest.raises(NothingSettled, match="nothing to build yet: 2 files wait") as told:
+        build_lake(settings)
+    assert told.value.exit_code == 3
+    assert current(warehouse) is None and not list((warehouse / "generations").iterdir())
+    old = time.time() - 1_000
+    os.utime(write_image(source / "done" / "1"), (old, old))
+    assert build_lake(settings)["files"] == {"ok": 1}
 
 
 def test_files_of_a_source_that_is_not_looked_through_wait_on(tmp_path: Path) -> None:

@@ -100,7 +100,11 @@ def encapsulated(*items: bytes, syntax: str = JPEGLosslessSV1) -> bytes:
         (FRAGMENT[:-2], None, "pixel_data_ends"),
         (FRAGMENT[:6], None, "pixel_data_ends"),
         (b"garbage in place of an item", None, "pixel_data_broken"),
-        (ITEM_END, None, "pixel_data_broken"),
+        (ITEM_END, "delimiter_missing", None),
+        (ITEM_END + bytes(512), "delimiter_missing", None),
+        (ITEM_END[:4] + b"\xff\xff\xff\xff", "delimiter_missing", None),
+        (ITEM_END + raw_element(0xFFFCFFFC, "OB", bytes(20)), "delimiter_missing", None),
+        (b"\xfe\xff\x01\xe0" + bytes(4), None, "pixel_data_broken"),
     ],
 )
 def test_encapsulated_pixels_are_there_when_their_fragments_are(
@@ -174,6 +178,44 @@ def test_data_set_is_read_as_its_bytes_are(declared: str, actual: str) -> None:
     (syntax,) = (e for e, _ in elements if e.path == "TransferSyntaxUID")
     is_same = actual == declared
     assert (syntax.value, syntax.problem) == (declared, None if is_same else "encoding_differs")
+
+
+WINDOWS = {"raw": -zlib.MAX_WBITS, "zlib": zlib.MAX_WBITS, "gzip": zlib.MAX_WBITS | 16}
+
+
+@pytest.mark.parametrize("level", [0, 1, 9])
+@pytest.mark.parametrize("wrapper", WINDOWS)
+@pytest.mark.parametrize(
+    "declared", [DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian]
+)
+def test_deflated_data_set_is_read_in_any_wrapper(declared: str, wrapper: str, level: int) -> None:
+    data_set = encodings()[ExplicitVRLittleEndian]
+    deflate = zlib.compressobj(level, zlib.DEFLATED, WINDOWS[wrapper])
+    folded = deflate.compress(data_set) + deflate.flush()
+    header, elements = read(part10(declared, folded))
+    assert (header.status, header.reason) == ("ok", None)
+    same = [e for e, _ in elements if e.tag >> 16 != 2]
+    plain = by_reference(part10(ExplicitVRLittleEndian, data_set))[1]
+    assert same == [e for e, _ in plain if e.tag >> 16 != 2]
+    (syntax,) = (e for e, _ in elements if e.path == "TransferSyntaxUID")
+    is_as_declared = declared == DeflatedExplicitVRLittleEndian and wrapper == "raw"
+    assert syntax.problem == (None if is_as_declared else "encoding_differs")
+    for length in (len(folded) // 2, len(folded) - 1):
+        assert read(part10(declared, folded[:length]))[0].status != "ok"
+
+
+@pytest.mark.parametrize("preamble", [bytes(128), b"II*\0" + bytes(124), b"x" * 128])
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
+def test_preamble_and_meta_group_may_stand_twice(syntax: str, preamble: bytes) -> None:
+    whole = dataset_bytes(TransferSyntaxUID=syntax)
+    once = by_reference(whole)[1]
+    n_meta = sum(e.tag >> 16 == 2 for e, _ in once)
+    head = preamble + whole[128 : data_set_at(whole)]
+    header, elements = read(head + whole)
+    assert (header.status, header.reason) == ("ok", None)
+    assert elements[:n_meta] + elements[2 * n_meta :] == once
+    assert all("outside_meta" in (e.problem or "") for e, _ in elements[n_meta : 2 * n_meta])
+    assert read(preamble + b"DICM" + whole) == (header, once)
 
 
 def test_encoding_may_change_within_a_data_set() -> None:

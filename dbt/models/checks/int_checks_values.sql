@@ -1,3 +1,4 @@
+{#- Long because each value that cannot be is listed, and what else says that it is one. -#}
 -- Values that no image can have, and some that hardly an image has. A single row or column has no
 -- distance to the next, which may be 0 then (PS3.3 10.7.1.3).
 {%- set row = 'frames.ImageOrientationPatient[1:3]' -%}
@@ -14,11 +15,22 @@
         ~ column ~ ')) = 0',
     'SliceThickness not above 0': 'frames.SliceThickness <= 0',
 } %}
+{%- set impossible_of_images = {
+    'NumberOfFrames not above 0': 'images.NumberOfFrames <= 0',
+    'ImagerPixelSpacing not above 0': 'list_min(images.ImagerPixelSpacing) <= 0',
+    'SamplesPerPixel 0': 'images.SamplesPerPixel = 0',
+    'BitsAllocated 0': 'images.BitsAllocated = 0',
+    'BitsStored 0': 'images.BitsStored = 0',
+} %}
 
 with
 
 frames as not materialized (
     select * from {{ ref('frames') }}
+),
+
+images as not materialized (
+    select * from {{ ref('images') }}
 ),
 
 unsigned_ct as (
@@ -28,7 +40,7 @@ unsigned_ct as (
         series_images.file_id,
         series_images.path
     from {{ ref('int_series_images') }} as series_images
-    inner join {{ ref('images') }} as images using (file_id)
+    inner join images using (file_id)
     where
         series_images.Modality = 'CT'
         and images.BitsStored = 12
@@ -67,24 +79,38 @@ valued as (
         coalesce(Rows, Columns, PixelSpacing[1], RescaleSlope, SliceThickness) is not null
         or ImageOrientationPatient is not null
     group by source, series_key
+    union
+    select
+        source,
+        series_key
+    from images
+    where
+        coalesce(NumberOfFrames, ImagerPixelSpacing[1], SamplesPerPixel, BitsAllocated, BitsStored)
+        is not null
+    group by source, series_key
 ),
 
 impossible as (
+    {% for relation, values in [
+        ('frames', impossible_values), ('images', impossible_of_images),
+    ] %}
+    {{ "union all" if not loop.first }}
     select
-        frames.source,
-        frames.series_key,
-        frames.path,
+        {{ relation }}.source,
+        {{ relation }}.series_key,
+        {{ relation }}.path,
         unnest([
-            {% for name, condition in impossible_values.items() %}
+            {% for name, condition in values.items() %}
             {{ ", " if not loop.first }}case when {{ condition }} then '{{ name }}' end
             {% endfor %}
         ]) as found
-    from frames
+    from {{ relation }}
     where
         false
-        {% for condition in impossible_values.values() %}
+        {% for condition in values.values() %}
         or ({{ condition }})
         {% endfor %}
+    {% endfor %}
 ),
 
 impossible_by_kind as (

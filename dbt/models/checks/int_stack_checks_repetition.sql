@@ -86,7 +86,11 @@ stacks as (
         incomplete.files as incomplete_files,
         coalesce(incomplete.positions, 0) as incomplete_positions,
         incomplete.first_one as first_incomplete,
-        -- A segmentation may leave out the frames in which it has nothing.
+        -- What a position lacks is there where as many images have no position.
+        geometry.repetition = geometry.repetition_max
+        and geometry.positions * geometry.repetition - geometry.images
+        <= geometry.unplaced_images as is_explained,
+        -- A segmentation may leave out the frames in which it has nothing, and segments meet.
         case when geometry.Modality = 'SEG' then 'I' end as severity_of_gaps
     from {{ ref('series_geometry') }} as geometry
     left join duplicates using (source, series_key, stack)
@@ -100,7 +104,7 @@ stacks as (
     fails='duplicates > 0',
     measured='case when repetition = 1 or is_overlapping then images - positions else images_not_told_apart end',
     files='duplicate_files',
-    severity="case when are_duplicates_told_apart then 'W' end",
+    severity="case when are_duplicates_told_apart then coalesce(severity_of_gaps, 'W') end",
     message="first_duplicates[1][4] || ' and ' || first_duplicates[2][4]"
         ~ " || ' lie at one position' || case when len(differing) = 0"
         ~ " then ' and nothing tells them apart'"
@@ -122,7 +126,8 @@ union all
 
 {{ stack_check(
     rule='incomplete_repetition', relation='stacks', applies='positions > 1',
-    fails='repetition > 1 and repetition_min < repetition_max and not is_overlapping',
+    fails='repetition > 1 and repetition_min < repetition_max and not is_overlapping'
+        ~ ' and not is_explained',
     severity='severity_of_gaps',
     measured='repetition',
     files='incomplete_files',

@@ -1,3 +1,4 @@
+{#- Long because each rule about steps says where, by how much, and from which to which file. -#}
 with
 
 -- A slice between two irregular steps is the one that lies wrong.
@@ -25,6 +26,13 @@ steps as (
             ),
             slot
         ) filter (is_gap) as first_gap,
+        list_sort(
+            list_distinct(flatten(list([path_before, path]) filter (is_coverage_gap)))
+        ) as coverage_files,
+        count(*) filter (is_coverage_gap) as coverage_gaps,
+        arg_min(
+            struct_pack(before := label_before, after := label, step := step), slot
+        ) filter (is_coverage_gap) as first_coverage_gap,
         list_sort(list_distinct(flatten(list(irregular_paths) filter (is_irregular))))
             as irregular_files,
         arg_min(
@@ -68,6 +76,9 @@ stacks as (
         and geometry.positions - 1 > {{ tolerance('mixed_spacing.steps') }} as is_unsearched,
         steps.gap_files,
         steps.first_gap,
+        steps.coverage_files,
+        steps.coverage_gaps,
+        steps.first_coverage_gap,
         steps.irregular_files,
         steps.first_irregular,
         groups.run_files,
@@ -95,6 +106,20 @@ stacks as (
         ~ " || ' missing between ' || first_gap.before || ' and ' || first_gap.after || ': step '"
         ~ " || " ~ plain_number('first_gap.step') ~ " || ' mm where the spacing is ' || spacing || "
         ~ and_more('gaps', 'gap'),
+) }}
+
+union all
+
+{{ stack_check(
+    rule='coverage_gap', relation='stacks', applies='positions > 2',
+    fails='coverage_gaps > 0',
+    measured='coverage_gap_mm',
+    files='coverage_files',
+    severity='severity_of_gaps',
+    message=plain_number('round(first_coverage_gap.step, 2)')
+        ~ " || ' mm without a slice between ' || first_coverage_gap.before || ' and '"
+        ~ " || first_coverage_gap.after || ', where the spacing is ' || spacing || "
+        ~ and_more('coverage_gaps', 'gap'),
 ) }}
 
 union all

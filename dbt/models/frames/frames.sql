@@ -23,12 +23,16 @@ described as (
         images.Columns,
         images.InstanceNumber,
         images.ImageIndex,
+        images.AcquisitionDate,
         images.AcquisitionTime,
         images.FrameReferenceTime,
         images.InversionTime,
-        images.FlipAngle,
-        images.KVP,
-        images.ConvolutionKernel,
+        coalesce(multiframe.FlipAngle, images.FlipAngle) as FlipAngle,
+        coalesce(multiframe.KVP, images.KVP) as KVP,
+        coalesce(multiframe.ConvolutionKernel, images.ConvolutionKernel) as ConvolutionKernel,
+        images.EchoNumbers,
+        images.DiffusionGradientOrientation,
+        images.ContrastBolusAgent,
         multiframe.StackID,
         multiframe.InStackPositionNumber,
         multiframe.dimension_indices,
@@ -56,7 +60,9 @@ described as (
         coalesce(multiframe.FrameAcquisitionNumber, images.AcquisitionNumber)
             as AcquisitionNumber,
         coalesce(multiframe.EffectiveEchoTime, images.EchoTime) as EchoTime,
-        coalesce(multiframe.DiffusionBValue, images.DiffusionBValue) as DiffusionBValue,
+        coalesce(
+            multiframe.DiffusionBValue, images.DiffusionBValue, b_values.DiffusionBValue
+        ) as DiffusionBValue,
         coalesce(multiframe.NominalCardiacTriggerDelayTime, images.TriggerTime) as TriggerTime,
         coalesce(multiframe.TemporalPositionIndex, images.TemporalPositionIdentifier)
             as TemporalPositionIdentifier,
@@ -65,6 +71,7 @@ described as (
         ) as NominalPercentageOfCardiacPhase
     from images
     left join multiframe on images.file_id = multiframe.file_id
+    left join {{ ref('int_private_b_values') }} as b_values on images.file_id = b_values.file_id
 )
 
 select
@@ -101,12 +108,16 @@ select
     InstanceNumber,
     ImageIndex,
     AcquisitionNumber,
+    AcquisitionDate,
     AcquisitionTime,
     FrameReferenceTime,
     InversionTime,
     FlipAngle,
+    EchoNumbers,
+    DiffusionGradientOrientation,
     KVP,
     ConvolutionKernel,
+    ContrastBolusAgent,
     EchoTime,
     DiffusionBValue,
     TriggerTime,

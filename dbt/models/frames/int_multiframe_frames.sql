@@ -6,6 +6,7 @@
     'InStackPositionNumber', 'TemporalPositionIndex', 'DimensionIndexValues',
     'FrameAcquisitionNumber', 'EffectiveEchoTime', 'DiffusionBValue',
     'NominalCardiacTriggerDelayTime', 'NominalPercentageOfCardiacPhase', 'ReferencedSegmentNumber',
+    'FlipAngle', 'KVP', 'ConvolutionKernel',
 ] %}
 {# The vectors of nuclear medicine, in order of tag: each frame's place along a dimension. #}
 {% set vectors = [
@@ -151,6 +152,7 @@ numbered as (
         counted.*,
         vectors.grid is not null as has_grid,
         vectors.grid[1] as first_offset,
+        coalesce(len(vectors.grid), len(vectors.SliceVector)) as offsets,
         vectors.SliceVector is not null as has_slices,
         unnest(range(1, counted.frames + 1)) as frame,
         unnest(vectors.grid[:counted.frames]) as frame_offset
@@ -171,10 +173,12 @@ placed as (
         coalesce(detectors.ImageOrientationPatient, numbered.ImageOrientationPatient)
             as orientation,
         numbered.has_grid,
+        numbered.offsets,
+        numbered.frame_offset,
         numbered.frame_offset - numbered.first_offset as grid_shift,
         detectors.file_id is not null
         and (numbered.has_slices or numbered.frames = 1) as is_detector_plane,
-        coalesce(numbered.SliceVector::double - 1, 0)
+        case when numbered.has_slices then numbered.SliceVector::double - 1 else 0 end
         * case when numbered.frames = 1 then 0 else numbered.SpacingBetweenSlices end
             as slice_offset,
         case
@@ -249,5 +253,10 @@ select
     try_cast(InStackPositionNumber as bigint) as InStackPositionNumber,
     coalesce({{ numbers_of('DimensionIndexValues', 'bigint') }}, vector_values)
         as dimension_indices,
-    try_cast(ReferencedSegmentNumber as bigint) as ReferencedSegmentNumber
+    try_cast(ReferencedSegmentNumber as bigint) as ReferencedSegmentNumber,
+    try_cast(FlipAngle as double) as FlipAngle,
+    try_cast(KVP as double) as KVP,
+    string_split(ConvolutionKernel, chr(92)) as ConvolutionKernel,
+    offsets,
+    frame_offset
 from shifted

@@ -28,15 +28,19 @@ described as (
         images.InstanceNumber,
         images.AcquisitionNumber,
         images.EchoTime,
-        images.DiffusionBValue,
+        coalesce(images.DiffusionBValue, b_values.DiffusionBValue) as DiffusionBValue,
         images.TriggerTime,
         images.TemporalPositionIdentifier,
         images.NominalPercentageOfCardiacPhase,
         images.FrameReferenceTime,
         images.InversionTime,
         images.FlipAngle,
+        images.EchoNumbers,
+        images.DiffusionGradientOrientation,
         images.KVP,
         images.ConvolutionKernel,
+        images.ContrastBolusAgent,
+        images.AcquisitionDate,
         images.ConcatenationUID,
         images.ImageType,
         images.Rows,
@@ -53,6 +57,7 @@ described as (
     from images
     inner join kinds on images.file_id = kinds.file_id
     left join localizers on images.file_id = localizers.file_id
+    left join {{ ref('int_private_b_values') }} as b_values on images.file_id = b_values.file_id
 )
 
 select

@@ -17,6 +17,7 @@ candidates as (
         attribute,
         value,
         min(position) as start,
+        max(position) as stop,
         list(step) filter (step > {{ tolerance('duplicate_position') }}) as steps,
         quantile_disc(step, 0.5) filter (step > {{ tolerance('duplicate_position') }}) as spacing,
         value is not null
@@ -99,13 +100,38 @@ apart as (
     window by_phase as (partition by source, series_key, stack order by class, phase, value)
 ),
 
-parts as (
+met as (
     select
         *,
         count(*) filter (is_apart) over (
             partition by source, series_key, stack order by class, phase, value
-        ) as part
+        ) as grid
     from apart
+),
+
+-- Groups of one grid that lie far apart are two coverages.
+distant as (
+    select
+        *,
+        coalesce(
+            start - max(stop) over before
+            > {{ tolerance('coverage_gap.parted') }} * spacing,
+            true
+        ) as is_distant
+    from met
+    window before as (
+        partition by source, series_key, stack, grid order by start, value
+        rows between unbounded preceding and 1 preceding
+    )
+),
+
+parts as (
+    select
+        *,
+        count(*) filter (is_distant) over (
+            partition by source, series_key, stack order by grid, start, value
+        ) as part
+    from distant
 )
 
 select

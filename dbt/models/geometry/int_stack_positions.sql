@@ -1,3 +1,4 @@
+{#- Long because a step is judged by its run, its stack, and the images that may fill it. -#}
 -- The lower median: with two steps the usual one is their mean and hides a gap.
 with
 
@@ -7,6 +8,9 @@ steps as (
         steps.step + lag(steps.step) over (
             partition by steps.source, steps.series_key, steps.stack order by steps.slot
         ) as two_steps,
+        steps.number_step * lag(steps.number_step) over (
+            partition by steps.source, steps.series_key, steps.stack order by steps.slot
+        ) > 0 as is_numbered_on,
         runs.run
     from {{ ref('int_stack_steps') }} as steps
     left join {{ ref('int_spacing_runs') }} as runs using (source, series_key, stack, slot)
@@ -92,10 +96,28 @@ based as (
     from neighboured
 ),
 
--- Nobody lost a million slices: such a step is a position gone wrong.
+unplaced as (
+    select
+        source,
+        series_key,
+        stack,
+        slot,
+        count(*) as images
+    from {{ ref('int_unplaced_images') }}
+    group by source, series_key, stack, slot
+),
+
+-- Slices far apart are two coverages, unless their numbers leave room for what is between. Nobody
+-- lost a million slices: such a step is a position gone wrong.
 judged as (
     select
         *,
+        coalesce(
+            step > {{ tolerance('coverage_gap') }}
+            and spacings between {{ tolerance('coverage_gap.steps') }} and 1e6
+            and not coalesce(is_numbered_on and abs(number_step) > spacings / 2, false),
+            false
+        ) as is_coverage_gap,
         coalesce(
             not is_in_group
             and not is_change
@@ -103,7 +125,7 @@ judged as (
             and round(spacings) between 2 and 1e6
             and abs(spacings - round(spacings)) <= {{ tolerance('missing_slices') }},
             false
-        ) as is_gap,
+        ) as is_wide,
         coalesce(
             not is_change
             and abs(step - base_spacing)
@@ -111,6 +133,41 @@ judged as (
             false
         ) as is_off_spacing
     from based
+),
+
+-- A slice that is there without a position is not missing.
+numbered as (
+    select
+        judged.*,
+        case
+            when judged.is_wide and not judged.is_coverage_gap
+                then round(judged.spacings)::bigint - 1
+            else 0
+        end as lacking,
+        lacking between 1 and coalesce(unplaced.images, 0) as is_numbered
+    from judged
+    left join unplaced using (source, series_key, stack, slot)
+),
+
+explained as (
+    select
+        numbered.*,
+        numbered.is_numbered
+        or coalesce(
+            sum(numbered.lacking) filter (not numbered.is_numbered) over in_stack
+            <= unplaced.images,
+            false
+        ) as is_explained
+    from numbered
+    left join unplaced
+        on
+            numbered.source = unplaced.source
+            and numbered.series_key = unplaced.series_key
+            and numbered.stack = unplaced.stack
+            and unplaced.slot is null
+    window in_stack as (
+        partition by numbered.source, numbered.series_key, numbered.stack
+    )
 )
 
 select
@@ -132,7 +189,8 @@ select
     run,
     run_spacing,
     is_in_group,
-    is_gap,
-    case when is_gap then round(spacings)::bigint - 1 else 0 end as missing_slices,
-    is_off_spacing and not is_gap as is_irregular
-from judged
+    is_coverage_gap,
+    lacking > 0 and not is_explained as is_gap,
+    case when is_explained then 0 else lacking end as missing_slices,
+    is_off_spacing and not is_wide and not is_coverage_gap as is_irregular
+from explained

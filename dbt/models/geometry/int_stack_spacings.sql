@@ -43,7 +43,7 @@ measured as (
         series_key,
         stack,
         quantile_disc(step, 0.5) as spacing_median,
-        avg(step) as spacing_mean,
+        avg(step order by slot) as spacing_mean,
         arg_min(step, slot) as spacing_first,
         min(step) as spacing_min,
         max(step) as spacing_max

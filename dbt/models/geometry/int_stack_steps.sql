@@ -14,7 +14,8 @@ positions as (
         count(*) as images,
         min(path) as path,
         arg_min(label, (path, frame)) as label,
-        median(SliceLocation) as slice_location
+        median(SliceLocation) as slice_location,
+        min(InstanceNumber)::hugeint as number
     from slices
     group by source, series_key, stack, slot
 ),
@@ -65,6 +66,7 @@ select
     position - lag(position) over in_stack as step,
     lag(path) over in_stack as path_before,
     lag(label) over in_stack as label_before,
-    abs(slice_location - lag(slice_location) over in_stack) as slice_location_step
+    abs(slice_location - lag(slice_location) over in_stack) as slice_location_step,
+    number - lag(number) over in_stack as number_step
 from counted
 window in_stack as (partition by source, series_key, stack order by slot)

@@ -25,10 +25,10 @@ stacks as (
         min(Modality) as Modality,
         min(FrameOfReferenceUID) <> max(FrameOfReferenceUID) as has_several_frames_of_reference,
         min(Rows) <> max(Rows) or min(Columns) <> max(Columns) as has_several_matrices,
-        greatest(
-            max(PixelSpacing[1]) / min(PixelSpacing[1]) - 1,
-            max(PixelSpacing[2]) / min(PixelSpacing[2]) - 1
-        ) > {{ tolerance('mixed_pixel_spacing') }} as has_several_pixel_spacings,
+        {% for axis in (1, 2) %}
+        {{ 'or ' if not loop.first }}max(PixelSpacing[{{ axis }}]) - min(PixelSpacing[{{ axis }}])
+        > {{ tolerance('mixed_pixel_spacing') }} * abs(min(PixelSpacing[{{ axis }}]))
+        {% endfor %} as has_several_pixel_spacings,
         quantile_disc(SliceThickness, 0.5) as slice_thickness_mm,
         quantile_disc(abs(SpacingBetweenSlices), 0.5) as spacing_between_slices_mm,
         quantile_disc(abs(GantryDetectorTilt), 0.5) as gantry_tilt_degrees
@@ -74,6 +74,7 @@ measured as (
         min(position) as position_min,
         max(position) as position_max,
         count(*) filter (is_gap) as gaps,
+        max(step) filter (is_coverage_gap) as coverage_gap_mm,
         sum(missing_slices)::bigint as missing_slices,
         min((slot, label_before || ' - ' || label), 20) filter (is_gap) as gap_labels,
         count(*) filter (is_irregular) as irregular_steps,
@@ -84,6 +85,16 @@ measured as (
         max(dimensions) as dimensions,
         quantile_disc(slice_location_step, 0.5) as slice_location_spacing
     from positions
+    group by source, series_key, stack
+),
+
+unplaced as (
+    select
+        source,
+        series_key,
+        stack,
+        count(*) as images
+    from {{ ref('int_unplaced_images') }}
     group by source, series_key, stack
 ),
 
@@ -128,9 +139,11 @@ geometry as (
         runs.run_spacing_min,
         runs.run_spacing_max,
         list_sort(coalesce(runs.run_spacings, [])) as run_spacings,
+        measured.coverage_gap_mm,
         measured.gaps,
         measured.missing_slices,
         coalesce([gap[2] for gap in measured.gap_labels], []) as gaps_between,
+        coalesce(unplaced.images, 0) as unplaced_images,
         measured.irregular_steps,
         repetitions.repetition,
         measured.repetition_min,
@@ -165,6 +178,7 @@ geometry as (
     inner join repetitions using (source, series_key, stack)
     left join spacings using (source, series_key, stack)
     left join runs using (source, series_key, stack)
+    left join unplaced using (source, series_key, stack)
     left join spacing_verdicts using (source, series_key, stack)
 ),
 
@@ -201,9 +215,23 @@ judged as (
                             || ' positions hold several images'
                 end,
                 case
+                    when unplaced_images > 0
+                        then {{ count_of('unplaced_images', 'image') }} || ' without a place'
+                end,
+                case
+                    when coverage_gap_mm > 0
+                        then
+                            'a gap of ' || {{ plain_number('round(coverage_gap_mm, 2)') }} || ' mm'
+                end,
+                case
                     when missing_slices > 0
                         then {{ count_of('missing_slices', 'slice') }} || ' missing'
-                    when not is_even
+                    when
+                        not is_even
+                        and (
+                            (unplaced_images = 0 and coverage_gap_mm is null)
+                            or irregular_steps > 0
+                        )
                         then
                             'spacing from ' || {{ plain_number('spacing_min') }} || ' to '
                             || {{ plain_number('spacing_max') }} || ' mm'

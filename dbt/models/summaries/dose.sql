@@ -4,6 +4,13 @@ images as not materialized (
     select * from {{ ref('images') }}
 ),
 
+events as (
+    select
+        *,
+        left(regexp_replace(trim(started_at), '[.+-].*$', ''), 14) as begun
+    from {{ ref('int_dose_events') }}
+),
+
 reported as (
     select
         source,
@@ -20,7 +27,10 @@ reported as (
             partition by source, coalesce(event_uid, file_id || ' ' || node)
             order by file_id, node
         ) > 1 as is_repeated,
-        try_strptime(rpad(left(started_at, 14), 14, '0'), '%Y%m%d%H%M%S') as started_at,
+        -- As it was written there: parts that are missing are the lowest, an offset says nothing.
+        try_strptime(
+            concat(begun, substr('00000101000000', length(begun) + 1)), '%Y%m%d%H%M%S'
+        ) as started_at,
         protocol,
         target_region,
         acquisition_type,
@@ -36,7 +46,7 @@ reported as (
         reference_point_dose_mgy,
         average_glandular_dose_mgy,
         'unknown unit of ' || array_to_string(unread, ', ') as problem
-    from {{ ref('int_dose_events') }}
+    from events
 ),
 
 -- What the headers of a series' images say, without localizers or any other distinction.
@@ -53,13 +63,16 @@ stated as (
         min(SeriesDate + SeriesTime) as started_at,
         min(ProtocolName) as protocol,
         min(BodyPartExamined) as target_region,
-        avg(KVP) as kvp_kv,
+        -- Doubles in a fixed order, so that the last digit is always the same.
+        avg(KVP order by KVP) as kvp_kv,
         avg(XRayTubeCurrent) as tube_current_ma,
         avg(ExposureTime) as exposure_time_ms,
-        avg(CTDIvol) as ctdi_vol_mgy,
+        avg(CTDIvol order by CTDIvol) as ctdi_vol_mgy,
         -- dGy.cm2 and dGy in a header
-        sum(ImageAndFluoroscopyAreaDoseProduct) / 10 as dose_area_product_gy_cm2,
-        avg(OrganDose) * 100 as average_glandular_dose_mgy
+        sum(
+            ImageAndFluoroscopyAreaDoseProduct order by ImageAndFluoroscopyAreaDoseProduct
+        ) / 10 as dose_area_product_gy_cm2,
+        avg(OrganDose order by OrganDose) * 100 as average_glandular_dose_mgy
     from images
     where
         KVP is not null

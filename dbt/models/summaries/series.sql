@@ -45,7 +45,12 @@ failed as (
                 'frame_count_mismatch'
             )
             or (rule = 'non_volume_image' and severity <> 'I')
-            or (rule in ('orientation_not_orthonormal', 'impossible_value') and severity = 'E')
+            or (
+                rule in (
+                    'orientation_not_orthonormal', 'impossible_value', 'frame_offsets_invalid'
+                )
+                and severity = 'E'
+            )
         )
     group by source, series_key
 ),
@@ -116,7 +121,8 @@ select
     measured.spacing_mm,
     measured.missing_slices,
     case
-        when measured.stacks is null then 'no image has position and orientation'
+        when measured.stacks is null
+            then concat_ws('; ', 'no image has position and orientation', failed.rules)
         else nullif(concat_ws('; ', measured.reasons, failed.rules), '')
     end as why_not,
     why_not is null as is_volume,

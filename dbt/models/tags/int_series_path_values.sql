@@ -15,7 +15,7 @@ said as not materialized (
         path,
         case
             when vr = 'SQ' or is_bulk then content
-            when {{ is_number('vr') }} and contains(content, chr(31))
+            when main.is_number(vr) and contains(content, chr(31))
                 then array_to_string(
                     [
                         array_to_string({{ number_keys('item') }}, '\')
@@ -23,21 +23,21 @@ said as not materialized (
                     ],
                     chr(31)
                 )
-            when {{ is_number('vr') }} and contains(content, '\')
+            when main.is_number(vr) and contains(content, '\')
                 then array_to_string({{ number_keys('content') }}, '\')
-            when {{ is_number('vr') }}
+            when main.is_number(vr)
                 then {{ number_key('content') }}
-            when {{ is_moment('vr') }} and (contains(content, '\') or contains(content, chr(31)))
+            when {{ has_forms('vr') }} and (contains(content, '\') or contains(content, chr(31)))
                 then array_to_string(
                     [
                         array_to_string(
-                            [{{ moment_key('vr', 'x') }} for x in string_split(item, '\')], '\'
+                            [{{ form_key('vr', 'x') }} for x in string_split(item, '\')], '\'
                         )
                         for item in string_split(content, chr(31))
                     ],
                     chr(31)
                 )
-            when {{ is_moment('vr') }} then {{ moment_key('vr', 'content') }}
+            when {{ has_forms('vr') }} then {{ form_key('vr', 'content') }}
             -- Spaces around a value or an item are padding.
             when contains(content, '\') or contains(content, chr(31))
                 then trim(regexp_replace(content, ' *([\\\x1F]) *', '\1', 'g'))
@@ -59,7 +59,7 @@ said as not materialized (
         images,
         case when is_invalid then images else 0 end as invalid_images,
         example_file_id,
-        case when {{ is_moment('vr') }} then value_key else content end as plain,
+        case when {{ has_forms('vr') }} then value_key else content end as plain,
         -- The same wherever value_key is, whatever the VR, and quicker to make.
         hash(
             series_key,

@@ -66,7 +66,7 @@ select
         when
             scope_paths.distinct_values = scope_paths.present
             and scope_paths.number_min is null
-            and not {{ is_moment('paths.vr') }}
+            and not {{ has_forms('paths.vr') }}
             and paths.vr <> 'SQ'
             then 'identifier'
         when levels.level in ('patient', 'study', 'series') then 'constant per ' || levels.level

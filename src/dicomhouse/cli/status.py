@@ -186,6 +186,7 @@ def _markdown(line: str) -> str:
 
 
 def _show(chosen: argparse.Namespace) -> int:
+    from dicomhouse.lake.forms import has_form
     from dicomhouse.store import unchanged
     from dicomhouse.warehouse.database import query
 
@@ -200,10 +201,19 @@ def _show(chosen: argparse.Namespace) -> int:
         quarantined = query(warehouse.connection, statement("quarantined"))
     if looked := unchanged.noted(chosen.warehouse, record["generation"]):
         print(printable(f"unchanged    {looked['finished_at']}"))
-    for name in ("run_id", "started_at", "finished_at", "images", "elements", "lake_bytes"):
-        print(f"{name:<12} {printable(str(record[name]))}")
-    for name in ("files", "passed_over", "seconds"):
-        print(f"{name:<12} {printable(json.dumps(record.get(name, {})))}")
+    for name in ("run_id", "started_at", "finished_at"):
+        print(f"{name:<12} {printable(record[name])}")
+    for name in ("images", "elements", "lake_bytes"):
+        print(f"{name:<12} {record[name]:,}")
+    passed_over = record.get("passed_over", {})  # the form of a record does not ask for it
+    if not has_form(passed_over, {str: int}):
+        passed_over = {}
+    for name, words in {
+        "files": [f"{n:,} {status}" for status, n in record["files"].items()],
+        "passed_over": [f"{n:,} in {source}" for source, n in passed_over.items()],
+        "seconds": [f"{seconds:.1f} {step}" for step, seconds in record["seconds"].items()],
+    }.items():
+        print(f"{name:<12} {printable(', '.join(words)) or 'none'}")
     print("\nlast runs:")
     write(runs, "table")
     if quarantined.num_rows:

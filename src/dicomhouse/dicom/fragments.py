@@ -14,7 +14,7 @@ from pydicom._uid_dict import UID_dictionary
 from dicomhouse.dicom.metered import Exceeded
 from dicomhouse.standard.dictionary import attribute
 
-_ITEM, _END = 0xFFFEE000, 0xFFFEE0DD
+_ITEM, _ITEM_END, _END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _HEAD = 8
 _PIXEL_DATA = 0x7FE00010
 
@@ -41,7 +41,7 @@ class Fragments(NamedTuple):
     end: int
     """The position behind the delimiter, or where it should have stood."""
     is_open: bool = False
-    """Whether the fragments are there, and not the delimiter."""
+    """Whether the fragments are there, and not the delimiter, or that of an item in its place."""
     lack: str | None = None
     """The reason, where the fragments are not there whole."""
 
@@ -84,7 +84,8 @@ def measure_fragments(
     if number < 2:  # not one fragment
         return Fragments(total, size, lack=ZEROED if head and is_zero else CUT)
     delimiter = Struct(order + "HH").pack(_END >> 16, _END & 0xFFFF)
-    if is_zero or (not is_whole_head and delimiter.startswith(head[:4])):
+    is_wrong_end = is_whole_head and tag == _ITEM_END
+    if is_zero or is_wrong_end or (not is_whole_head and delimiter.startswith(head[:4])):
         return Fragments(total, position + len(head), is_open=True)
     if group == _ITEM >> 16:  # a head that is cut, or of what has no place here
         return Fragments(total, size, lack=_BROKEN if is_whole_head else CUT)

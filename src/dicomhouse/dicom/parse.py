@@ -46,6 +46,10 @@ _META_LENGTH = 0x00020000
 _ITEM, _SEQUENCE_END, _ITEM_END = 0xFFFEE000, 0xFFFEE0DD, 0xFFFEE00D
 _DELIMITERS = 0xFFFE
 _HEAD = 8
+_PREAMBLE, _PREFIX = 128, b"DICM"
+_WINDOWS = (-zlib.MAX_WBITS, zlib.MAX_WBITS | 32)
+"""Of zlib: deflated as the standard says (PS3.5 A.5), and in the wrapper of zlib or gzip."""
+_FIRST_BLOCK = 1 << 12
 _LOADED = 1 << 16
 """Values up to here are read, whatever the bounds: creators and the like are needed."""
 _INFLATED_AT_ONCE = 1 << 20
@@ -130,6 +134,8 @@ class Parser:
         self.meta = DataSet()
         self.main = DataSet()
         self.is_deflated = False
+        self._is_folded_otherwise = False
+        """Whether the data set is deflated where it should not be, or not as it should."""
         self.is_cut = False
         """Whether the file ends within its header."""
         self.is_damaged = False
@@ -151,10 +157,11 @@ class Parser:
         Raises:
             Exceeded: a bound was reached.
         """
-        has_prefix = self.stream.read(132)[128:] == b"DICM"
-        self.stream.seek(132 if has_prefix else 0)
+        self._skip_preamble()
         self._read_meta()
-        if self.syntax in DEFLATED and not self._is_plain():
+        if self._skip_preamble():
+            self._read_elements(self.main, group=2)
+        if not self._is_plain() and (self.syntax in DEFLATED or self._is_folded()):
             self._inflate()
         self.main.implicit = not self._looks_explicit()
         self._read_elements(self.main, group=0)
@@ -180,6 +187,13 @@ class Parser:
         return next(found, None)
 
     # File meta information and encoding
+
+    def _skip_preamble(self) -> bool:
+        """Go behind a preamble and its prefix, however often they stand; whether there are any."""
+        start = self.stream.tell()
+        while self._peek(self.stream.tell() + _PREAMBLE, len(_PREFIX)) == _PREFIX:
+            self.stream.seek(self.stream.tell() + _PREAMBLE + len(_PREFIX))
+        return self.stream.tell() > start
 
     def _read_meta(self) -> None:
         self.meta.implicit = not self._looks_explicit()
@@ -241,7 +255,8 @@ class Parser:
         is_standard = UID_dictionary.get(self.syntax or "", ("", ""))[1] == "Transfer Syntax"
         is_there = bool(self._peek(self.stream.tell(), _HEAD).strip(b"\0"))
         found = (self.main.implicit, self.main.little)
-        is_other = (self.syntax in DEFLATED and not self.is_deflated) or found != self._declared()
+        is_other = found != self._declared() or self._is_folded_otherwise
+        is_other |= self.syntax in DEFLATED and not self.is_deflated
         if entry is not None and is_standard and is_there and is_other:
             entry.problem = joined(entry.problem, "encoding_differs")
 
@@ -250,15 +265,23 @@ class Parser:
         return looks_like_vr(self._peek(self.stream.tell() + 4, 2))
 
     def _is_plain(self) -> bool:
-        """Whether a data set that should be deflated begins with an element."""
-        head = self._peek(self.stream.tell(), 4)
-        return len(head) == 4 and any(_is_known(_tag(head, little)) for little in (True, False))
+        """Whether the data set begins with an element."""
+        return _begins_plainly(self._peek(self.stream.tell(), 4))
+
+    def _is_folded(self) -> bool:
+        """Whether a data set that should not be deflated is."""
+        block = self._peek(self.stream.tell(), _FIRST_BLOCK)
+        return any(_begins_plainly(_first_bytes(block, window)) for window in _WINDOWS)
 
     def _inflate(self) -> None:
+        at = self.stream.tell()
+        block = self._peek(at, _FIRST_BLOCK)
+        window = next((w for w in _WINDOWS if _first_bytes(block, w)), _WINDOWS[0])
         inflated, is_whole, self.has_rest = _inflated(
-            self.stream.stream, self.bounds.max_inflated_bytes
+            self.stream.stream, window, self.bounds.max_inflated_bytes
         )
         self.is_deflated = True
+        self._is_folded_otherwise = self.syntax not in DEFLATED or window != _WINDOWS[0]
         self.is_cut = is_whole is False
         self.is_damaged = is_whole is None
         self.size = inflated.seek(0, io.SEEK_END)
@@ -746,12 +769,25 @@ def _dictionary_vr(tag: int) -> str | None:
     return entry.vr if entry else None
 
 
-def _inflated(stream: BinaryIO, limit: int) -> tuple[io.BytesIO, bool | None, bool]:
+def _begins_plainly(head: bytes) -> bool:
+    """Whether the tag of an element that is known stands there, in either byte order."""
+    return len(head) == 4 and any(_is_known(_tag(head, little)) for little in (True, False))
+
+
+def _first_bytes(block: bytes, window: int) -> bytes:
+    """The first four bytes that a deflated block unfolds to; fewer where it is none."""
+    try:
+        return zlib.decompressobj(window).decompress(block, 4)
+    except zlib.error:
+        return b""
+
+
+def _inflated(stream: BinaryIO, window: int, limit: int) -> tuple[io.BytesIO, bool | None, bool]:
     """What the stream unfolds to, whether it ends as it should, and whether bytes follow.
 
     Of a damaged stream nobody knows where it ends.
     """
-    unzip = zlib.decompressobj(-zlib.MAX_WBITS)
+    unzip = zlib.decompressobj(window)
     inflated = io.BytesIO()
     read = 0
     while not unzip.eof and (block := stream.read(_INFLATED_AT_ONCE)):

@@ -35,9 +35,9 @@ PROBLEM_CLASS = {
     "out_of_order": "form",  # tags rise in a data set, and this one does not
     "items_odd": "form",  # lengths or delimiters of a sequence disagree, its items are read
     "stray_delimiter": "form",  # a delimiter where no sequence is open
-    "encoding_differs": "form",  # the data set is not in the VR or byte order that it declares
+    "encoding_differs": "form",  # VR, byte order or compression of the data set is not as declared
     "encapsulation_differs": "form",  # pixels encapsulated in a native transfer syntax, or native
-    "delimiter_missing": "form",  # nothing ends the fragments of the pixel data
+    "delimiter_missing": "form",  # no sequence delimiter ends the fragments of the pixel data
     "charset_undeclared": "form",  # text beyond the default repertoire, of no declared set
     "charset_misdeclared": "form",  # terms misspelt, or not those of the text
     "private_without_creator": "form",

@@ -245,6 +245,8 @@ class _File:
         implicit = syntax == pydicom.uid.ImplicitVRLittleEndian
         after = self.catalogue.context(Place("dataset", implicit, syntax=syntax))
         self._check_first(after, pos)
+        if self.buffer.data[pos + 1]:  # of a group that no data set begins with: it may be deflated
+            raise Unusual
         return after
 
     def _behind_pixels(self, context: Context) -> Context:
@@ -257,7 +259,12 @@ class _File:
     def _check_first(self, context: Context, pos: int) -> None:
         """The transfer syntax is doubted where the first element looks like another one."""
         data = self.buffer.data
-        if not data[pos] or (context.implicit and looks_explicit(data, pos)):
+        is_first = context.place.phase == "dataset"
+        if (
+            not data[pos]
+            or (is_first and data[pos + 1])
+            or (context.implicit and looks_explicit(data, pos))
+        ):
             raise Unusual
 
     # Elements

@@ -609,4 +609,4 @@ def _pixel_bytes(
         )
     except ValueError:
         return None
-    return -(-total // 8) if 0 <= total < 1 << 62 else None
+    return -(-total // 8) if 0 < total < 1 << 62 else None

@@ -12,7 +12,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from dicomhouse.errors import SourceLost, UsageError
+from dicomhouse.errors import NothingSettled, SourceLost, UsageError
 from dicomhouse.filesystem import Files, printable
 from dicomhouse.lake.records import PartRecord
 from dicomhouse.run import workers
@@ -227,6 +227,7 @@ def scan(run: Run, looking: Scan, choice: Choice, work: Work) -> Iterator[tuple[
 
     Raises:
         UsageError: there is not a single one.
+        NothingSettled: all of them wait, and nothing was published yet.
         SourceLost: a source is gone, holds none any more, or only part of those it had.
     """
     in_all = 0
@@ -251,6 +252,11 @@ def scan(run: Run, looking: Scan, choice: Choice, work: Work) -> Iterator[tuple[
         folders = ", ".join(source.address for source in run.sources)
         raise UsageError(
             "no files below {folder}. Is it the right folder, and is it mounted?", folder=folders
+        )
+    if in_all and in_all == work.waiting.total() and not run.before:
+        raise NothingSettled(
+            f"nothing to build yet: {in_all:,} files wait, since their folders changed within the "
+            "settle time. Build again later, or with a shorter --settle."
         )
 
 

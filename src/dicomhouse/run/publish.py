@@ -75,13 +75,15 @@ def transform(run: Run, lake: Lake, compilation: Compilation) -> list[NodeResult
     with run.clock.step("models"):
         is_small = sum(part.elements for part in lake.parts) <= _FEW_ELEMENTS
         threads = min(2, run.settings.jobs) if is_small else 1
+        plan = compilation.plan()
         results = models.build(
             run.generation.database,
-            compilation.plan(),
+            plan,
             threads,
             lambda done, of: run.clock.count("models", done, "dbt nodes", of),
         )
-    run.say(f"models: {len(results)} dbt nodes in {run.clock.seconds['models']:.1f} s")
+    n_run = len(results) - len(plan.done)  # others came with the template
+    run.say(f"models: {n_run} dbt nodes in {run.clock.seconds['models']:.1f} s")
     return results
 
 

@@ -20,7 +20,7 @@ import re
 import shutil
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
@@ -686,14 +686,20 @@ def publish(warehouse: Path, generation: Generation, record: dict[str, Any]) -> 
                 sync(path)
     sync(generation.folder)
     sync(generation.folder.parent)
-    _point_to(warehouse, generation)
+    try:
+        _point_to(warehouse, generation)
+    except OSError:  # readers never saw it: the next run takes its parts
+        with suppress(OSError):
+            (generation.folder / _PUBLISHED).unlink()
+        raise
 
 
 def _point_to(warehouse: Path, generation: Generation) -> None:
-    _replace_link(warehouse / "current", f"generations/{generation.folder.name}")
+    """Replace the link, last of all."""
     for name, target in _LINKS.items():
         if not (warehouse / name).is_symlink():
             _replace_link(warehouse / name, target)
+    _replace_link(warehouse / "current", f"generations/{generation.folder.name}")
 
 
 def _replace_link(link: Path, target: str) -> None:

@@ -134,8 +134,9 @@ def find(address: str, number: int | None = None) -> Copy:
 
 
 def check_address(address: str) -> None:
-    """Raise UsageError for what is no address of object storage."""
-    if address.partition("://")[0] not in SCHEMES or "://" not in address:
+    """Raise UsageError for what is no address of object storage, or names no bucket."""
+    scheme, _, below = address.partition("://")
+    if scheme not in SCHEMES or not below.partition("/")[0]:
         known = ", ".join(f"{scheme}://" for scheme in SCHEMES)
         raise UsageError(
             f"{address} is no address of object storage. Give one as {known}BUCKET/PREFIX."

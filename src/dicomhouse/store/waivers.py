@@ -90,6 +90,8 @@ def read(path: Path, flags: int = 0) -> list[Waiver]:
 def add(path: Path, waiver: Mapping[str, str | None]) -> None:
     """Write one more line at the end of a list, and the list in one step; what is there stays.
 
+    So do the group and the rights of a list that people share.
+
     Those who add at the same time wait for each other.
 
     Raises:
@@ -98,7 +100,7 @@ def add(path: Path, waiver: Mapping[str, str | None]) -> None:
     """
     try:
         with _locked(path.parent):
-            replace_file(path, _with_line(path, waiver))
+            replace_file(path, _with_line(path, waiver), is_shared=True)
     except OSError as error:
         raise StorageError(f"cannot write {path}: {error.strerror}.") from error
 

@@ -34,6 +34,9 @@ FUNCTIONAL_GROUPS = {
     "NominalCardiacTriggerDelayTime": "CardiacSynchronizationSequence",
     "NominalPercentageOfCardiacPhase": "CardiacSynchronizationSequence",
     "ReferencedSegmentNumber": "SegmentIdentificationSequence",
+    "FlipAngle": "MRTimingAndRelatedParametersSequence",
+    "KVP": "CTXRayDetailsSequence",
+    "ConvolutionKernel": "CTReconstructionSequence",
 }
 """The functional group that a test may fill, by the attribute in it."""
 

@@ -8,6 +8,7 @@ import re
 import shutil
 import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from glob import escape
 from itertools import count
@@ -181,10 +182,17 @@ def create_schemas(connection: duckdb.DuckDBPyConnection, names: Collection[str]
         connection.execute(f'create schema if not exists "{quoted}"')
 
 
-def describe(connection: duckdb.DuckDBPyConnection, descriptions: Sequence[Description]) -> None:
+def describe(
+    connection: duckdb.DuckDBPyConnection, descriptions: Sequence[Description], threads: int = 1
+) -> None:
     """Make descriptions comments of their relations and columns.
 
     Columns that only the data bring, as those of `images`, have the standard's name of theirs.
+
+    Args:
+        connection: to the database that the relations stand in, which is current.
+        descriptions: of the relations.
+        threads: how many relations may be described at a time.
     """
     script = resource("sql", "comments.sql").read_text()
     rows = [
@@ -193,9 +201,16 @@ def describe(connection: duckdb.DuckDBPyConnection, descriptions: Sequence[Descr
         for d in descriptions
     ]  # fmt: skip
     connection.execute("set variable descriptions = ?", [json.dumps(rows)])
-    statements = [statement for (statement,) in connection.execute(script).fetchall()]
-    # One transaction: each statement by itself would be written to the log by itself.
-    connection.execute(";\n".join(["begin", *statements, "commit"]))
+    found = connection.execute(script).fetchall()
+
+    def carry_out(statements: Sequence[str]) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("use warehouse")
+            # One transaction: each statement by itself would be written to the log by itself.
+            cursor.execute(";\n".join(["begin", *statements, "commit"]))
+
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(carry_out, (statements for (statements,) in found)))
 
 
 def attach(connection: duckdb.DuckDBPyConnection, previous: Path) -> None:
@@ -457,6 +472,7 @@ def ask(
 ) -> pa.Table:
     """Run one reading statement over tables in memory, by their names."""
     with duckdb.connect(config=IN_MEMORY) as connection:
+        connection.execute(resource("sql", "lake", "values.sql").read_text())
         for name, table in tables.items():
             connection.register(name, table)
         return query(connection, sql, variables)

@@ -48,7 +48,7 @@ def build(
     with modelling(database, plan.settings, database.with_name("spill")) as connection:
         results = plan.done | run(connection, plan.nodes, plan.done, words, threads, count)
         if not any(result.has_failed for result in results.values()):
-            describe(connection, plan.descriptions)
+            describe(connection, plan.descriptions, threads)
     check(results, plan.nodes, words, database.with_name("models.log"))
     return list(results.values())
 

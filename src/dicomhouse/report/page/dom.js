@@ -117,7 +117,7 @@ function facts(pairs) {
 }
 
 function sourceName(number) {
-  return rows('sources')[number]?.source ?? '';
+  return rows('sources')[number - 1]?.source ?? '';
 }
 
 const hasSources = rows('sources').length > 1;

@@ -44,9 +44,9 @@ function number4(tagNumber) {
 function viewTags(...chosen) {
   const isOfSource = hasSources && /^\d+$/.test(chosen[0]);
   const path = chosen[isOfSource ? 1 : 0];
-  const source = isOfSource ? Number(chosen[0]) : rows('tags').find((row) => row.path === path)?.source_number ?? 0;
+  const source = isOfSource ? Number(chosen[0]) : rows('tags').find((row) => row.path === path)?.source_number ?? 1;
   const held = rowsBy('tags', 'source_number', source);
-  if (!held.length && rows('tags').length && !rows('sources')[source]) return notFound();
+  if (!held.length && rows('tags').length && !rows('sources')[source - 1]) return notFound();
   const groups = grouped(held, (row) => `${String(entityPlace(entityOf(row))).padStart(2, '0')} ${entityOf(row)}\n${moduleOf(row)}`);
   const ordered = [...groups].sort(([a], [b]) => (a < b ? -1 : 1)).map(([key, members], i) => ({ entity: key.slice(3).split('\n')[0], module: key.split('\n')[1], members, id: `module-${i}` }));
   const verdicts = [...new Set(held.map((row) => row.verdict))].sort();
@@ -87,7 +87,7 @@ function viewTags(...chosen) {
   return [
     h('h1', {}, 'Tags'),
     h('div', { class: 'filters' },
-      hasSources && picker('Source', rows('sources').map((row, i) => [String(i), row.source]), (value) => { location.hash = `#tags/${value}`; }, String(source)),
+      hasSources && picker('Source', rows('sources').map((row, i) => [String(i + 1), row.source]), (value) => { location.hash = `#tags/${value}`; }, String(source)),
       picker('Verdict', [['', 'all'], ...verdicts.map((verdict) => [verdict, verdict])], (value) => { filter.verdict = value; update(); }),
       textField('Filter', (text) => { filter.text = text.toLowerCase(); update(); }, 'tag, name or value'),
       h('button', { type: 'button', onclick: () => entries.filter(([, entry]) => !entry.hidden).slice(0, 300).forEach(([, entry]) => { entry.open = true; }) }, 'Open what is shown')),

@@ -13,8 +13,13 @@ frames as (
     select
         frames.source,
         frames.series_key,
+        frames.file_id,
+        frames.frame,
         frames.path,
         frames.label,
+        frames.InstanceNumber,
+        -- Frames of doses and nuclear medicine have no position of their own: vectors place them.
+        frames.frames > 1 and coalesce(frames.Modality in ('RTDOSE', 'NM'), false) as is_offset,
         frames.PixelSpacing is not null as has_spacing,
         frames.ImagePositionPatient is not null as names_position,
         frames.ImageOrientationPatient is not null as names_orientation,
@@ -72,16 +77,23 @@ bare_stacks as (
 select
     source,
     series_key,
+    file_id,
+    frame,
     path,
     label,
+    InstanceNumber,
+    orientation,
     has_position,
     has_orientation,
     deviation,
     not has_position
+    and not is_offset
     and (names_orientation or has_spacing)
     and (source, series_key, coalesce(orientation, [])) not in (
         select (bare_stacks.source, bare_stacks.series_key, bare_stacks.orientation)
         from bare_stacks
     ) as lacks_position,
-    not has_orientation and (names_position or has_spacing) as lacks_orientation
+    not has_orientation and not is_offset and (names_position or has_spacing)
+        as lacks_orientation,
+    not has_position and is_offset as lacks_offset
 from frames
