@@ -12,12 +12,14 @@ import pytest
 from commands import run_cli
 from hypothesis import HealthCheck, settings
 from places import shared_folder
+from projects import run_dbt
 from reports import write_later, write_reported
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 import dicomhouse
 from dicomhouse.reader import Warehouse
+from dicomhouse.resources import resource
 from dicomhouse.run.build import build_direct
 from dicomhouse.run.orchestrator import Server
 from dicomhouse.settings import Settings
@@ -158,6 +160,16 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
         assert done.returncode == 0, done.stderr
 
     return make_once(tmp_path_factory, "demo", make) / "warehouse"
+
+
+@pytest.fixture(scope="session")
+def parsed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of what dbt says of the project: `manifest.json`, and what it parses on from."""
+
+    def make(folder: Path) -> None:
+        run_dbt("parse", resource("dbt"), folder).check_returncode()
+
+    return make_once(tmp_path_factory, "parsed", make)
 
 
 @pytest.fixture(scope="session")

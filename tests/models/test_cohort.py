@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from building import build_findings
 
 import dicomhouse
-from dicomhouse.run.build import build_direct
 from dicomhouse.settings import Settings
 from dicomhouse.testing import Cohort, Defect, build_cohort
 
@@ -39,7 +39,7 @@ def cohort(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cohort]:
     folder = tmp_path_factory.mktemp("cohort")
     defects = [(defect, 2 + patient) for patient, defect in enumerate(PLANTED)]
     cohort = build_cohort(folder / "in", patients=PATIENTS, slices=SLICES, defects=defects)
-    build_direct(Settings((str(cohort.folder),), folder / "w"), lambda line: None)
+    build_findings(Settings((str(cohort.folder),), folder / "w"))
     yield cohort
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from commands import run_cli
+from commands import call_cli
 
 import dicomhouse
 from dicomhouse.cli import main
@@ -21,7 +21,7 @@ from dicomhouse.warehouse.docs import page
 def html(demo: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
     target = tmp_path_factory.mktemp("docs") / "tables.html"
     before = sorted(demo.resolve().rglob("*"))
-    done = run_cli("docs", "--warehouse", str(demo), "--output", str(target))
+    done = call_cli("docs", "--warehouse", str(demo), "--output", str(target))
     assert done.stdout == f"{target}\n", done.stderr
     assert target.stat().st_mode & 0o777 == 0o600
     assert sorted(demo.resolve().rglob("*")) == before
@@ -81,7 +81,7 @@ def test_text_of_a_database_ends_no_script(demo: Path) -> None:
 
 
 def test_page_that_cannot_be_written_is_told(demo: Path, tmp_path: Path) -> None:
-    done = run_cli("docs", "--warehouse", str(demo), "--output", str(tmp_path))
+    done = call_cli("docs", "--warehouse", str(demo), "--output", str(tmp_path))
     assert (done.returncode, done.stderr.startswith("dicomhouse: cannot write ")) == (5, True)
 
 

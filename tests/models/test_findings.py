@@ -12,12 +12,12 @@ from typing import Any
 
 import duckdb
 import pytest
+from building import build_findings
 
 import dicomhouse
 from dicomhouse.cli import main
 from dicomhouse.errors import UsageError
 from dicomhouse.resources import resource
-from dicomhouse.run.build import build_direct
 from dicomhouse.settings import Settings
 from dicomhouse.status import status_of
 from dicomhouse.store import waivers
@@ -29,7 +29,7 @@ TODAY = datetime.now(UTC).date()
 
 
 def build(root: Path, **chosen: Any) -> None:
-    build_direct(Settings((str(root / "in"),), root / "w", **chosen), lambda line: None)
+    build_findings(Settings((str(root / "in"),), root / "w", **chosen))
 
 
 def findings(root: Path) -> dict[tuple[str, str], dict[str, Any]]:
@@ -90,10 +90,10 @@ def test_key_is_that_of_a_clean_build_and_of_this_warehouse_alone(
 ) -> None:
     keys = {name: row["finding_key"] for name, row in findings(root).items()}
     sources = (f"in={root / 'in'}",)
-    build_direct(Settings(sources, tmp_path / "w", jobs=1), lambda line: None)
+    build_findings(Settings(sources, tmp_path / "w", jobs=1))
     assert {n: row["finding_key"] for n, row in findings(tmp_path).items()} == keys
     other = Settings(sources, tmp_path / "other" / "w", file_id_key="another")
-    build_direct(other, lambda line: None)
+    build_findings(other)
     others = {row["finding_key"] for row in findings(tmp_path / "other").values()}
     assert not others & set(keys.values())
 

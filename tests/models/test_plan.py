@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,7 +12,7 @@ from pathlib import Path
 import duckdb
 import pytest
 from places import PYDICOM_DATA
-from projects import write_project
+from projects import run_dbt, write_project
 
 from dicomhouse.cache import NotOurs, cache_folder, open_own, own_folder
 from dicomhouse.dicom.bounds import Budget
@@ -69,18 +67,10 @@ class TestAgainstDbt:
         return path
 
     @staticmethod
-    def through_dbt(folder: Path, project: Path) -> list[Outcome]:
-        subprocess.run(
-            [
-                *(sys.executable, "-m", "dbt.cli.main", "build", "--exclude-resource-type"),
-                *("unit_test", "exposure", "--project-dir", project, "--profiles-dir", project),
-                *("--target-path", folder / "target", "--log-path", folder / "logs"),
-            ],
-            cwd=folder,
-            capture_output=True,
-            check=False,
-        )
-        told = json.loads((folder / "target" / "run_results.json").read_text())["results"]
+    def through_dbt(folder: Path, project: Path, parsed: Path | None = None) -> list[Outcome]:
+        without = ("--exclude-resource-type", "unit_test", "exposure")
+        run_dbt("build", project, folder, *without, parsed=parsed)
+        told = json.loads((folder / "run_results.json").read_text())["results"]
         parts = [(result["unique_id"].split("."), result["status"]) for result in told]
         return sorted((names[0], names[2], status) for names, status in parts)
 
@@ -90,14 +80,16 @@ class TestAgainstDbt:
             results = plan.done | models.run(connection, plan.nodes, plan.done, threads=threads)
         return sorted((result.kind, result.name, result.status) for result in results.values())
 
-    def test_both_make_the_same_tables_and_outcomes(self, run: Ready, tmp_path: Path) -> None:
+    def test_both_make_the_same_tables_and_outcomes(
+        self, run: Ready, parsed: Path, tmp_path: Path
+    ) -> None:
         for name in ("dbt", "plan"):
             (tmp_path / name).mkdir()
         compilation = Compilation(tmp_path, lambda line: None)
         by_plan = self.registered(run, tmp_path / "plan", compilation.template())
         by_dbt = self.registered(run, tmp_path / "dbt", None)
         outcomes = self.through_plan(by_plan, compilation.plan(), threads=2)
-        assert outcomes == self.through_dbt(tmp_path / "dbt", resource("dbt"))
+        assert outcomes == self.through_dbt(tmp_path / "dbt", resource("dbt"), parsed)
         assert {status for _, _, status in outcomes} == {"success", "pass"}
         assert_equal_databases(by_plan, by_dbt)
 

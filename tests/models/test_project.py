@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -24,19 +22,9 @@ THEMES = (
 
 
 @pytest.fixture(scope="module")
-def manifest(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def manifest(parsed: Path) -> dict[str, Any]:
     """What dbt says of the project."""
-    target, project = tmp_path_factory.mktemp("target"), resource("dbt")
-    subprocess.run(
-        [
-            *(sys.executable, "-m", "dbt.cli.main", "parse", "--project-dir", project),
-            *("--profiles-dir", project, "--target-path", target, "--log-path", target),
-        ],
-        cwd=target,
-        capture_output=True,
-        check=True,
-    )
-    told: dict[str, Any] = json.loads(Path(target, "manifest.json").read_text())
+    told: dict[str, Any] = json.loads((parsed / "manifest.json").read_text())
     return told
 
 

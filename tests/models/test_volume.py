@@ -14,7 +14,8 @@ import numpy as np
 import pydicom
 import pytest
 import SimpleITK
-from commands import run_cli
+from building import build_tables
+from commands import call_cli, run_cli
 from PIL import Image
 from places import PYDICOM_DATA
 from pydicom import Dataset
@@ -33,36 +34,28 @@ from dicomhouse.pixels import slices
 from dicomhouse.pixels.decode import codestream_size
 from dicomhouse.pixels.slices import Place, Slice, read_slices
 from dicomhouse.reader import Warehouse
-from dicomhouse.run.build import build_direct
 from dicomhouse.settings import Settings
 from dicomhouse.testing import write_image
 
 REAL = ("covid_ny_sbu", "dcm_qa_ct", "dcm_qa_nih", "dicom2nifti", "lidc_small", "tcga_lihc_mr")
 
+VOLUMES = ("sources", "series", "series_geometry", "frames", "int_slices")
+"""The tables that volumes are made by."""
+
 
 def read(path: Path, frame: int = 0) -> Slice:
-    (found,) = read_slices([Place(str(path), frame)], jobs=1)
-    return found
+    return slices.read_slice(Place(str(path), frame))
 
 
-@pytest.fixture(scope="module")
-def warehouse(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
-    folder = tmp_path_factory.mktemp("volumes") / "w"
-    build_direct(
-        Settings(tuple(str(shared_data / name) for name in REAL), folder), lambda line: None
-    )
-    with dicomhouse.open(folder) as opened:
-        yield opened
-
-
-def test_volumes_agree_with_simpleitk(warehouse: Warehouse) -> None:
+def test_volumes_agree_with_simpleitk(studies: Warehouse) -> None:
     """Order, values, spacing, origin and direction of every real series that is a volume."""
-    series = warehouse.sql(
-        "select series_key from series where is_volume and modalities[1] in ('CT', 'MR', 'PT')"
+    series = studies.sql(
+        "select series_key from series where is_volume and modalities[1] in ('CT', 'MR', 'PT') "
+        f"and source in {REAL}"
     )["series_key"].to_list()
     assert len(series) >= 6
     for key in series:
-        volume = warehouse.volume(key)
+        volume = studies.volume(key)
         assert all(place.frame == 0 for place in volume.frames)
         reader = SimpleITK.ImageSeriesReader()
         reader.SetFileNames([place.file for place in volume.frames])
@@ -102,41 +95,42 @@ def assert_same_places(ours: Any, other: Any) -> None:
     assert np.array_equal(np.sort(values[0], axis=None), np.sort(values[1], axis=None))
 
 
-def test_affine_of_nifti_is_that_of_dcm2niix(warehouse: Warehouse, tmp_path: Path) -> None:
+def test_affine_of_nifti_is_that_of_dcm2niix(studies: Warehouse, tmp_path: Path) -> None:
     """dcm2niix stores rows from below: its affine maps the flipped voxel to the same place."""
-    row = warehouse.sql("select * from series where source = 'tcga_lihc_mr'").row(0, named=True)
-    files = [Path(place.file) for place in warehouse.volume(row["series_key"]).frames]
-    at = ("--warehouse", str(warehouse.generation.folder.parents[1]))
-    done = run_cli("volume", row["series_key"], "--nifti", str(tmp_path / "ours.nii.gz"), *at)
+    row = studies.sql("select * from series where source = 'tcga_lihc_mr'").row(0, named=True)
+    files = [Path(place.file) for place in studies.volume(row["series_key"]).frames]
+    at = ("--warehouse", str(studies.generation.folder.parents[1]))
+    done = call_cli("volume", row["series_key"], "--nifti", str(tmp_path / "ours.nii.gz"), *at)
     assert done.returncode == 0, done.stderr
     assert_same_places(nibabel.load(tmp_path / "ours.nii.gz"), by_dcm2niix(files, tmp_path))
 
 
-def test_mosaics_are_the_volumes_of_dcm2niix(warehouse: Warehouse, tmp_path: Path) -> None:
-    rows = warehouse.sql(
+def test_mosaics_are_the_volumes_of_dcm2niix(studies: Warehouse, tmp_path: Path) -> None:
+    rows = studies.sql(
         "select series_key, list(source order by path) as sources, list(path order by path) as "
-        "paths from frames where geometry_source = 'mosaic' group by all order by 1"
+        f"paths from frames where geometry_source = 'mosaic' and source in {REAL} "
+        "group by all order by 1"
     ).to_dicts()
     assert len(rows) >= 4
-    at = ("--warehouse", str(warehouse.generation.folder.parents[1]))
+    at = ("--warehouse", str(studies.generation.folder.parents[1]))
     for number, row in enumerate(rows):
         files = [
-            warehouse.absolute_path(source, path)
+            studies.absolute_path(source, path)
             for source, path in zip(row["sources"], row["paths"], strict=True)
         ]
         folder = tmp_path / str(number)
         folder.mkdir()
         words = (row["series_key"], "--time", "1", "--nifti", str(folder / "ours.nii.gz"), *at)
-        done = run_cli("volume", *words)
+        done = call_cli("volume", *words)
         assert (done.returncode, done.stderr) == (0, "")
         assert_same_places(nibabel.load(folder / "ours.nii.gz"), by_dcm2niix(files, folder))
     with pytest.raises(PixelsFailed, match="2 objects each hold a stack"):
-        warehouse.volume(rows[0]["series_key"])
+        studies.volume(rows[0]["series_key"])
     with pytest.raises(UsageError, match="no time 3; there are 2"):
-        warehouse.volume(rows[0]["series_key"], time=3)
+        studies.volume(rows[0]["series_key"], time=3)
 
 
-def tomography(folder: Path, **others: Any) -> Path:
+def write_tomography(folder: Path, **others: Any) -> None:
     """Four reconstructed NM frames, each of one value."""
     detector = Dataset()
     detector.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
@@ -150,31 +144,23 @@ def tomography(folder: Path, **others: Any) -> Path:
         "DetectorInformationSequence": [detector],
         "PixelData": np.repeat(np.arange(4, dtype="<u2"), 16).tobytes(),
     }  # fmt: skip
-    write_image(folder / "in" / "1.dcm", **plain | others)
-    build_direct(Settings((str(folder / "in"),), folder / "w"), lambda line: None)
-    return folder / "w"
+    write_series(folder, [plain | others])
 
 
-def test_tomography_runs_along_the_normal_of_its_detector(tmp_path: Path) -> None:
-    for name, spacing, origin, values in (
-        ("up", "5", (10, 20, 30), [0, 1, 2, 3]),
-        ("down", "-5", (10, 20, 15), [3, 2, 1, 0]),
+def test_tomography_runs_along_the_normal_of_its_detector(made: Warehouse) -> None:
+    for name, origin, values in (
+        ("up", (10, 20, 30), [0, 1, 2, 3]),
+        ("down", (10, 20, 15), [3, 2, 1, 0]),
     ):
-        folder = tomography(tmp_path / name, SpacingBetweenSlices=spacing)
-        with dicomhouse.open(folder) as opened:
-            (key,) = opened.sql("select series_key from series").row(0)
-            volume = opened.volume(key)
+        volume = made.volume(key_of(made, name))
         assert volume.array[:, 0, 0].tolist() == values
         assert (volume.spacing, volume.origin) == ((3, 2, 5), origin)
         assert np.array_equal(volume.direction, np.eye(3))
 
 
-def test_frames_that_are_no_slices_are_refused(tmp_path: Path) -> None:
-    folder = tomography(tmp_path, ImageType=["ORIGINAL", "PRIMARY", "DYNAMIC", "EMISSION"])
-    with dicomhouse.open(folder) as opened:
-        (key,) = opened.sql("select series_key from series").row(0)
-        with pytest.raises(PixelsFailed, match="its frames are not slices of a reconstruction"):
-            opened.volume(key)
+def test_frames_that_are_no_slices_are_refused(made: Warehouse) -> None:
+    with pytest.raises(PixelsFailed, match="its frames are not slices of a reconstruction"):
+        made.volume(key_of(made, "dynamic"))
 
 
 def test_compressed_files_hold_what_their_uncompressed_twins_hold() -> None:
@@ -194,12 +180,12 @@ def test_compressed_files_hold_what_their_uncompressed_twins_hold() -> None:
     assert found.unit == dose.DoseUnits
 
 
-def test_first_bytes_of_the_pixels_lead_to_the_first_value(warehouse: Warehouse) -> None:
+def test_first_bytes_of_the_pixels_lead_to_the_first_value(studies: Warehouse) -> None:
     """The example of docs/pixels.md, on a real series."""
-    (key,) = warehouse.sql(
+    (key,) = studies.sql(
         "select series_key from series where source = 'lidc_small' and is_volume limit 1"
     ).row(0)
-    volume = warehouse.volume(key)
+    volume = studies.volume(key)
     dataset = pydicom.dcmread(volume.frames[0].file)
     signed = dataset.PixelRepresentation == 1
     stored = int.from_bytes(dataset.PixelData[:2], "little", signed=signed)
@@ -293,15 +279,9 @@ def test_stored_values_become_output_units(
     assert found.is_inverted == (image.get("PhotometricInterpretation") == "MONOCHROME1")
 
 
-def test_padding_is_nan_where_asked(tmp_path: Path) -> None:
-    folder = tmp_path / "in" / "p"
-    write_series(
-        folder, [image | pixels(0, 500) | {"PixelPaddingValue": 0} for image in axial(range(3))]
-    )
-    build_direct(Settings((str(folder),), tmp_path / "w"), lambda line: None)
-    with dicomhouse.open(tmp_path / "w") as warehouse:
-        key = warehouse.sql("from series")["series_key"][0]
-        plain, masked = warehouse.volume(key), warehouse.volume(key, mask_padding=True)
+def test_padding_is_nan_where_asked(made: Warehouse) -> None:
+    key = key_of(made, "padded")
+    plain, masked = made.volume(key), made.volume(key, mask_padding=True)
     assert not np.isnan(plain.array).any()
     assert np.isnan(masked.array).sum() == 24
 
@@ -321,7 +301,14 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
             | ({"PixelData": bytes(64)} if "Rows" in image else {})
             for number, image in enumerate(images)
         ])  # fmt: skip
-    build_direct(Settings((str(root / "in"),), root / "w"), lambda line: None)
+    padded = pixels(0, 500) | {"PixelPaddingValue": 0}
+    write_series(root / "in" / "padded", [image | padded for image in axial(range(3))])
+    write_tomography(root / "in" / "up", SpacingBetweenSlices="5")
+    write_tomography(root / "in" / "down", SpacingBetweenSlices="-5")
+    write_tomography(
+        root / "in" / "dynamic", ImageType=["ORIGINAL", "PRIMARY", "DYNAMIC", "EMISSION"]
+    )
+    build_tables(Settings((str(root / "in"),), root / "w"), VOLUMES)
     with dicomhouse.open(root / "w") as opened:
         yield opened
 
@@ -413,7 +400,7 @@ def test_broken_pixels_are_told(name: str, tmp_path: Path) -> None:
     overrides, reason = BROKEN[name]
     path = write_image(tmp_path / "1", **overrides)
     with pytest.raises(PixelsFailed, match=reason) as caught:
-        read(path)
+        list(read_slices([Place(str(path), 0)], jobs=1))
     assert "Sample" not in caught.value.message
 
 
@@ -426,16 +413,16 @@ def test_sizes_of_codestreams_are_their_own() -> None:
     assert codestream_size(bytes(64)) is None
 
 
-def test_pictures_show_the_patient_upright(warehouse: Warehouse, tmp_path: Path) -> None:
-    at = ("--warehouse", str(warehouse.generation.folder.parents[1]))
-    uid = warehouse.sql("select SeriesInstanceUID from series where source = 'tcga_lihc_mr'").item()
-    done = run_cli(
+def test_pictures_show_the_patient_upright(studies: Warehouse, tmp_path: Path) -> None:
+    at = ("--warehouse", str(studies.generation.folder.parents[1]))
+    uid = studies.sql("select SeriesInstanceUID from series where source = 'tcga_lihc_mr'").item()
+    done = call_cli(
         "volume", uid, "--png", str(tmp_path / "m.png"), "--planes", str(tmp_path / "p.png"),
         "--gif", str(tmp_path / "gif"), "--webp", str(tmp_path / "webp"), "--npy",
         str(tmp_path / "v.npy"), *at,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    volume = warehouse.volume(uid)
+    volume = studies.volume(uid)
     assert np.array_equal(np.load(tmp_path / "v.npy"), volume.array)
     planes = Image.open(tmp_path / "p.png")
     assert planes.mode == "L" and planes.height == 400
@@ -456,7 +443,7 @@ def test_a_folder_needs_no_warehouse(shared_data: Path, tmp_path: Path) -> None:
     done = run_cli("volume", str(shared_data / "tcga_lihc_mr"), "--npy", str(tmp_path / "v.npy"))
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("shape      30 x 256 x 256")
-    several = run_cli("volume", str(shared_data / "lidc_small"))
+    several = call_cli("volume", str(shared_data / "lidc_small"))
     assert several.returncode == 2
     assert "the folder holds 2 series" in several.stderr
 

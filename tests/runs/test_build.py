@@ -20,7 +20,7 @@ from building import build_tables
 from commands import call_cli, run_cli
 from comparing import assert_equal_warehouses
 from places import PYDICOM_DATA
-from projects import READ_BY_RUNS, write_project
+from projects import READ_BY_RUNS, run_dbt, write_project
 
 import dicomhouse
 from dicomhouse.errors import QueryError, StorageError
@@ -43,7 +43,7 @@ def warehouse(demo: Path) -> Iterator[Warehouse]:
         yield opened
 
 
-def test_unit_tests_of_the_models_pass(demo: Path, tmp_path: Path) -> None:
+def test_unit_tests_of_the_models_pass(demo: Path, parsed: Path, tmp_path: Path) -> None:
     project, file = resource("dbt"), tmp_path / "warehouse.duckdb"
     lake = (demo / "current" / "lake").resolve()
     (tmp_path / "lake").symlink_to(lake)  # the views look beside their file
@@ -53,18 +53,8 @@ def test_unit_tests_of_the_models_pass(demo: Path, tmp_path: Path) -> None:
     with database.modelling(file, plan.settings, tmp_path / "spill") as connection:
         made = models.run(connection, [n for n in plan.nodes if n.kind == "model"], plan.done)
     assert {result.status for result in made.values()} == {"success"}
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "dbt.cli.main", "test", "--select", "test_type:unit"),
-            *("--project-dir", project, "--profiles-dir", project),
-            *("--target-path", tmp_path / "target", "--log-path", tmp_path / "logs"),
-        ],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    results = json.loads((tmp_path / "target" / "run_results.json").read_text())["results"]
+    done = run_dbt("test", project, tmp_path, "--select", "test_type:unit", parsed=parsed)
+    results = json.loads((tmp_path / "run_results.json").read_text())["results"]
     unit_tests = [r for r in results if r["unique_id"].startswith("unit_test.")]
     written = sum(
         len(yaml.safe_load(text.read_text()).get("unit_tests", []))

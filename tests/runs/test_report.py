@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from commands import run_cli
+from commands import call_cli
 from places import ROOT
 from reports import HOSTILE, PLANTED
 
@@ -116,8 +116,8 @@ def test_nothing_is_asked_for_from_outside(page: str) -> None:
 
 def test_without_values_nothing_planted_is_left(reported: Path, tmp_path: Path) -> None:
     words = ("report", "--warehouse", str(reported), "--no-values")
-    assert run_cli(*words).returncode == 2
-    told = run_cli(*words, "--output", str(tmp_path / "page.html"))
+    assert call_cli(*words).returncode == 2
+    told = call_cli(*words, "--output", str(tmp_path / "page.html"))
     assert told.returncode == 0, told.stderr
     page = (tmp_path / "page.html").read_text()
     full = (reported / "report" / "index.html").read_text()
@@ -148,7 +148,7 @@ def test_without_values_nothing_planted_is_left(reported: Path, tmp_path: Path) 
 def test_pictures_are_shown_or_missed_with_a_reason(reported: Path, tmp_path: Path) -> None:
     pytest.importorskip("PIL")
     words = ("report", "--warehouse", str(reported), "--pictures", "9")
-    told = run_cli(*words, "--output", str(tmp_path / "page.html"))
+    told = call_cli(*words, "--output", str(tmp_path / "page.html"))
     assert told.returncode == 0, told.stderr
     shown = _sections((tmp_path / "page.html").read_text())
     series = {row["series_number"]: row for row in shown["series"]}

@@ -8,7 +8,7 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
-from commands import run_cli
+from commands import call_cli, run_cli
 
 from dicomhouse import configuration
 from dicomhouse.configuration import SCHEDULE, SETTINGS, SOURCE, find, read
@@ -184,7 +184,7 @@ def test_file_of_others_is_passed_over_unless_it_is_named(
 
 
 def test_template_names_every_key_and_is_valid(tmp_path: Path) -> None:
-    assert run_cli("init", str(tmp_path)).returncode == 0
+    assert call_cli("init", str(tmp_path)).returncode == 0
     file = tmp_path / "dicomhouse.toml"
     assert read(file, {}).sources == ()  # all of it is commented
     meant = re.compile(r"^# (?=\[|[a-z_]+ = )", re.MULTILINE)
@@ -194,7 +194,7 @@ def test_template_names_every_key_and_is_valid(tmp_path: Path) -> None:
     assert set(told["schedule"]) | {"every"} == set(SCHEDULE)
     assert set(told["sources"][0]) | {"include", "exclude"} == set(SOURCE)
     read(written(tmp_path, text), {})
-    assert run_cli("init", str(tmp_path)).returncode == 2  # and is left as it is
+    assert call_cli("init", str(tmp_path)).returncode == 2  # and is left as it is
 
 
 def test_settings_have_keys_but_those_of_one_run() -> None:
@@ -212,13 +212,13 @@ def test_commands_read_it_in_their_folder(tmp_path: Path, monkeypatch: pytest.Mo
     written(tmp_path, f'{text}[[sources]]\nname = "ward"\naddress = "in"\n')
     built = run_cli("build", "--direct")
     assert built.returncode == 0, built.stderr
-    told = run_cli("sql", "select source, files from sources", "--format", "csv")
+    told = call_cli("sql", "select source, files from sources", "--format", "csv")
     assert told.stdout.splitlines()[1:] == ["ward,1"]
-    assert run_cli("check").returncode == 0
-    waived = run_cli("waive", "file_empty", "*", "--reason", "so sent")
+    assert call_cli("check").returncode == 0
+    waived = call_cli("waive", "file_empty", "*", "--reason", "so sent")
     assert waived.stdout.startswith(f"waived in {tmp_path / 'own.csv'}: ")
     assert (tmp_path / "own.csv").read_text().splitlines()[1:] == ["file_empty,*,so sent"]
-    assert "waivers, line 2: " in run_cli("check").stderr
+    assert "waivers, line 2: " in call_cli("check").stderr
     written(tmp_path, "jobs = 0.5\n")
-    refused = run_cli("status")
+    refused = call_cli("status")
     assert refused.returncode == 2 and "dicomhouse.toml, line 1: jobs has to be" in refused.stderr

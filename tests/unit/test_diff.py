@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from building import build_tables
 from commands import call_cli
 from places import PYDICOM_DATA
 from pydicom.dataelem import DataElement
@@ -15,7 +16,6 @@ from pydicom.dataset import Dataset
 
 from dicomhouse.diff import file_elements
 from dicomhouse.errors import UsageError
-from dicomhouse.run.build import build_direct
 from dicomhouse.settings import Settings
 from dicomhouse.testing import dataset_bytes, write_image
 
@@ -134,7 +134,7 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_image(folder / "in" / "again.dcm", SOPInstanceUID="1.2.3", SeriesInstanceUID="1.5")
     write_image(folder / "also" / "1.dcm", SeriesInstanceUID="1.4", SOPInstanceUID="1.2.9")
     sources = (str(folder / "in"), str(folder / "also"))
-    build_direct(Settings(sources, folder / "warehouse"), lambda line: None)
+    build_tables(Settings(sources, folder / "warehouse"), ["sources", "series", "image_tags"])
     return folder / "warehouse"
 
 
