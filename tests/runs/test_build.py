@@ -16,7 +16,7 @@ import duckdb
 import polars as pl
 import pytest
 import yaml
-from building import build_tables
+from building import build_findings, build_tables
 from commands import call_cli, run_cli
 from comparing import assert_equal_warehouses
 from places import PYDICOM_DATA
@@ -126,7 +126,7 @@ def test_writing_queries_are_refused(warehouse: Warehouse) -> None:
 def test_query_that_fails_in_the_rows_tells_no_value_of_theirs(demo: Path) -> None:
     at = ["--warehouse", str(demo)]
     for asked in ("cast(PatientName as int)", "error(PatientName)", "strptime(PatientName, '%Y')"):
-        failed = run_cli("sql", *at, f"select {asked} from images where PatientName like 'Doe%'")
+        failed = call_cli("sql", *at, f"select {asked} from images where PatientName like 'Doe%'")
         assert failed.returncode == 6
         assert failed.stderr.startswith("dicomhouse: DuckDB: ")
         assert "Traceback" not in failed.stderr
@@ -237,15 +237,14 @@ def test_bad_input_is_told_and_the_rest_goes_on(tmp_path: Path) -> None:
     (source / "note.dcm").write_text("not an image")
     (source / "zero.dcm").touch()
     (source / "gone").symlink_to(source / "nowhere")
-    only_text = run_cli("build", str(source), "--direct", "--warehouse", str(target))
-    assert only_text.returncode == 0, only_text.stderr
+    settings = Settings((str(source),), target)
+    build_direct(settings, lambda line: None)
     write_image(source / "p" / "good.dcm")
     whole = (source / "p" / "good.dcm").read_bytes()
     (source / "p" / "cut.dcm").write_bytes(whole[:-10])
     (source / "p" / "locked.dcm").write_bytes(whole)
     (source / "p" / "locked.dcm").chmod(0)
-    done = run_cli("build", str(source), "--direct", "--warehouse", str(target))
-    assert done.returncode == 0, done.stderr
+    build_findings(settings)
     with dicomhouse.open(target) as opened:
         found = {row["path"]: row["status"] for row in rows(opened, "from files")}
     locked = "unreadable" if os.geteuid() else found["p/locked.dcm"]  # root may read all
@@ -279,7 +278,7 @@ def test_readers_keep_their_generation_while_others_are_published(tmp_path: Path
 def test_failed_model_names_itself_and_leaves_the_published_warehouse(tmp_path: Path) -> None:
     build_cohort(tmp_path / "in", patients=1, slices=3)
     at = ["--direct", "--warehouse", str(tmp_path / "w")]
-    assert run_cli("build", str(tmp_path / "in"), *at).returncode == 0
+    build_findings(Settings((str(tmp_path / "in"),), tmp_path / "w"))
     broken = write_project(
         tmp_path / "dbt", {"patients": "select * from nowhere_at_all"}, READ_BY_RUNS
     )
@@ -309,7 +308,7 @@ def test_planted_defects_are_found_and_nothing_else(tmp_path: Path) -> None:
         tmp_path / "in", patients=len(planted) + 2, slices=20,
         defects=[(defect, patient) for patient, defect in enumerate(planted)],
     )  # fmt: skip
-    build_direct(Settings((str(tmp_path / "in"),), tmp_path / "w"), lambda line: None)
+    build_findings(Settings((str(tmp_path / "in"),), tmp_path / "w"))
     with dicomhouse.open(tmp_path / "w") as opened:
         found = rows(opened, """
             select f.rule, split_part(f.offenders[1], '/', 1) as patient
@@ -342,7 +341,7 @@ def test_steps_are_held_against_their_own_group(tmp_path: Path) -> None:
                 ImagePositionPatient=[0, 0, position],
                 ImageOrientationPatient=[1, 0, 0, 0, 1, 0],
             )
-    build_direct(Settings((str(tmp_path / "in"),), tmp_path / "w"), lambda line: None)
+    build_findings(Settings((str(tmp_path / "in"),), tmp_path / "w"))
     with dicomhouse.open(tmp_path / "w") as opened:
         found = rows(opened, """
             select series.folder, findings.rule, findings.measured
