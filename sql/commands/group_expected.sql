@@ -1,6 +1,6 @@
 -- What is expected against what is here by state and level, with the first of each: said once of a
 -- relation that may be a view of ten million rows, and asked twice.
-create temporary table expected_groups as
+create or replace temporary table expected_groups as
 select
     state,
     level,

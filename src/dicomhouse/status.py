@@ -58,9 +58,11 @@ def status_of(folder: Path, generation: int | None = None, since: str = "last") 
         record = warehouse.generation.run()
         looked = None if generation else unchanged.noted(folder, number)
 
+        def statement(name: str) -> str:
+            return resource("sql", "commands", f"{name}.sql").read_text()
+
         def rows(name: str, **variables: str | int) -> list[dict[str, Any]]:
-            statement = resource("sql", "commands", f"{name}.sql").read_text()
-            return query(warehouse.connection, statement, variables).to_pylist()
+            return query(warehouse.connection, statement(name), variables).to_pylist()
 
         last_run = _last_run(record, looked, failed)
         found = rows("run_before", run=since, generation=number)
@@ -76,6 +78,7 @@ def status_of(folder: Path, generation: int | None = None, since: str = "last") 
             changes[row["entities"]][row["change"]] = row["count"]
         counts = {row["severity"]: row for row in rows("finding_counts")}
         none = {"findings": 0, "waived": 0}
+        warehouse.connection.execute(statement("group_expected"))
         return {
             "last_run": last_run,
             "failed_runs": failed,

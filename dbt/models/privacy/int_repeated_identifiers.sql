@@ -1,3 +1,4 @@
+{#- Long because values become text by VR, and texts are searched whole or word by word. -#}
 with
 
 path_values as not materialized (

@@ -1,3 +1,4 @@
+{#- Long because names, other identifiers and dates are each spelled in ways of their own. -#}
 with
 
 path_values as not materialized (
