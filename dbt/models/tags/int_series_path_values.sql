@@ -1,7 +1,32 @@
 with
 
 counts as (
-    select * from {{ source('lake', 'value_counts') }}
+    select
+        *,
+        contains(content, chr(31)) as has_items,
+        contains(content, chr(31)) or contains(content, '\') as is_parted
+    from {{ source('lake', 'value_counts') }}
+),
+
+-- Said once: each mention of a form would be planned by itself, which takes long.
+formed as not materialized (
+    select
+        *,
+        case
+            when {{ has_forms('vr') }} and is_parted
+                then array_to_string(
+                    [
+                        array_to_string(
+                            [{{ form_key('vr', 'x') }} for x in string_split(item, '\')], '\'
+                        )
+                        for item in string_split(content, chr(31))
+                    ],
+                    chr(31)
+                )
+            when {{ has_forms('vr') }} then {{ form_key('vr', 'content') }}
+            else content
+        end as plain
+    from counts
 ),
 
 -- Made anew by each that needs it: kept in memory it would take more than all other models.
@@ -15,7 +40,7 @@ said as not materialized (
         path,
         case
             when vr = 'SQ' or is_bulk then content
-            when main.is_number(vr) and contains(content, chr(31))
+            when main.is_number(vr) and has_items
                 then array_to_string(
                     [
                         array_to_string({{ number_keys('item') }}, '\')
@@ -23,23 +48,13 @@ said as not materialized (
                     ],
                     chr(31)
                 )
-            when main.is_number(vr) and contains(content, '\')
+            when main.is_number(vr) and is_parted
                 then array_to_string({{ number_keys('content') }}, '\')
             when main.is_number(vr)
                 then {{ number_key('content') }}
-            when {{ has_forms('vr') }} and (contains(content, '\') or contains(content, chr(31)))
-                then array_to_string(
-                    [
-                        array_to_string(
-                            [{{ form_key('vr', 'x') }} for x in string_split(item, '\')], '\'
-                        )
-                        for item in string_split(content, chr(31))
-                    ],
-                    chr(31)
-                )
-            when {{ has_forms('vr') }} then {{ form_key('vr', 'content') }}
+            when {{ has_forms('vr') }} then plain
             -- Spaces around a value or an item are padding.
-            when contains(content, '\') or contains(content, chr(31))
+            when is_parted
                 then trim(regexp_replace(content, ' *([\\\x1F]) *', '\1', 'g'))
             else trim(content)
         end as value_key,
@@ -59,19 +74,18 @@ said as not materialized (
         images,
         case when is_invalid then images else 0 end as invalid_images,
         example_file_id,
-        case when {{ has_forms('vr') }} then value_key else content end as plain,
         -- The same wherever value_key is, whatever the VR, and quicker to make.
         hash(
             series_key,
             path,
             case
-                when contains(content, chr(31)) then hash(value_key)
-                when contains(content, '\')
+                when has_items then null
+                when is_parted
                     then hash([{{ number_mark('x') }} for x in string_split(plain, '\')])
                 else {{ number_mark('plain') }}
             end
         ) as mark
-    from counts
+    from formed
 ),
 
 -- Few values come in several rows: those of a series in several parts, or of several texts with
@@ -84,7 +98,7 @@ repeated as (
 ),
 
 counted as (
-    select * exclude (mark, plain) from said
+    select * exclude (mark) from said
     where mark not in (select repeated.mark from repeated)
 
     union all by name
