@@ -136,7 +136,7 @@ judged as (
 ),
 
 -- A slice that is there without a position is not missing.
-numbered as (
+filled as (
     select
         judged.*,
         case
@@ -144,29 +144,29 @@ numbered as (
                 then round(judged.spacings)::bigint - 1
             else 0
         end as lacking,
-        lacking between 1 and coalesce(unplaced.images, 0) as is_numbered
+        lacking between 1 and coalesce(unplaced.images, 0) as is_filled
     from judged
     left join unplaced using (source, series_key, stack, slot)
 ),
 
 explained as (
     select
-        numbered.*,
-        numbered.is_numbered
+        filled.*,
+        filled.is_filled
         or coalesce(
-            sum(numbered.lacking) filter (not numbered.is_numbered) over in_stack
+            sum(filled.lacking) filter (not filled.is_filled) over in_stack
             <= unplaced.images,
             false
         ) as is_explained
-    from numbered
+    from filled
     left join unplaced
         on
-            numbered.source = unplaced.source
-            and numbered.series_key = unplaced.series_key
-            and numbered.stack = unplaced.stack
+            filled.source = unplaced.source
+            and filled.series_key = unplaced.series_key
+            and filled.stack = unplaced.stack
             and unplaced.slot is null
     window in_stack as (
-        partition by numbered.source, numbered.series_key, numbered.stack
+        partition by filled.source, filled.series_key, filled.stack
     )
 )
 

@@ -100,8 +100,9 @@ written as (
         *,
         array_to_string(whole, '') as joined,
         list_max(list_transform(whole, lambda x: length(x))) < shortest as is_short,
+        coalesce(nullif(joined, ''), letters) as unspaced,
         regexp_matches(
-            coalesce(nullif(array_to_string(whole, ''), ''), letters),
+            unspaced,
             '^[\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}]{3,}$'
         ) as has_no_spaces,
         regexp_replace(words, '([A-Z])([0-9])|([0-9])([A-Z])', '\1\3 \2\4', 'g') as pieces
@@ -128,7 +129,7 @@ forms as (
                             else []
                         end,
                         case
-                            when has_no_spaces then [coalesce(nullif(joined, ''), letters)]
+                            when has_no_spaces then [unspaced]
                             when length(joined) >= 6
                                 then
                                     [

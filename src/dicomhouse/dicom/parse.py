@@ -134,7 +134,7 @@ class Parser:
         self.meta = DataSet()
         self.main = DataSet()
         self.is_deflated = False
-        self._is_folded_otherwise = False
+        self._is_deflated_otherwise = False
         """Whether the data set is deflated where it should not be, or not as it should."""
         self.is_cut = False
         """Whether the file ends within its header."""
@@ -161,7 +161,7 @@ class Parser:
         self._read_meta()
         if self._skip_preamble():
             self._read_elements(self.main, group=2)
-        if not self._is_plain() and (self.syntax in DEFLATED or self._is_folded()):
+        if not self._is_plain() and (self.syntax in DEFLATED or self._looks_deflated()):
             self._inflate()
         self.main.implicit = not self._looks_explicit()
         self._read_elements(self.main, group=0)
@@ -255,7 +255,7 @@ class Parser:
         is_standard = UID_dictionary.get(self.syntax or "", ("", ""))[1] == "Transfer Syntax"
         is_there = bool(self._peek(self.stream.tell(), _HEAD).strip(b"\0"))
         found = (self.main.implicit, self.main.little)
-        is_other = found != self._declared() or self._is_folded_otherwise
+        is_other = found != self._declared() or self._is_deflated_otherwise
         is_other |= self.syntax in DEFLATED and not self.is_deflated
         if entry is not None and is_standard and is_there and is_other:
             entry.problem = joined(entry.problem, "encoding_differs")
@@ -268,7 +268,7 @@ class Parser:
         """Whether the data set begins with an element."""
         return _begins_plainly(self._peek(self.stream.tell(), 4))
 
-    def _is_folded(self) -> bool:
+    def _looks_deflated(self) -> bool:
         """Whether a data set that should not be deflated is."""
         block = self._peek(self.stream.tell(), _FIRST_BLOCK)
         return any(_begins_plainly(_first_bytes(block, window)) for window in _WINDOWS)
@@ -281,7 +281,7 @@ class Parser:
             self.stream.stream, window, self.bounds.max_inflated_bytes
         )
         self.is_deflated = True
-        self._is_folded_otherwise = self.syntax not in DEFLATED or window != _WINDOWS[0]
+        self._is_deflated_otherwise = self.syntax not in DEFLATED or window != _WINDOWS[0]
         self.is_cut = is_whole is False
         self.is_damaged = is_whole is None
         self.size = inflated.seek(0, io.SEEK_END)
