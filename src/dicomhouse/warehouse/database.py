@@ -36,6 +36,8 @@ SETTINGS: dict[str, str | bool | int | float | list[str]] = {
 IN_MEMORY = SETTINGS | {"temp_directory": ""}
 """Without a folder to spill to, which would be the working folder, for all to read."""
 _ROWS_AT_ONCE = 100_000
+_READING = SETTINGS | {"memory_limit": "3500MB"}
+"""With it a process that answers, Python and Arrow included, stays below 4 GB."""
 _READS = {
     duckdb.StatementType.SELECT,
     duckdb.StatementType.EXPLAIN,
@@ -349,7 +351,7 @@ def connect(database: Path, lake: Path, allow_files: bool = False) -> duckdb.Duc
     folder = database.parent
     spill = folder / f".spill-{os.getpid()}"
     can_spill = is_private_folder(folder) and not spill.is_symlink()
-    config = {**SETTINGS, "temp_directory": str(spill) if can_spill else ""}
+    config = _READING | {"temp_directory": str(spill) if can_spill else ""}
     try:
         connection = duckdb.connect(str(database), read_only=True, config=config)
         with _setting_up:
