@@ -1,3 +1,4 @@
+{#- Long because the one form of a value depends on its VR, and only few are worth grouping. -#}
 with
 
 counts as (
