@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUNTIME := $(VENV)/.runtime
 INSTALLED := $(VENV)/.installed
+# Else every start of a command would do it, where the environment says that nothing is kept.
+BYTECODE := $(BIN)/python -m compileall -q src
 PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 PROGRAMS := .venv-programs
 SITE := .venv-docs
@@ -51,7 +53,7 @@ $(RUNTIME): pyproject.toml requirements/runtime.txt requirements/build.txt
 	$(PIP_INSTALL) --require-hashes --no-deps --requirement requirements/runtime.txt --requirement requirements/build.txt
 	$(PIP_INSTALL) --no-deps --no-build-isolation --editable .
 	$(BIN)/pip check >/dev/null
-	$(BIN)/python -m compileall -q $(VENV)/lib >/dev/null || true
+	$(BIN)/python -m compileall -q $(VENV)/lib src >/dev/null || true
 	@touch $@
 
 $(INSTALLED): $(RUNTIME) requirements/development.txt
@@ -63,6 +65,7 @@ demo: $(RUNTIME)
 	$(BIN)/dicomhouse demo --flow
 
 test: $(INSTALLED) $(PROGRAMS)/.installed $(SITE)/.installed lint
+	$(BYTECODE)
 	$(BIN)/pytest -n auto --dist loadscope --no-loadscope-reorder
 
 check: lint-python
@@ -96,9 +99,11 @@ crash-test: $(INSTALLED)
 	PYTHONPATH=tests/lib:tests/crash $(BIN)/python tests/crash/crash.py $(OPTIONS)
 
 bench-build: $(INSTALLED)
+	$(BYTECODE)
 	$(BIN)/python bench/build.py $(OPTIONS)
 
 bench-incremental: $(INSTALLED)
+	$(BYTECODE)
 	$(BIN)/python bench/incremental.py $(OPTIONS)
 
 bench-objects: $(INSTALLED)
