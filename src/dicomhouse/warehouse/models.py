@@ -46,11 +46,19 @@ def build(
     """
     words: dict[str, Exception] = {}
     with modelling(database, plan.settings, database.with_name("spill")) as connection:
+        share_cores(connection, threads)
         results = plan.done | run(connection, plan.nodes, plan.done, words, threads, count)
         if not any(result.has_failed for result in results.values()):
             describe(connection, plan.descriptions, threads)
     check(results, plan.nodes, words, database.with_name("models.log"))
     return list(results.values())
+
+
+def share_cores(connection: duckdb.DuckDBPyConnection, threads: int) -> None:
+    """Let each of the nodes that run at a time use its part of the cores alone."""
+    if threads > 1:
+        ((cores,),) = connection.execute("select current_setting('threads')").fetchall()
+        connection.execute("set threads = ?", [max(1, cores // threads)])
 
 
 def run(
