@@ -8,7 +8,6 @@ from pathlib import Path
 
 from dicomhouse.cli.shared import SEVERITIES, statement
 from dicomhouse.errors import StorageError, WarehouseNotFound
-from dicomhouse.store import failures, unchanged
 
 HELP = "Write counts of the last run for Prometheus; they name no patient, folder or file."
 EXAMPLES = (
@@ -50,6 +49,8 @@ def run(chosen: argparse.Namespace) -> int:
 
 
 def _metrics(warehouse: Path) -> Iterator[Metric]:
+    from dicomhouse.store import failures
+
     failed = failures.noted(warehouse)
     yield "failed_runs", "Runs that failed since the last that published", {}, len(failed)
     if failed:
@@ -65,6 +66,7 @@ def _metrics(warehouse: Path) -> Iterator[Metric]:
 
 def _of_generation(warehouse: Path) -> Iterator[Metric]:
     import dicomhouse
+    from dicomhouse.store import unchanged
 
     with dicomhouse.open(warehouse) as opened:
         record = opened.generation.run()
