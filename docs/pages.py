@@ -17,7 +17,7 @@ from nbclient import NotebookClient
 from nbconvert import HTMLExporter
 
 import dicomhouse
-from dicomhouse.cli import COMMANDS, parser
+from dicomhouse.cli.commands import COMMANDS, parser
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from places import ROOT
 
-from dicomhouse.cli import COMMANDS
+from dicomhouse.cli.commands import COMMANDS
 from dicomhouse.resources import resource
 
 ZENSICAL = ROOT / ".venv-docs/bin/zensical"

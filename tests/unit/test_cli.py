@@ -16,8 +16,9 @@ import pytest
 from commands import run_cli
 
 from dicomhouse import cli, output
+from dicomhouse.cli import commands
 
-COMMANDS = sorted(cli.COMMANDS)
+COMMANDS = sorted(commands.COMMANDS)
 
 
 def test_first_call_says_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
@@ -33,19 +34,19 @@ def test_help_of_a_command_has_examples_that_parse(
     command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as ended:
-        cli.main([command, "--help"])
+        commands.run([command, "--help"])
     assert ended.value.code == 0
     told = capsys.readouterr().out
-    for call, what in cli.COMMANDS[command].EXAMPLES:
+    for call, what in commands.COMMANDS[command].EXAMPLES:
         assert f"dicomhouse {call}" in told
         assert what in told
         words = shlex.split(call.partition(" > ")[0])
-        assert cli.parser().parse_args(words).command == command
+        assert commands.parser().parse_args(words).command == command
 
 
 def test_help_loads_nothing_heavy() -> None:
     program = (
-        "import sys; from dicomhouse.cli import parser; parser().format_help();"
+        "import sys; from dicomhouse.cli.commands import parser; parser().format_help();"
         "print(sorted({'dbt', 'duckdb', 'numpy', 'prefect', 'pyarrow', 'pydicom', 'rich'}"
         " & set(sys.modules)))"
     )
@@ -103,8 +104,10 @@ def test_every_setting_that_is_told_is_a_flag_and_a_parameter_of_the_flow() -> N
 
 
 def _subparser(name: str) -> argparse.ArgumentParser:
-    (commands,) = (a for a in cli.parser()._actions if isinstance(a, argparse._SubParsersAction))
-    chosen: argparse.ArgumentParser = commands.choices[name]
+    (choices,) = (
+        a for a in commands.parser()._actions if isinstance(a, argparse._SubParsersAction)
+    )
+    chosen: argparse.ArgumentParser = choices.choices[name]
     return chosen
 
 

@@ -23,8 +23,6 @@ EXAMPLES = (
     ("build --warehouse study", "what is new in the folders that it has"),
     ("build ward=/mnt/a ct=/mnt/b --flow", "two sources with names, as a Prefect flow"),
 )
-IS_SUPERVISED = True
-"""Runs in a child process, which leaves nothing behind however it ends."""
 _KINDS: dict[str, dict[str, Any]] = {
     "bool": {"action": "store_true"},
     "int": {"type": int, "metavar": "N"},

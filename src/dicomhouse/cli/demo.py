@@ -11,7 +11,6 @@ from dicomhouse.errors import UsageError
 
 HELP = "Build a warehouse from the studies that ship inside pydicom."
 EXAMPLES = (("demo", "then: dicomhouse check"),)
-IS_SUPERVISED = True
 READS_NO_CONFIGURATION = True
 
 

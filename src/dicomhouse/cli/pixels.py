@@ -11,7 +11,6 @@ EXAMPLES = (
     ("pixels --jobs 8", "of what is new or changed; the first time of all"),
     ("pixels --retry", "and read again what could not be read in full"),
 )
-IS_SUPERVISED = True
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

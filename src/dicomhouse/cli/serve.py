@@ -14,7 +14,6 @@ EXAMPLES = (
     ('serve /data/a --cron "30 22 * * 1-5" --timezone Europe/Berlin', "on working days"),
     ("serve /data/a --notify https://hooks.example.org/T0/B0", "and somebody is told"),
 )
-IS_SUPERVISED = True
 NIGHTLY = "0 2 * * *"
 
 
