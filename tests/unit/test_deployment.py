@@ -60,10 +60,10 @@ def test_prefect_yaml_deploys_what_is_served(flow: Any) -> None:
 
 
 def test_time_zone_that_is_none_is_told() -> None:
-    from dicomhouse import cli, configuration
-    from dicomhouse.cli import serve
+    from dicomhouse import configuration
+    from dicomhouse.cli import commands, serve
 
-    chosen = cli.parser().parse_args(["serve", "/data", "--timezone", "Europe/Berlim"])
+    chosen = commands.parser().parse_args(["serve", "/data", "--timezone", "Europe/Berlim"])
     chosen.configuration = configuration.read(None)
     with pytest.raises(UsageError, match="no time zone Europe/Berlim"):
         serve.run(chosen)
