@@ -54,6 +54,17 @@ def test_help_loads_nothing_heavy() -> None:
     assert done.stdout == "[]\n", done.stderr
 
 
+def test_supervisor_loads_no_command() -> None:
+    """Else what its child does first would be done twice."""
+    program = (
+        "import sys; from dicomhouse import cli; cli.supervise = lambda words: print(words) or 0;"
+        "cli.main(['build', 'in']); print(sorted({'argparse', 'dicomhouse.cli.commands'}"
+        " & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout == "['-m', 'dicomhouse', 'build', 'in']\n[]\n", done.stderr
+
+
 def test_a_run_begins_without_what_it_may_not_need() -> None:
     """A run that finds nothing changed ends before it; a flow waits for its server meanwhile."""
     program = (
