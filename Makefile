@@ -11,7 +11,7 @@ PROGRAMS := .venv-programs
 SITE := .venv-docs
 SUPPLY := .venv-supply
 
-# Looked up when it is used: the SQL that is another than on main, since all of it takes most of one.
+# Looked up when it is used: the SQL that is another than on main, since all of it takes most of a minute.
 CHANGED_SQL = $(shell { git diff --name-only --diff-filter=d \
 	"$$(git merge-base HEAD main || echo HEAD)" -- '*.sql'; \
 	git ls-files --others --exclude-standard -- '*.sql'; } 2>/dev/null)
