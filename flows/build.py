@@ -295,6 +295,11 @@ def _carried_out(settings: Callable[[], Settings]) -> Any:
     except DicomhouseError as error:
         nameless = error.without_names()
         return Failed(message=str(nameless), data=nameless)
+    except ValueError as error:
+        # What Prefect says, with a traceback, where a signal comes while it makes a task run.
+        if isinstance(error.__context__, (TerminationSignal, KeyboardInterrupt)):
+            raise error.__context__ from None
+        raise
 
 
 def _name(name: str) -> None:
