@@ -125,7 +125,7 @@ class Reader(threading.Thread):
             first = state(opened)
             assert state(opened) == first
             self.opened += 1
-        time.sleep(0.5)
+        time.sleep(0.2)
 
     def stop(self) -> None:
         self._stop_asked.set()
