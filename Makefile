@@ -53,7 +53,8 @@ $(RUNTIME): pyproject.toml requirements/runtime.txt requirements/build.txt
 	$(PIP_INSTALL) --require-hashes --no-deps --requirement requirements/runtime.txt --requirement requirements/build.txt
 	$(PIP_INSTALL) --no-deps --no-build-isolation --editable .
 	$(BIN)/pip check >/dev/null
-	$(BIN)/python -m compileall -q $(VENV)/lib src >/dev/null || true
+	$(BIN)/python -m compileall -q $(VENV)/lib >/dev/null || true
+	$(BYTECODE)
 	@touch $@
 
 $(INSTALLED): $(RUNTIME) requirements/development.txt

@@ -392,6 +392,13 @@ def test_data_error_of_a_model_tells_no_value(tmp_path: Path, scratch: Path) -> 
     assert log.stat().st_mode & 0o777 == 0o600
 
 
+@pytest.mark.parametrize(("nodes", "cores"), [(1, 5), (2, 2), (8, 1)])
+def test_nodes_that_run_at_a_time_share_the_cores(nodes: int, cores: int) -> None:
+    with duckdb.connect(config={"threads": 5}) as connection:
+        models.share_cores(connection, nodes)
+        assert connection.sql("select current_setting('threads')").fetchall() == [(cores,)]
+
+
 def test_models_are_written_to_the_file_alone(tmp_path: Path) -> None:
     path = tmp_path / "warehouse.duckdb"
     database.create_template(path)

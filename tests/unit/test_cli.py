@@ -45,35 +45,33 @@ def test_help_of_a_command_has_examples_that_parse(
 
 
 def test_help_loads_nothing_heavy() -> None:
-    program = (
-        "import sys; from dicomhouse.cli.commands import parser; parser().format_help();"
-        "print(sorted({'dbt', 'duckdb', 'numpy', 'prefect', 'pyarrow', 'pydicom', 'rich'}"
-        " & set(sys.modules)))"
-    )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert done.stdout == "[]\n", done.stderr
+    program = "from dicomhouse.cli.commands import parser; parser().format_help()"
+    assert _loaded(program, _HEAVY | {"rich"}) == []
 
 
 def test_supervisor_loads_no_command() -> None:
     """Else what its child does first would be done twice."""
     program = (
-        "import sys; from dicomhouse import cli; cli.supervise = lambda words: print(words) or 0;"
-        "cli.main(['build', 'in']); print(sorted({'argparse', 'dicomhouse.cli.commands'}"
-        " & set(sys.modules)))"
+        "from dicomhouse import cli; cli.supervise = lambda words: 0; cli.main(['build', 'in'])"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert done.stdout == "['-m', 'dicomhouse', 'build', 'in']\n[]\n", done.stderr
+    assert _loaded(program, {"argparse", "dicomhouse.cli.commands"}) == []
+    assert commands.COMMANDS.keys() >= cli.SUPERVISED
 
 
 def test_a_run_begins_without_what_it_may_not_need() -> None:
     """A run that finds nothing changed ends before it; a flow waits for its server meanwhile."""
-    program = (
-        "import sys; import dicomhouse.run.build;"
-        "print(sorted({'dbt', 'duckdb', 'numpy', 'prefect', 'pyarrow', 'pydicom'}"
-        " & set(sys.modules)))"
-    )
+    assert _loaded("import dicomhouse.run.build", _HEAVY) == []
+
+
+_HEAVY = {"dbt", "duckdb", "numpy", "prefect", "pyarrow", "pydicom"}
+
+
+def _loaded(program: str, modules: set[str]) -> list[str]:
+    """Which of these modules a program has loaded at its end."""
+    program += f"; import sys; print(*sorted({modules!r} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert done.stdout == "[]\n", done.stderr
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "tcsh"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from inspect import signature
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,24 @@ def test_prefect_yaml_deploys_what_is_served(flow: Any) -> None:
     assert deployment["schedules"] == [{"cron": NIGHTLY, "timezone": "UTC"}]
     assert deployment["concurrency_limit"] == {"limit": 1, "collision_strategy": "CANCEL_NEW"}
     assert deployment["work_pool"] == {"name": "dicomhouse"}
+
+
+@pytest.mark.parametrize("stopped", [True, False])
+def test_stop_while_prefect_makes_a_task_run_is_a_stop(
+    flow: Any, stopped: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from prefect.exceptions import TerminationSignal
+
+    def settings() -> None:
+        try:
+            raise TerminationSignal(15) if stopped else KeyError
+        except (TerminationSignal, KeyError):
+            raise ValueError("Task run is not set")  # noqa: B904 -- as Prefect says it
+
+    module = flow.fn.__globals__
+    monkeypatch.setitem(module, "get_run_logger", logging.getLogger)
+    with pytest.raises(TerminationSignal if stopped else ValueError):
+        module["_carried_out"](settings)
 
 
 def test_time_zone_that_is_none_is_told() -> None:

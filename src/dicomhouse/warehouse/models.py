@@ -55,7 +55,10 @@ def build(
 
 
 def share_cores(connection: duckdb.DuckDBPyConnection, threads: int) -> None:
-    """Let each of the nodes that run at a time use its part of the cores alone."""
+    """Let each of the nodes that run at a time use its part of the cores alone.
+
+    To spread a small statement over all of them takes longer than to carry it out.
+    """
     if threads > 1:
         ((cores,),) = connection.execute("select current_setting('threads')").fetchall()
         connection.execute("set threads = ?", [max(1, cores // threads)])
