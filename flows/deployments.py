@@ -25,6 +25,9 @@ from dicomhouse.resources import resource
 from dicomhouse.run import orchestrator
 from dicomhouse.settings import SERVED
 
+_LOOKS_EVERY = 2
+"""Seconds between two questions to a server of ours whether a run is due."""
+
 
 def serve(chosen: argparse.Namespace) -> None:
     """Serve until the process is stopped.
@@ -55,7 +58,9 @@ def serve(chosen: argparse.Namespace) -> None:
             subprocess.run([sys.executable, "-P", *words], check=False)
         from prefect import serve as serve_deployment
 
-        serve_deployment(deployment)
+        # Prefect's default is ten seconds, which somebody who asks for a run would wait.
+        looks: dict[str, Any] = {} if server is None else {"query_seconds": _LOOKS_EVERY}
+        serve_deployment(deployment, **looks)
 
 
 def _deployment(chosen: argparse.Namespace) -> Any:

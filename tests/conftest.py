@@ -43,6 +43,7 @@ SLOW = {
     "test_dcm2niix": EVERYTHING,
     "test_diff": ("warehouse",),
     "test_docs": EVERYTHING,
+    "test_doctor": ("demo", "prefect_home"),
     "test_dose": EVERYTHING,
     "test_entities": EVERYTHING,
     "test_expected": EVERYTHING,
@@ -61,6 +62,7 @@ SLOW = {
     "test_marts": EVERYTHING,
     "test_misread": ("test_every_form",),
     "test_objects": EVERYTHING,
+    "test_operator": EVERYTHING,
     "test_orchestrator": ("prefect_home", "test_configured_server"),
     "test_pixels": ("tmp_path",),
     "test_pixel_stats": EVERYTHING,
@@ -95,7 +97,8 @@ warehouse or take seconds. They are marked `slow`, and `make check` leaves them 
 
 SCATTERED = {
     "test_build", "test_faults", "test_flow", "test_hostile", "test_increment", "test_misread",
-    "test_orchestrator", "test_pixels", "test_received", "test_walker", "test_working_folder",
+    "test_operator", "test_orchestrator", "test_pixels", "test_received", "test_walker",
+    "test_working_folder",
 }  # fmt: skip
 """Modules of long tests that make nothing for one another: any worker may run any of them."""
 
