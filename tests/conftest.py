@@ -127,6 +127,11 @@ class Scheduling(LoadScopeScheduling):
         )
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores, since some tests wait for a server or a schedule."""
+    return (os.cpu_count() or 1) + 1
+
+
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduling:
     return Scheduling(config, log)
 
