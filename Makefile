@@ -73,12 +73,12 @@ check: lint-python
 	$(if $(CHANGED_SQL),$(BIN)/sqlfluff lint --processes 2 $(CHANGED_SQL))
 	$(BIN)/pytest -n auto --dist loadscope --no-loadscope-reorder -m 'not slow'
 
-# Side by side, since the types take one core and the SQL the other.
+# Side by side, since the types take one core alone.
 lint: $(INSTALLED)
 	@$(MAKE) --no-print-directory --jobs 2 --output-sync lint-python lint-sql
 
 lint-sql: $(INSTALLED)
-	$(BIN)/sqlfluff lint sql dbt
+	$(BIN)/sqlfluff lint --processes 2 sql dbt
 
 lint-python: $(INSTALLED)
 	$(BIN)/ruff check .

@@ -117,10 +117,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
-def pytest_collection_finish(session: pytest.Session) -> None:
-    """Look through what is there by now no more: a twentieth of the time of all tests."""
-    gc.collect()
-    gc.freeze()
+def pytest_configure() -> None:
+    """Look for garbage less often: it is a twentieth of the time of all tests."""
     gc.set_threshold(100_000, 20, 50)
 
 
