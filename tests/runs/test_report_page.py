@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from commands import run_cli
+from serving import wait_for as wait_long
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
 Keys = pytest.importorskip("selenium.webdriver.common.keys").Keys
@@ -66,6 +67,11 @@ def _shown(browser: Any, selector: str) -> list[Any]:
     return [element for element in found if element.is_displayed()]
 
 
+def wait_for(what: Callable[[], Any]) -> Any:
+    """What there is once the page has answered, which it does after the event."""
+    return wait_long(what, seconds=20)
+
+
 def _type(browser: Any, *keys: str) -> None:
     webdriver.ActionChains(browser).send_keys(*keys).perform()
 
@@ -73,10 +79,10 @@ def _type(browser: Any, *keys: str) -> None:
 def test_search_finds_a_tag_by_keyboard_alone(browser: Any, show: Show) -> None:
     show("overview")
     _type(browser, "/", "0018,0060")
-    assert _texts(browser, "#hits li[aria-selected=true] .name") == ["KVP"]
+    wait_for(lambda: _texts(browser, "#hits li[aria-selected=true] .name") == ["KVP"])
     _type(browser, Keys.ARROW_DOWN, Keys.ARROW_UP, Keys.ENTER)
-    assert browser.current_url.split("#")[1].endswith("/KVP")
-    (opened,) = browser.find_elements(By.CSS_SELECTOR, "details.tag[open]")
+    wait_for(lambda: browser.current_url.split("#")[1].endswith("/KVP"))
+    (opened,) = wait_for(lambda: browser.find_elements(By.CSS_SELECTOR, "details.tag[open]"))
     assert "VR DS" in opened.text and "type 2" in opened.text
     assert opened.find_element(By.CSS_SELECTOR, "a[href*=innolitics]").is_displayed()
 
@@ -86,13 +92,13 @@ def test_findings_are_filtered_and_say_what_to_do(browser: Any, show: Show) -> N
     every = len(_shown(browser, "details.card"))
     (box,) = browser.find_elements(By.CSS_SELECTOR, ".filters input")
     box.send_keys("multiple of the spacing")
+    wait_for(lambda: len(_shown(browser, "details.card")) == 1 < every)
     (card,) = _shown(browser, "details.card")
-    assert every > 1
     card.find_element(By.CSS_SELECTOR, "summary").click()
-    assert "Fetch the missing slices" in card.text
+    wait_for(lambda: "Fetch the missing slices" in card.text)
     assert not card.find_element(By.CSS_SELECTOR, ".paths").is_displayed()
     card.find_element(By.CSS_SELECTOR, ".fold summary").click()
-    assert ".dcm" in card.find_element(By.CSS_SELECTOR, ".paths").text
+    wait_for(lambda: ".dcm" in card.find_element(By.CSS_SELECTOR, ".paths").text)
 
 
 def test_series_are_sorted_and_lead_to_their_gap(browser: Any, show: Show) -> None:
@@ -102,31 +108,32 @@ def test_series_are_sorted_and_lead_to_their_gap(browser: Any, show: Show) -> No
         if found.text.startswith("missing")
     )  # fmt: skip
     button = header.find_element(By.CSS_SELECTOR, "[role=button]")
-    button.send_keys(Keys.ENTER)
-    button.send_keys(Keys.ENTER)
-    assert header.get_attribute("aria-sort") == "descending"
+    for order in ("ascending", "descending"):
+        button.send_keys(Keys.ENTER)
+        wait_for(lambda order=order: header.get_attribute("aria-sort") == order)
     first = browser.find_element(By.CSS_SELECTOR, "tbody tr")
     assert first.find_elements(By.CSS_SELECTOR, ".positions .gap")
     first.find_element(By.CSS_SELECTOR, "a").click()
-    assert browser.current_url.split("#")[1].startswith("series/")
-    assert "1 slice missing in 1 gap" in browser.find_element(By.CSS_SELECTOR, "figure").text
+    wait_for(lambda: browser.current_url.split("#")[1].startswith("series/"))
+    figure = wait_for(lambda: browser.find_elements(By.CSS_SELECTOR, "main figure"))[0]
+    assert "1 slice missing in 1 gap" in figure.text
 
 
 def test_patient_is_opened_and_back_leads_to_the_list(browser: Any, show: Show) -> None:
     show("patients")
     browser.find_element(By.PARTIAL_LINK_TEXT, "PLANTED-ID-7").click()
-    assert _texts(browser, "h1") == ["PLANTED-ID-7"]
+    wait_for(lambda: _texts(browser, "h1") == ["PLANTED-ID-7"])
     main = browser.find_element(By.ID, "main").text
     assert "Planted Clinic" in main and "General equipment" in main
     assert "InstanceNumber" in main  # what varies by image
     browser.back()
-    assert _texts(browser, "h1") == ["Patients"]
+    wait_for(lambda: _texts(browser, "h1") == ["Patients"])
 
 
 @pytest.mark.parametrize("view", ["tags/1/SliceLocation", "tags/SliceLocation"])
 def test_deep_link_opens_what_it_names(browser: Any, show: Show, view: str) -> None:
     show(view)
-    (opened,) = browser.find_elements(By.CSS_SELECTOR, "details.tag[open]")
+    (opened,) = wait_for(lambda: browser.find_elements(By.CSS_SELECTOR, "details.tag[open]"))
     assert "left out" not in opened.text
     top = browser.execute_script("return arguments[0].getBoundingClientRect().top", opened)
     assert 0 < top < 400
