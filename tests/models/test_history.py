@@ -18,6 +18,7 @@ from dicomhouse.errors import SourceLost, UsageError, WarehouseNotFound
 from dicomhouse.reader import Warehouse
 from dicomhouse.run.build import build_direct
 from dicomhouse.settings import Settings
+from dicomhouse.store import failures, generations
 from dicomhouse.testing import write_image
 
 
@@ -112,6 +113,34 @@ def test_failed_run_is_told_until_one_publishes_and_then_stands_in_runs(
     assert found == [(1, None), (2, None), (None, True), (None, True)]
     assert main(["status", *at]) == 0
     assert capsys.readouterr().out.startswith("run_id")
+
+
+@pytest.mark.parametrize("step", ["_point_to", "prune"])
+def test_run_killed_as_it_publishes_stands_in_runs_once_and_is_no_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    settings = Settings((str(tmp_path / "in"),), tmp_path / "w")
+    image(tmp_path / "in" / "1", SeriesInstanceUID="1.2.1")
+    build_findings(settings)
+    image(tmp_path / "in" / "2", SeriesInstanceUID="1.2.1")
+
+    def killed(*given: object) -> None:
+        raise ZeroDivisionError  # of which nothing is noted, as where the process is gone
+
+    with monkeypatch.context() as patch, pytest.raises(ZeroDivisionError):
+        patch.setattr(generations, step, killed)
+        if step == "prune":  # the link was replaced, and no more
+            patch.setattr(failures, "clear", lambda warehouse: None)
+        build_findings(settings)
+    told: list[str] = []
+    build_findings(settings, told.append)
+    assert "nothing changed since generation 2" in told[-1]
+    assert failures.noted(tmp_path / "w") == []
+    image(tmp_path / "in" / "3", SeriesInstanceUID="1.2.1")
+    build_findings(settings)
+    with dicomhouse.open(tmp_path / "w") as opened:
+        runs = opened.sql("select generation, failure from runs order by generation").rows()
+    assert runs == [(1, None), (2, None), (3, None)]
 
 
 def changes(opened: Warehouse, generation: int, entity: str) -> set[tuple[str, ...]]:

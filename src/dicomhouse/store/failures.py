@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from dicomhouse.filesystem import open_file, replace_file
-from dicomhouse.store.generations import is_building
+from dicomhouse.store.generations import is_building, published
 
 _NAME = "failures.jsonl"
 _BEGUN = "begun.json"
@@ -60,10 +60,20 @@ def note(warehouse: Path, failure: dict[str, Any]) -> None:
 
 
 def noted(warehouse: Path) -> list[dict[str, Any]]:
-    """Those since the last run that published, oldest first."""
+    """Those since the last run that published, oldest first.
+
+    A run that was killed as it published is none of them: its generation stands, or will with the
+    next run.
+    """
     found = _written(warehouse, _NAME)
     begun = _written(warehouse, _BEGUN)
-    return found if not begun or is_building(warehouse) else [*found, *begun]
+    if begun and not is_building(warehouse):
+        found += begun
+    standing = set()
+    for generation in published(warehouse) if found else ():
+        with suppress(OSError, ValueError):  # a builder may remove it meanwhile
+            standing.add(generation.run()["run_id"])
+    return [one for one in found if one["run_id"] not in standing]
 
 
 def _written(warehouse: Path, name: str) -> list[dict[str, Any]]:
