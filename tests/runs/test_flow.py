@@ -255,11 +255,11 @@ def test_served_build_answers_its_owner_alone_and_reads_what_it_was_given(
             run = api(runs, asked)["id"]
             assert wait_for(lambda run=run: ended(api, run)) == end
         for _ in range(5):  # a run may be over before it hears of it
-            told = cancelled(api, runs)
+            end, told = cancelled(api, runs)
             assert "Traceback" not in told and "for lack of memory" not in told
             if "Flow run was cancelled." in told:
                 break
-        assert "Flow run was cancelled." in told
+        assert (end, "Flow run was cancelled." in told) == ("CANCELLED", True)
         assert not (tmp_path / "stolen").exists()
         with dicomhouse.open(tmp_path / "w") as opened:
             assert opened.sql("select distinct source from files").item() == "in"
@@ -271,8 +271,8 @@ def ended(api: Api, run: str) -> str | None:
     return now if now in ("COMPLETED", "FAILED", "CRASHED", "CANCELLED") else None
 
 
-def cancelled(api: Api, runs: str) -> str:
-    """What a served run logs that is cancelled as its files are found."""
+def cancelled(api: Api, runs: str) -> tuple[str, str]:
+    """How a served run ends that is cancelled as its files are found, and what it logs."""
     run = api(runs, {"parameters": {"full_refresh": True}})["id"]
 
     def told() -> str:
@@ -281,5 +281,5 @@ def cancelled(api: Api, runs: str) -> str:
 
     wait_for(lambda: "scan: " in told())
     api(f"flow_runs/{run}/set_state", {"state": {"type": "CANCELLING"}})
-    wait_for(lambda: ended(api, run))
-    return wait_for(lambda: "Finished in state" in (words := told()) and words)  # type: ignore[no-any-return]
+    end: str = wait_for(lambda: ended(api, run))
+    return end, wait_for(lambda: "Finished in state" in (words := told()) and words)
